@@ -1,0 +1,1 @@
+"""Programs that read logurt over the network."""

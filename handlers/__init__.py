@@ -1,0 +1,1 @@
+"""The Tornado shell: parse, authorise, call the buffer, write."""
