@@ -1,0 +1,45 @@
+"""Cursors: a reader's place in the log, as clients see it."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from buffer.chunk import Chunk
+
+# 15 hexadecimal digits stay below the 2^63 that sequence numbers may reach.
+_CURSOR = re.compile(r"([0-9a-z]{1,32})-([0-9a-f]{1,15})-([0-9a-f]{1,8})", re.ASCII)
+
+
+class BadCursor(ValueError):  # noqa: N818 - named after what is wrong, as all errors here
+    """Text that is not a cursor, or one of a place that does not exist."""
+
+    def __str__(self) -> str:
+        return "cursor is not one that this server has given out"
+
+
+def cursor_after(epoch: str, chunk: Chunk, index: int) -> bytes:
+    """Return the text of the cursor that goes on after this line of the chunk."""
+    # After a chunk's last line comes the next number: were it this one, an evicted chunk could not tell whether any
+    # of its lines had still been wanted.
+    if index + 1 == chunk.count:
+        return b"%s-%x-0" % (epoch.encode(), chunk.seq + 1)
+    return b"%s-%x-%x" % (epoch.encode(), chunk.seq, index + 1)
+
+
+class Cursor(NamedTuple):
+    """The next line to read: epoch of the numbering, number of the chunk, index of the line in it."""
+
+    epoch: str
+    seq: int
+    line: int
+
+    @classmethod
+    def parse(cls, text: str) -> Cursor:
+        """Read a cursor back from its text. Raises BadCursor."""
+        match = _CURSOR.fullmatch(text)
+        if match is None:
+            raise BadCursor
+        epoch, seq, line = match.groups()
+        return cls(epoch, int(seq, 16), int(line, 16))

@@ -1,0 +1,42 @@
+"""Departed sources: what is still known of those whose last chunk has left."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from buffer.source import Selector, Source
+
+_MAX_BYTES = 2 * 1024 * 1024
+
+
+class Departed:
+    """Up to which sequence number each departed source is gone, for the most recent of them.
+
+    A reader that comes back with a cursor is told of a gap if a source that it may see has lost chunks since. Of
+    sources that left long ago only the highest number of all is kept: there, a gap is told to be on the safe side.
+    """
+
+    __slots__ = ("_bytes", "_horizon", "_seqs")
+
+    def __init__(self) -> None:
+        self._seqs: OrderedDict[Source, int] = OrderedDict()
+        self._bytes = 0
+        self._horizon = 0
+
+    def note(self, source: Source, seq: int) -> None:
+        """Note that a source has left, and that `seq` was its last chunk."""
+        if self._seqs.pop(source, None) is None:
+            self._bytes += source.size
+        self._seqs[source] = seq
+        while self._bytes > _MAX_BYTES:
+            forgotten, last = self._seqs.popitem(last=False)
+            self._bytes -= forgotten.size
+            self._horizon = max(self._horizon, last)
+
+    def any_since(self, seq: int, selector: Selector) -> bool:
+        """Tell whether a chunk numbered `seq` or higher, of a source that the selector admits, may be gone."""
+        if seq <= self._horizon:
+            return True
+        return any(last >= seq and selector.admits(source) for source, last in self._seqs.items())

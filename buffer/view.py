@@ -1,0 +1,67 @@
+"""Views: what a reader sees of a namespace, and how it is written down.
+
+Views are values. Readers whose views are equal share one rendering of every line.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from buffer.pattern import TextFilter
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from buffer.chunk import Chunk
+    from buffer.encoding import Format, Framing
+    from buffer.gap import Gap
+    from buffer.source import Selector
+
+_ALL_TEXT = TextFilter()
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A selector, an output stream (None: both), text filters, a format and a framing."""
+
+    selector: Selector
+    format: Format
+    framing: Framing
+    stream: str | None = None
+    text: TextFilter = _ALL_TEXT
+
+    def match(self, chunk: Chunk) -> Sequence[int] | None:
+        """Return the indices of the chunk's lines that this view shows, in order; None for all."""
+        indices: Sequence[int] | None = self.text.indices(chunk) if self.text else None
+        if self.stream is not None:
+            streams = chunk.streams()
+            candidates = range(chunk.count) if indices is None else indices
+            indices = [index for index in candidates if streams[index] == self.stream]
+        return indices
+
+    def count(self, chunk: Chunk, start: int = 0) -> int:
+        """Return how many of the chunk's lines from `start` on would be shown, whatever their text is."""
+        if self.stream is None:
+            return chunk.count - start
+        return chunk.streams()[start:].count(self.stream)
+
+    def render(self, chunk: Chunk, start: int = 0) -> bytes:
+        """Return the chunk's lines from `start` on as they are written to a reader; b"" if there are none."""
+        indices = self.match(chunk)
+        if start and indices is None:
+            indices = range(start, chunk.count)
+        elif start and indices is not None:
+            indices = [index for index in indices if index >= start]
+        if indices is not None and not indices:
+            return b""
+        return self.framing.lines(self.format.payloads(chunk, indices), chunk, indices)
+
+    def render_gap(self, gap: Gap) -> bytes:
+        """Return the notice of lost lines as it is written to a reader."""
+        return self.framing.notice("gap", self.format.gap(gap))
+
+    def render_live(self) -> bytes:
+        """Return the notice that the backlog has been sent; b"" if the format has none."""
+        payload = self.format.live()
+        return b"" if payload is None else self.framing.notice("live", payload)

@@ -1,0 +1,431 @@
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import hmac
+import json
+import math
+import string
+from typing import Any
+
+import jwt
+import pytest
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
+
+from buffer.source import Selector, sorted_labels
+from handlers.tokens import (
+    MAX_BODY_BYTES,
+    MAX_TOKEN_BYTES,
+    Grant,
+    InvalidBody,
+    InvalidMember,
+    Secrets,
+    SignRequest,
+    Tokens,
+    Unauthorized,
+    parse_sign_request,
+)
+
+KEY = "0123456789abcdef0123456789abcdef"
+OTHER_KEY = "fedcba9876543210fedcba9876543210"
+# Far from the clock on the wall: a check against that one would show.
+NOW = 1_000_000_000
+LIFETIME = 3600
+CLAIMS: dict[str, Any] = {"exp": NOW + 60, "iat": NOW, "namespace": "myapp"}
+NOT_HS256 = "the token is not a JWT signed with HS256"
+HEADER = {"alg": "HS256", "typ": "JWT"}
+
+names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
+labels = st.dictionaries(names, st.text(st.characters(exclude_categories=["Cs"]), max_size=20), max_size=4)
+selectors = st.builds(Selector, names, st.none() | names, st.none() | names, labels.map(sorted_labels))
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+claim_values = names | labels | st.integers(NOW - 2, NOW + 2) | json_values
+
+
+def tokens(key: str = KEY, previous_key: str | None = None, now: float = NOW) -> Tokens:
+    return Tokens(key, previous_key, LIFETIME, lambda: now)
+
+
+def base64url(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def minted(payload: bytes, header: dict[str, Any] = HEADER, digest: str = "sha256", key: str = KEY) -> str:
+    """Sign by hand, as no library would."""
+    signed = f"{base64url(json.dumps(header).encode())}.{base64url(payload)}"
+    return f"{signed}.{base64url(hmac.new(key.encode(), signed.encode(), digest).digest())}"
+
+
+def claiming(**claims: Any) -> str:
+    return minted(json.dumps(CLAIMS | claims).encode())
+
+
+def refusal(token: str, verifier: Tokens | None = None) -> str:
+    with pytest.raises(Unauthorized) as caught:
+        (verifier or tokens()).verify(token)
+    return str(caught.value)
+
+
+def invalid_member(body: object, max_expires_in: int = LIFETIME) -> tuple[str, str]:
+    with pytest.raises(InvalidMember) as caught:
+        parse_sign_request(json.dumps(body).encode(), max_expires_in)
+    return caught.value.member, str(caught.value)
+
+
+# Secrets
+
+
+def test_a_token_with_the_secret_is_accepted() -> None:
+    assert Secrets("s3cret").accepts(["Token s3cret"])
+
+
+@pytest.mark.parametrize("header", ["token s3cret", "TOKEN s3cret", "Token   s3cret ", "\tToken\ts3cret\t"])
+def test_the_scheme_has_no_case_and_space_around_the_secret_does_not_count(header: str) -> None:
+    assert Secrets("s3cret").accepts([header])
+
+
+@pytest.mark.parametrize("scheme", ["", "Bearer ", "Basic ", "Token", "Token:", "Token s3cret ", "X-Token "])
+def test_the_secret_in_another_scheme_is_not_accepted(scheme: str) -> None:
+    assert not Secrets("s3cret").accepts([f"{scheme}s3cret"])
+
+
+@pytest.mark.parametrize("credential", ["", "S3CRET", "s3cret2", "s3cre", "s3cret\0", "\udcff", "\u00e9"])
+def test_anything_but_the_secret_is_not_accepted(credential: str) -> None:
+    assert not Secrets("s3cret").accepts([f"Token {credential}"])
+
+
+def test_the_secret_is_found_beside_the_basic_credentials_of_fluent_bit() -> None:
+    assert Secrets("s3cret").accepts(["Basic dXNlcjpwYXNz", "Token wrong", "Token s3cret", "Basic eDp5"])
+
+
+def test_no_header_at_all_is_not_accepted() -> None:
+    assert not Secrets("s3cret").accepts([])
+
+
+def test_each_of_many_secrets_is_accepted() -> None:
+    secrets = Secrets("new", None, "old")
+    assert [secrets.accepts([f"Token {one}"]) for one in ("new", "old", "None", "newold")] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+
+
+def test_an_empty_secret_opens_nothing() -> None:
+    assert not Secrets("", None).accepts(["Token ", "Token", "Token  "])
+
+
+# Signing and verifying
+
+
+@given(selectors, st.none() | st.integers(1, LIFETIME))
+def test_a_signed_token_grants_what_was_signed(selector: Selector, expires_in: int | None) -> None:
+    token, expires_at = tokens().sign(selector, expires_in)
+    assert expires_at == NOW + (expires_in or LIFETIME)
+    assert tokens().verify(token) == Grant(selector, expires_at, NOW)
+
+
+def test_only_what_is_given_becomes_a_claim() -> None:
+    token, _ = tokens().sign(Selector("myapp"), 60)
+    assert jwt.decode(token, KEY, ["HS256"], options={"verify_exp": False}) == CLAIMS
+
+
+def test_the_names_of_the_claims_are_those_of_the_selector() -> None:
+    token, _ = tokens().sign(Selector("myapp", "web-1", "nginx", (("app", "web"),)), 60)
+    expected = CLAIMS | {"pod": "web-1", "container": "nginx", "labels": {"app": "web"}}
+    assert jwt.decode(token, KEY, ["HS256"], options={"verify_exp": False}) == expected
+
+
+def test_a_token_of_another_minter_is_honoured() -> None:
+    token = jwt.encode({"exp": NOW + 5, "namespace": "myapp", "labels": {}, "sub": 7, "aud": ["x"]}, KEY, "HS256")
+    assert tokens().verify(token) == Grant(Selector("myapp"), NOW + 5, None)
+
+
+def test_a_token_is_never_longer_than_what_is_verified() -> None:
+    long_labels = tuple((f"{number:03}", "v" * 250) for number in range(40))
+    with pytest.raises(InvalidBody, match=r"^the request body asks for a token of more than 8192 bytes$"):
+        tokens().sign(Selector("myapp", labels=long_labels))
+
+
+@given(st.data(), selectors)
+def test_a_token_with_any_character_changed_is_refused(data: st.DataObject, selector: Selector) -> None:
+    token, _ = tokens().sign(selector)
+    place = data.draw(st.integers(0, len(token) - 1))
+    other = data.draw(st.sampled_from(string.printable).filter(lambda character: character != token[place]))
+    assert refusal(token[:place] + other + token[place + 1 :])
+
+
+def test_a_signature_has_one_spelling() -> None:
+    token, _ = tokens().sign(Selector("myapp"))
+    # The last of 43 characters carries four bits; its neighbours in the alphabet stand for the same four.
+    same_bits = base64.urlsafe_b64decode(token[-43:] + "=")
+    spellings = [token[:-1] + last for last in string.ascii_letters + string.digits + "-_"]
+    same = [one for one in spellings if base64.urlsafe_b64decode(one[-43:] + "=") == same_bits]
+    assert len(same) == 4
+    assert [refusal(one) for one in [*same, f"{token}="] if one != token] == [NOT_HS256] * 4
+
+
+@given(st.data())
+def test_a_token_with_anything_added_or_cut_is_refused(data: st.DataObject) -> None:
+    token, _ = tokens().sign(Selector("myapp"))
+    place = data.draw(st.integers(0, len(token)))
+    added = data.draw(st.text(min_size=1, max_size=3) | st.sampled_from(["=", "\n", " "]))
+    assert refusal(token[:place] + added + token[place:])
+    assume(place < len(token))
+    assert refusal(token[:place])
+
+
+@given(st.text() | st.text("abc.", max_size=12))
+@example("..")
+@example("a.b.c.d")
+@example("\udcff.a.a")
+def test_any_text_that_is_not_a_token_is_refused(text: str) -> None:
+    assert refusal(text) == NOT_HS256
+
+
+def test_a_token_that_is_too_long_is_refused_before_it_is_read() -> None:
+    assert refusal("a" * (MAX_TOKEN_BYTES + 1)) == "the token is too long"
+
+
+def test_a_token_of_another_key_is_refused() -> None:
+    token, _ = tokens(OTHER_KEY).sign(Selector("myapp"))
+    assert refusal(token) == "the token's signature is wrong"
+
+
+def test_a_token_of_the_previous_key_is_honoured() -> None:
+    token, _ = tokens(OTHER_KEY).sign(Selector("myapp"))
+    assert tokens(KEY, OTHER_KEY).verify(token).selector == Selector("myapp")
+
+
+def test_tokens_are_signed_with_the_new_key_while_there_is_a_previous_one() -> None:
+    token, _ = tokens(KEY, OTHER_KEY).sign(Selector("myapp"))
+    assert tokens(KEY).verify(token)
+    assert refusal(token, tokens(OTHER_KEY))
+
+
+def test_a_token_of_neither_key_is_refused() -> None:
+    token, _ = tokens("x" * 32).sign(Selector("myapp"))
+    assert refusal(token, tokens(KEY, OTHER_KEY)) == "the token's signature is wrong"
+
+
+@pytest.mark.parametrize(
+    ("header", "digest"),
+    [
+        ({"alg": "HS512"}, "sha512"),
+        ({"alg": "HS384"}, "sha384"),
+        ({"alg": "RS256"}, "sha256"),
+        ({"alg": "none"}, "sha256"),
+        ({"alg": "None"}, "sha256"),
+        ({"alg": "hs256"}, "sha256"),
+        ({"alg": ""}, "sha256"),
+        ({"alg": None}, "sha256"),
+        ({"alg": ["HS256"]}, "sha256"),
+        ({"alg": {"HS256": 1}}, "sha256"),
+        ({"typ": "JWT"}, "sha256"),
+        ({"alg": "HS256", "crit": ["exp"], "exp": 1}, "sha256"),
+        ({"alg": "HS256", "crit": []}, "sha256"),
+        ({"alg": "HS256", "crit": "b64", "b64": True}, "sha256"),
+        ({"alg": "HS256", "crit": ["b64"], "b64": False}, "sha256"),
+        ({"alg": "HS256", "b64": False}, "sha256"),
+        ({"alg": "HS256", "kid": 7}, "sha256"),
+    ],
+)
+def test_a_header_with_anything_but_plain_hs256_is_refused(header: dict[str, Any], digest: str) -> None:
+    token = minted(json.dumps(CLAIMS).encode(), header, digest)
+    assert refusal(token) == NOT_HS256
+
+
+def test_the_key_is_never_taken_from_the_header_of_a_token() -> None:
+    jwk = {"kty": "oct", "k": base64url(OTHER_KEY.encode()), "alg": "HS256"}
+    header = HEADER | {"jwk": jwk, "jku": "https://evil.example/keys", "kid": "../../dev/null"}
+    token = minted(json.dumps(CLAIMS).encode(), header, key=OTHER_KEY)
+    assert refusal(token) == "the token's signature is wrong"
+
+
+def test_a_token_without_a_signature_is_refused() -> None:
+    assert refusal(jwt.encode(CLAIMS, None, "none")) == NOT_HS256
+
+
+@pytest.mark.parametrize("header", [b"[]", b"7", b"{", b"\xff", b"[" * 2000, b'{"alg":' + b"9" * 5000 + b"}"])
+def test_a_header_that_is_no_json_object_is_refused(header: bytes) -> None:
+    signed = f"{base64url(header)}.{base64url(json.dumps(CLAIMS).encode())}"
+    signature = base64url(hmac.new(KEY.encode(), signed.encode(), hashlib.sha256).digest())
+    assert refusal(f"{signed}.{signature}") == NOT_HS256
+
+
+@pytest.mark.parametrize("payload", [b"[]", b"null", b"{", b"\xff", b"NaN", b"[" * 5000, b"9" * 5000, b"{} {}"])
+def test_claims_that_are_no_json_object_are_refused(payload: bytes) -> None:
+    assert refusal(minted(payload)) == "the token's claims are not a JSON object"
+
+
+def test_an_empty_payload_is_refused() -> None:
+    assert refusal(minted(b"")) == NOT_HS256
+
+
+def test_a_token_is_honoured_until_its_last_moment_and_not_after() -> None:
+    token = claiming(exp=NOW + 60)
+    assert tokens(now=NOW + 59.999).verify(token).expires_at == NOW + 60
+    assert refusal(token, tokens(now=NOW + 60)) == "the token has expired"
+
+
+def test_a_token_without_exp_is_refused() -> None:
+    token = minted(b'{"namespace": "myapp"}')
+    assert refusal(token) == "the token has no exp claim"
+
+
+@pytest.mark.parametrize("claim", ["exp", "nbf", "iat"])
+@pytest.mark.parametrize(
+    "time", [True, NOW + 60.5, math.inf, math.nan, "1", str(NOW + 60), None, [], -1, 10**12, 10**40]
+)
+def test_a_time_that_is_no_whole_number_of_unix_seconds_is_refused(claim: str, time: object) -> None:
+    expected = f"the token's claim {claim} must be a whole number of Unix seconds"
+    # JSON has no word for what is not finite.
+    unreadable = isinstance(time, float) and not math.isfinite(time)
+    assert refusal(claiming(**{claim: time})) == (
+        "the token's claims are not a JSON object" if unreadable else expected
+    )
+
+
+def test_a_token_is_not_honoured_before_its_nbf() -> None:
+    token = claiming(nbf=NOW + 1)
+    assert refusal(token) == "the token is not valid yet"
+    assert tokens(now=NOW + 1).verify(token)
+
+
+def test_a_token_from_a_clock_ahead_of_ours_is_honoured() -> None:
+    assert tokens().verify(claiming(iat=NOW + 30)).issued_at == NOW + 30
+
+
+def test_a_token_without_a_namespace_is_refused() -> None:
+    assert refusal(minted(b'{"exp": 2000000000}')) == "the token's claim namespace is missing"
+
+
+@pytest.mark.parametrize("claim", ["namespace", "pod", "container"])
+@pytest.mark.parametrize("name", ["", None, 7, True, ["a"], {"a": "b"}, "a" * 254])
+def test_a_scope_of_the_wrong_type_is_refused(claim: str, name: object) -> None:
+    expected = f"the token's claim {claim} must be a string of 1 to 253 characters"
+    assert refusal(claiming(**{claim: name})) == expected
+
+
+@pytest.mark.parametrize("value", [None, [], "app=web", {"app": 7}, {"app": None}, {"": "web"}, {"app": "x" * 254}])
+def test_labels_of_the_wrong_type_are_refused(value: object) -> None:
+    assert refusal(claiming(labels=value)).startswith("the token's claim labels")
+
+
+@given(st.dictionaries(st.sampled_from(["namespace", "pod", "container", "labels", "exp", "nbf"]), claim_values))
+def test_what_is_granted_is_what_was_claimed(claims: dict[str, Any]) -> None:
+    wanted = CLAIMS | claims
+    # Any other exception than this one would be answered 500.
+    with contextlib.suppress(Unauthorized):
+        grant = tokens().verify(claiming(**claims))
+        assert wanted["exp"] > NOW >= wanted.get("nbf", 0)
+        assert (grant.selector.namespace, grant.selector.pod) == (wanted["namespace"], wanted.get("pod"))
+        assert grant.selector.container == wanted.get("container")
+        assert dict(grant.selector.labels) == wanted.get("labels", {})
+
+
+# The request for a token
+
+
+def test_a_request_needs_only_a_namespace() -> None:
+    assert parse_sign_request(b'{"namespace": "myapp"}', LIFETIME) == SignRequest(Selector("myapp"), None)
+
+
+@given(selectors, st.integers(1, LIFETIME))
+def test_a_request_is_read_as_it_was_written(selector: Selector, expires_in: int) -> None:
+    scope = {"namespace": selector.namespace, "pod": selector.pod, "container": selector.container}
+    body = {name: value for name, value in scope.items() if value is not None}
+    full = json.dumps(body | {"labels": dict(selector.labels), "expires_in": expires_in}).encode()
+    assert parse_sign_request(full, LIFETIME) == SignRequest(selector, expires_in)
+
+
+def test_of_equal_members_the_last_counts() -> None:
+    assert parse_sign_request(b'{"namespace": "a", "namespace": "b"}', LIFETIME).selector.namespace == "b"
+
+
+def test_an_empty_label_value_is_one_like_others() -> None:
+    request = parse_sign_request(b'{"namespace": "a", "labels": {"canary": ""}}', LIFETIME)
+    assert request.selector.labels == (("canary", ""),)
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b'"a"', b"{", b"{} {}", b"\xff", b'{"namespace": "\xff"}', b"[" * 9000])
+def test_a_body_that_is_no_json_object_is_refused(body: bytes) -> None:
+    with pytest.raises(InvalidBody, match=r"^the request body must be a JSON object$"):
+        parse_sign_request(body, LIFETIME)
+
+
+@pytest.mark.parametrize("name", [b"\\ud800", b"\\udc00x", b"\\ud800\\ud800"])
+def test_a_body_with_half_a_character_is_refused(name: bytes) -> None:
+    with pytest.raises(InvalidBody):
+        parse_sign_request(b'{"namespace": "%s"}' % name, LIFETIME)
+
+
+def test_a_body_is_read_up_to_64_kib() -> None:
+    body = b'{"namespace": "myapp"}'.ljust(MAX_BODY_BYTES)
+    assert parse_sign_request(body, LIFETIME).selector.namespace == "myapp"
+    with pytest.raises(InvalidBody, match=r"^the request body is larger than 65536 bytes$"):
+        parse_sign_request(body + b" ", LIFETIME)
+
+
+def test_a_request_without_a_namespace_is_told_so() -> None:
+    assert invalid_member({"pod": "web-1"}) == ("namespace", "namespace is missing")
+
+
+@pytest.mark.parametrize("member", ["namespace", "pod", "container"])
+@pytest.mark.parametrize("name", ["", None, 7, True, [], {}, "a" * 254])
+def test_a_name_of_the_wrong_type_is_named(member: str, name: object) -> None:
+    expected = f"{member} must be a string of 1 to 253 characters"
+    assert invalid_member({"namespace": "myapp", member: name}) == (member, expected)
+
+
+@pytest.mark.parametrize("expires_in", [0, -1, LIFETIME + 1, 10**40, True, 60.0, "60", None])
+def test_a_lifetime_out_of_bounds_or_of_the_wrong_type_is_named(expires_in: object) -> None:
+    expected = "expires_in must be a whole number of seconds from 1 to 3600"
+    assert invalid_member({"namespace": "myapp", "expires_in": expires_in}) == ("expires_in", expected)
+
+
+@pytest.mark.parametrize(
+    ("labels", "member"),
+    [
+        (None, "labels"),
+        ([], "labels"),
+        ("app=web", "labels"),
+        ({"": "web"}, "labels"),
+        ({"k" * 318: "web"}, "labels"),
+        ({"app": 7}, "labels.app"),
+        ({"app": None}, "labels.app"),
+        ({"tier": "x", "app": "x" * 254}, "labels.app"),
+    ],
+)
+def test_labels_of_the_wrong_type_are_named(labels: object, member: str) -> None:
+    assert invalid_member({"namespace": "myapp", "labels": labels})[0] == member
+
+
+@pytest.mark.parametrize("member", ["Namespace", "expiresIn", "exp", "", "label"])
+def test_an_unknown_member_is_named(member: str) -> None:
+    expected = f"{member} is not a member of this request"
+    assert invalid_member({"namespace": "myapp", member: "x"}) == (member, expected)
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])).map("x-{}".format))
+@example("secret" * 1000)
+@example("\x1b[2J\r\n\u202e")
+def test_the_name_of_a_member_is_shown_short_and_printable(member: str) -> None:
+    shown, sentence = invalid_member({"namespace": "myapp", member: "x"})
+    assert len(shown) <= 64
+    assert sentence.isprintable()
+    assert len(json.dumps({"error": sentence})) < 1024
+
+
+@given(labels | json_values)
+def test_labels_of_any_shape_are_read_as_they_are_or_refused(value: object) -> None:
+    body = json.dumps({"namespace": "a", "labels": value}).encode()
+    with contextlib.suppress(InvalidBody, InvalidMember):
+        assert dict(parse_sign_request(body, LIFETIME).selector.labels) == value

@@ -1,0 +1,282 @@
+from __future__ import annotations
+
+import dataclasses
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from settings import VARIABLES, Settings, SettingsError, Variable, WholeNumber, from_mapping, load
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+API_SECRET = "an-api-secret"
+JWT_SIGNING_KEY = "0123456789abcdef0123456789abcdef"
+REQUIRED = {"API_SECRET": API_SECRET, "JWT_SIGNING_KEY": JWT_SIGNING_KEY}
+NUMBERS = [
+    pytest.param(variable, variable.read, id=variable.name)
+    for variable in VARIABLES
+    if isinstance(variable.read, WholeNumber)
+]
+# The total can be no less than its part; each bound is tried with the other out of the way.
+ROOM = {"BUFFER_NAMESPACE_MIB": "1", "BUFFER_TOTAL_MIB": "1048576"}
+
+
+def problems_of(variables: dict[str, str]) -> tuple[str, ...]:
+    with pytest.raises(SettingsError) as caught:
+        from_mapping(variables)
+    return caught.value.problems
+
+
+def names_of(problems: tuple[str, ...]) -> list[str]:
+    return [problem.partition(" ")[0] for problem in problems]
+
+
+def test_the_required_variables_alone_give_the_defaults() -> None:
+    assert from_mapping(REQUIRED) == Settings(api_secret=API_SECRET, jwt_signing_key=JWT_SIGNING_KEY)
+
+
+def test_both_required_variables_are_missed_in_one_line() -> None:
+    with pytest.raises(SettingsError) as caught:
+        from_mapping({})
+    assert str(caught.value) == "bad settings: API_SECRET is missing; JWT_SIGNING_KEY is missing"
+
+
+def test_a_variable_set_to_nothing_counts_as_unset() -> None:
+    empty = dict.fromkeys((variable.name for variable in VARIABLES), "")
+    assert from_mapping(empty | REQUIRED) == from_mapping(REQUIRED)
+
+
+def test_variables_of_others_are_ignored() -> None:
+    assert from_mapping(REQUIRED | {"PATH": "/bin", "port": "x"}) == from_mapping(REQUIRED)
+
+
+def test_every_field_has_its_variable() -> None:
+    assert {field.name for field in dataclasses.fields(Settings)} == {variable.field for variable in VARIABLES}
+
+
+def test_every_shown_default_is_the_one_that_holds() -> None:
+    shown = {v.name: v.default for v in VARIABLES if v.name not in {"ADDRESS", "INGEST_SECRET"}}
+    assert from_mapping(shown | REQUIRED) == from_mapping(REQUIRED)
+
+
+def test_every_variable_says_what_it_is_for() -> None:
+    assert all(variable.meaning for variable in VARIABLES)
+
+
+def test_only_the_two_secrets_are_required() -> None:
+    assert [variable.name for variable in VARIABLES if variable.required] == ["API_SECRET", "JWT_SIGNING_KEY"]
+
+
+def test_the_ingest_secret_is_the_api_secret_unless_it_is_set() -> None:
+    assert from_mapping(REQUIRED).ingest_secret == API_SECRET
+    assert from_mapping(REQUIRED | {"INGEST_SECRET": "other"}).ingest_secret == "other"
+
+
+def test_no_secret_shows_in_the_repr_of_settings() -> None:
+    secrets = {v.name: f"{v.name.lower()}-{'x' * 32}" for v in VARIABLES if "SECRET" in v.name or "KEY" in v.name}
+    shown = repr(from_mapping(secrets))
+    assert len(secrets) == 6
+    assert not [secret for secret in secrets.values() if secret in shown]
+
+
+@pytest.mark.parametrize(("variable", "number"), NUMBERS)
+def test_a_number_is_read_at_both_of_its_bounds(variable: Variable, number: WholeNumber) -> None:
+    for bound in (number.low, number.high):
+        settings = from_mapping(ROOM | REQUIRED | {variable.name: str(bound)})
+        assert getattr(settings, variable.field) == bound
+
+
+@pytest.mark.parametrize(("variable", "number"), NUMBERS)
+def test_a_number_beyond_its_bounds_is_refused_with_the_bounds(variable: Variable, number: WholeNumber) -> None:
+    expected = f"{variable.name} must be a whole number from {number.low} to {number.high}"
+    for beyond in (number.low - 1, number.high + 1):
+        assert problems_of(REQUIRED | {variable.name: str(beyond)}) == (expected,)
+
+
+@pytest.mark.parametrize(
+    "text", ["x", "1e3", "+5", "-5", "5.0", "0x5", "1_0", "\uff11\uff12", "²", " ", "5 5", "5" * 5000]
+)
+def test_a_number_is_ascii_digits_only(text: str) -> None:
+    assert names_of(problems_of(REQUIRED | {"MAX_READERS": text})) == ["MAX_READERS"]
+
+
+@given(st.integers(1, 1_000_000), st.text(" \t\n", max_size=3), st.text("0", max_size=3))
+def test_a_number_may_have_space_around_it_and_noughts_before_it(number: int, space: str, noughts: str) -> None:
+    settings = from_mapping(REQUIRED | {"MAX_READERS": f"{space}{noughts}{number}{space}"})
+    assert settings.max_readers == number
+
+
+def test_a_namespace_cannot_have_more_memory_than_all_of_them() -> None:
+    problems = problems_of(REQUIRED | {"BUFFER_NAMESPACE_MIB": "257"})
+    assert problems == ("BUFFER_TOTAL_MIB must not be less than BUFFER_NAMESPACE_MIB",)
+
+
+@pytest.mark.parametrize("name", ["API_SECRET", "INGEST_SECRET", "API_SECRET_PREVIOUS", "INGEST_SECRET_PREVIOUS"])
+@pytest.mark.parametrize("secret", ["two words", "line-end\n", " ", "\x7f", "caf\u00e9", "\udcff", "nul\0"])
+def test_a_secret_that_no_header_can_carry_is_refused(name: str, secret: str) -> None:
+    expected = f"{name} must be visible ASCII characters without spaces or line ends"
+    assert problems_of(REQUIRED | {name: secret}) == (expected,)
+
+
+@pytest.mark.parametrize("name", ["JWT_SIGNING_KEY", "JWT_SIGNING_KEY_PREVIOUS"])
+def test_a_signing_key_has_at_least_32_bytes(name: str) -> None:
+    assert problems_of(REQUIRED | {name: "k" * 31}) == (f"{name} must be at least 32 bytes long",)
+    assert from_mapping(REQUIRED | {name: "k" * 32})
+
+
+def test_the_bytes_of_a_signing_key_are_counted_not_its_characters() -> None:
+    assert from_mapping(REQUIRED | {"JWT_SIGNING_KEY": "\u00e9" * 16}).jwt_signing_key == "\u00e9" * 16
+
+
+def test_a_signing_key_is_taken_as_it_is_even_with_a_line_end() -> None:
+    key = f" {JWT_SIGNING_KEY}\n"
+    assert from_mapping(REQUIRED | {"JWT_SIGNING_KEY": key}).jwt_signing_key == key
+
+
+def test_a_signing_key_of_other_bytes_than_utf8_is_refused() -> None:
+    problems = problems_of(REQUIRED | {"JWT_SIGNING_KEY": "\udcff" * 40})
+    assert problems == ("JWT_SIGNING_KEY must be UTF-8 text",)
+
+
+def test_a_public_key_is_refused_as_a_signing_key() -> None:
+    pem = "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE\n-----END PUBLIC KEY-----\n"
+    problems = problems_of(REQUIRED | {"JWT_SIGNING_KEY": pem})
+    assert problems == ("JWT_SIGNING_KEY must be a plain secret, not a PEM, SSH or JSON key",)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::", "fe80::1%Eth0", "localhost", "Logs.example.com.", "my_host"])
+def test_an_ip_address_or_host_name_can_be_listened_on(address: str) -> None:
+    assert from_mapping(REQUIRED | {"ADDRESS": f" {address} "}).address == address
+
+
+@pytest.mark.parametrize(
+    "address", ["300.1.1.1", "[::1]", "*", "a b", "-a", "a..b", "a:80", "http://a", " ", "a." * 127]
+)
+def test_anything_else_cannot_be_listened_on(address: str) -> None:
+    problems = problems_of(REQUIRED | {"ADDRESS": address})
+    assert problems == ("ADDRESS must be an IP address or a host name",)
+
+
+@pytest.mark.parametrize(
+    ("text", "origins"),
+    [
+        ("*", ("*",)),
+        ("https://Example.com/", ("https://example.com",)),
+        ("http://a:8080, https://b,", ("http://a:8080", "https://b")),
+        ("HTTPS://a:443,http://a:080,http://a:443", ("https://a", "http://a", "http://a:443")),
+        ("https://a,https://A/", ("https://a",)),
+        ("http://127.0.0.1:3000,http://[::1]:3000", ("http://127.0.0.1:3000", "http://[::1]:3000")),
+        ("moz-extension://0a1b-2c", ("moz-extension://0a1b-2c",)),
+    ],
+)
+def test_origins_are_written_as_browsers_write_them(text: str, origins: tuple[str, ...]) -> None:
+    assert from_mapping(REQUIRED | {"ALLOWED_ORIGINS": text}).allowed_origins == origins
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "example.com",
+        "https://a/path",
+        "https://user@a",
+        "https://*.a",
+        "https://",
+        "https://a https://b",
+        "https://a,nonsense",
+        "https://a:0",
+        "https://a:65536",
+        "https://1.2.3.400",
+        "https://[1.2.3.4]",
+        "https://[:]",
+        "null",
+        ",",
+    ],
+)
+def test_what_is_no_origin_is_refused(text: str) -> None:
+    assert names_of(problems_of(REQUIRED | {"ALLOWED_ORIGINS": text})) == ["ALLOWED_ORIGINS"]
+
+
+def test_a_log_level_has_no_case() -> None:
+    assert from_mapping(REQUIRED | {"LOG_LEVEL": " Warning "}).log_level == "warning"
+
+
+def test_an_unknown_log_level_is_answered_with_the_known_ones() -> None:
+    problems = problems_of(REQUIRED | {"LOG_LEVEL": "loud"})
+    assert problems == ("LOG_LEVEL must be one of debug, info, warning, error",)
+
+
+@given(st.lists(st.sampled_from(VARIABLES), unique=True, min_size=1))
+def test_every_bad_variable_is_named_in_order_and_no_value_is_shown(bad: list[Variable]) -> None:
+    value = "hunter two\n"
+    with pytest.raises(SettingsError) as caught:
+        from_mapping(REQUIRED | {variable.name: value for variable in bad})
+    assert names_of(caught.value.problems) == [variable.name for variable in VARIABLES if variable in bad]
+    assert "hunter" not in f"{caught.value} {caught.value!r} {caught.value.__cause__}"
+    assert "\n" not in str(caught.value)
+
+
+@given(st.dictionaries(st.sampled_from([variable.name for variable in VARIABLES]), st.text()))
+@example({"PORT": "\udcff"})
+def test_any_text_is_read_or_refused_by_its_name(variables: dict[str, str]) -> None:
+    try:
+        from_mapping(REQUIRED | variables)
+    except SettingsError as error:
+        refused = names_of(error.problems)
+    else:
+        refused = []
+    assert set(refused) <= variables.keys()
+
+
+def test_without_a_dotenv_file_the_environment_is_enough(tmp_path: Path) -> None:
+    assert load(REQUIRED, tmp_path / ".env") == from_mapping(REQUIRED)
+
+
+def test_the_environment_wins_over_the_dotenv_file_where_it_is_not_empty(tmp_path: Path) -> None:
+    path = tmp_path / ".env"
+    path.write_text("PORT=1\nMAX_READERS=2\nDEFAULT_TAIL=3\nLOG_LEVEL\nADDRESS=\n")
+    settings = load(REQUIRED | {"PORT": "9", "MAX_READERS": ""}, path)
+    assert (settings.port, settings.max_readers, settings.default_tail) == (9, 2, 3)
+
+
+def test_the_dotenv_file_does_not_change_the_environment(tmp_path: Path) -> None:
+    path = tmp_path / ".env"
+    path.write_text("LOGURT_TEST_LEAK=1\n")
+    load(REQUIRED, path)
+    assert "LOGURT_TEST_LEAK" not in os.environ
+
+
+def test_a_secret_in_the_dotenv_file_keeps_its_dollars(tmp_path: Path) -> None:
+    path = tmp_path / ".env"
+    path.write_text(f"API_SECRET=a$HOME${{PATH}}b\nJWT_SIGNING_KEY='{JWT_SIGNING_KEY}'\n")
+    assert load({}, path).api_secret == "a$HOME${PATH}b"
+
+
+def test_a_byte_order_mark_does_not_hide_the_first_variable(tmp_path: Path) -> None:
+    path = tmp_path / ".env"
+    path.write_text("PORT=1234\n", encoding="utf-8-sig")
+    assert load(REQUIRED, path).port == 1234
+
+
+def test_a_dotenv_file_that_is_not_utf8_is_refused_without_its_content(tmp_path: Path) -> None:
+    path = tmp_path / ".env"
+    path.write_bytes(b"API_SECRET=caf\xe9\n")
+    with pytest.raises(SettingsError) as caught:
+        load(REQUIRED, path)
+    assert str(caught.value) == "bad settings: .env must be UTF-8 text"
+
+
+def test_a_dotenv_file_that_cannot_be_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / ".env"
+    path.write_text("PORT=1\n")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    # Permissions do not stop the superuser, whom tests often run as.
+    monkeypatch.setattr("builtins.open", refuse)
+    with pytest.raises(SettingsError, match=r"^bad settings: \.env cannot be read$"):
+        load(REQUIRED, path)
