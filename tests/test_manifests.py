@@ -1,0 +1,361 @@
+from __future__ import annotations
+
+import fnmatch
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+
+import settings
+
+ROOT = Path(__file__).parents[1]
+MANIFESTS = ROOT / "manifests"
+OVERLAY = MANIFESTS / "overlays" / "with-fluent-bit"
+EXAMPLE_SECRET = MANIFESTS / "base" / "secret.example.yaml"
+KUBERNETES_VERSION = "1.34"
+
+CONTAINER_ID = "0123456789abcdef" * 4
+
+
+def documents(text: str) -> list[dict[str, Any]]:
+    return [document for document in yaml.safe_load_all(text) if document]
+
+
+def kustomization(folder: Path) -> dict[str, Any]:
+    (document,) = documents((folder / "kustomization.yaml").read_text())
+    return document
+
+
+FOLDERS = sorted(path.parent for path in MANIFESTS.rglob("kustomization.yaml"))
+LISTED = sorted(
+    folder / name for folder in FOLDERS for name in kustomization(folder).get("resources", []) if name.endswith(".yaml")
+)
+OBJECTS = [(path, each) for path in [*LISTED, EXAMPLE_SECRET] for each in documents(path.read_text())]
+
+
+def only(kind: str, name: str | None = None) -> dict[str, Any]:
+    (found,) = [each for _, each in OBJECTS if each["kind"] == kind and name in {None, each["metadata"]["name"]}]
+    return found
+
+
+DEPLOYMENT = only("Deployment")
+DAEMON_SET = only("DaemonSet")
+WORKLOADS = [
+    pytest.param(DEPLOYMENT, id="logurt"),
+    pytest.param(DAEMON_SET, id="fluent-bit"),
+]
+
+
+def pod(workload: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = workload["spec"]["template"]["spec"]
+    return found
+
+
+def container(workload: dict[str, Any]) -> dict[str, Any]:
+    (found,) = pod(workload)["containers"]
+    return dict(found)
+
+
+def environment(workload: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {each["name"]: each for each in container(workload)["env"]}
+
+
+def literals(workload: dict[str, Any]) -> dict[str, str]:
+    return {name: each["value"] for name, each in environment(workload).items() if "value" in each}
+
+
+def running_settings() -> settings.Settings:
+    """Return what the server would run with, given real secrets."""
+    secrets = dict.fromkeys(only("Secret")["stringData"], "x" * 64)
+    return settings.from_mapping(literals(DEPLOYMENT) | secrets)
+
+
+def fluent_bit() -> dict[str, Any]:
+    (config,) = documents((MANIFESTS / "fluent-bit" / "fluent-bit.yaml").read_text())
+    return config
+
+
+def plugin(section: str, name: str) -> dict[str, Any]:
+    (found,) = fluent_bit()["pipeline"][section]
+    assert found["name"] == name
+    return dict(found)
+
+
+def mebibytes(quantity: str) -> int:
+    assert quantity.endswith("Mi")
+    return int(quantity.removesuffix("Mi"))
+
+
+# All objects
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [pytest.param(each, id=f"{path.stem}-{each['kind']}") for path, each in OBJECTS],
+)
+def test_every_object_fits_the_schema_of_kubernetes(manifest: dict[str, Any]) -> None:
+    kubernetes_validate.validate(manifest, KUBERNETES_VERSION, strict=True)
+
+
+def test_the_schema_check_refuses_a_misspelt_member() -> None:
+    wrong = DEPLOYMENT | {"spec": DEPLOYMENT["spec"] | {"replica": 1}}
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate(wrong, KUBERNETES_VERSION, strict=True)
+
+
+def test_every_manifest_is_used_but_the_example_secret() -> None:
+    config = MANIFESTS / "fluent-bit" / "fluent-bit.yaml"
+    used = {*LISTED, *(folder / "kustomization.yaml" for folder in FOLDERS), config}
+    assert set(MANIFESTS.rglob("*.yaml")) - used == {EXAMPLE_SECRET}
+
+
+def test_the_overlay_joins_the_base_and_the_component_in_the_namespace_it_makes() -> None:
+    overlay = kustomization(OVERLAY)
+    joined = {(OVERLAY / path).resolve() for path in [*overlay["resources"], *overlay["components"]]}
+    assert joined == {MANIFESTS / "base", MANIFESTS / "fluent-bit", OVERLAY / "namespace.yaml"}
+    assert only("Namespace")["metadata"]["name"] == overlay["namespace"]
+    assert kustomization(MANIFESTS / "fluent-bit")["kind"] == "Component"
+
+
+@pytest.mark.parametrize("workload", WORKLOADS)
+def test_every_selector_matches_the_labels_of_its_pods(workload: dict[str, Any]) -> None:
+    selector = workload["spec"]["selector"]["matchLabels"]
+    assert selector.items() <= workload["spec"]["template"]["metadata"]["labels"].items()
+
+
+def test_the_service_selects_logurt_alone_and_a_port_it_has() -> None:
+    service = only("Service")["spec"]
+    (port,) = service["ports"]
+    assert service["selector"] == DEPLOYMENT["spec"]["selector"]["matchLabels"]
+    assert service["selector"].items().isdisjoint(DAEMON_SET["spec"]["selector"]["matchLabels"].items())
+    assert (port["name"], port["targetPort"]) == ("http", container(DEPLOYMENT)["ports"][0]["name"])
+
+
+# Security
+
+
+@pytest.mark.parametrize("workload", WORKLOADS)
+def test_no_container_can_gain_a_privilege_or_write_to_its_root(workload: dict[str, Any]) -> None:
+    assert container(workload)["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert pod(workload)["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+
+
+def test_logurt_runs_as_the_user_of_its_image() -> None:
+    context = pod(DEPLOYMENT)["securityContext"]
+    (user,) = re.findall(r"^USER (.*)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    assert f"{context['runAsUser']}:{context['runAsGroup']}" == user
+    assert context["runAsNonRoot"] is True
+
+
+def test_logurt_holds_no_token_of_the_kubernetes_api() -> None:
+    assert pod(DEPLOYMENT)["automountServiceAccountToken"] is False
+    assert "serviceAccountName" not in pod(DEPLOYMENT)
+
+
+def test_fluent_bit_may_get_pods_and_nothing_else() -> None:
+    assert only("ClusterRole")["rules"] == [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]
+
+
+def test_the_role_is_bound_to_the_account_of_fluent_bit() -> None:
+    binding = only("ClusterRoleBinding")
+    account = only("ServiceAccount")["metadata"]["name"]
+    assert [subject["name"] for subject in binding["subjects"]] == [account]
+    assert binding["roleRef"]["name"] == only("ClusterRole")["metadata"]["name"]
+    assert pod(DAEMON_SET)["serviceAccountName"] == account
+
+
+@pytest.mark.parametrize("workload", WORKLOADS)
+def test_secrets_come_by_reference_from_members_the_secret_has(workload: dict[str, Any]) -> None:
+    members = only("Secret")["stringData"]
+    for name, each in environment(workload).items():
+        if "SECRET" not in name and "KEY" not in name:
+            continue
+        reference = each["valueFrom"]["secretKeyRef"]
+        assert (reference["name"], reference["key"]) == (only("Secret")["metadata"]["name"], name)
+        assert name in members or (name.endswith("_PREVIOUS") and reference["optional"])
+
+
+def test_the_server_refuses_each_value_of_the_example_secret() -> None:
+    example = only("Secret")["stringData"]
+    with pytest.raises(settings.SettingsError) as caught:
+        settings.from_mapping(example)
+    assert {problem.split()[0] for problem in caught.value.problems} == set(example)
+    assert all(len(value) < 32 for value in example.values())
+
+
+# logurt
+
+
+def test_every_variable_of_the_deployment_is_a_setting_the_server_takes() -> None:
+    assert set(environment(DEPLOYMENT)) <= {variable.name for variable in settings.VARIABLES}
+    assert running_settings().port == container(DEPLOYMENT)["ports"][0]["containerPort"]
+
+
+@pytest.mark.parametrize(
+    ("probe", "path"),
+    [("startupProbe", "/healthz"), ("livenessProbe", "/healthz"), ("readinessProbe", "/readyz")],
+)
+def test_the_probes_ask_the_health_routes_at_the_port_of_the_server(probe: str, path: str) -> None:
+    request = container(DEPLOYMENT)[probe]["httpGet"]
+    assert request == {"path": path, "port": container(DEPLOYMENT)["ports"][0]["name"]}
+
+
+def test_the_pod_is_given_more_time_to_end_than_readers_are_drained_over() -> None:
+    assert pod(DEPLOYMENT)["terminationGracePeriodSeconds"] >= running_settings().drain_seconds + 10
+
+
+def test_the_memory_holds_the_ring_twice_and_a_request_of_the_largest_size() -> None:
+    memory = container(DEPLOYMENT)["resources"]
+    ring = running_settings().buffer_total_mib
+    assert mebibytes(memory["requests"]["memory"]) >= 2 * ring
+    assert mebibytes(memory["limits"]["memory"]) >= 2 * ring + 2 * running_settings().max_body_mib
+
+
+def test_there_is_never_more_than_one_ring() -> None:
+    assert DEPLOYMENT["spec"]["replicas"] == 1
+    assert DEPLOYMENT["spec"]["strategy"] == {"type": "Recreate"}
+
+
+def test_the_base_names_a_release_of_the_image() -> None:
+    (image,) = kustomization(MANIFESTS / "base")["images"]
+    assert image["name"] == container(DEPLOYMENT)["image"]
+    assert re.fullmatch(r"[0-9]+\.[0-9]+\.[0-9]+", image["newTag"])
+
+
+# Fluent Bit
+
+
+def test_fluent_bit_is_pinned() -> None:
+    assert container(DAEMON_SET)["image"] == "fluent/fluent-bit:5.1.1"
+
+
+@pytest.mark.parametrize("workload", WORKLOADS)
+def test_the_pods_ask_to_be_left_out_of_the_logs(workload: dict[str, Any]) -> None:
+    assert workload["spec"]["template"]["metadata"]["annotations"] == {"fluentbit.io/exclude": "true"}
+    assert plugin("filters", "kubernetes")["k8s-logging.exclude"] is True
+
+
+@pytest.mark.parametrize(
+    ("file", "left_out"),
+    [
+        ("logurt-6d5f7c9b8-x2x7k_logurt_logurt", True),
+        ("logurt-6d5f7c9b8-x2x7k_monitoring_logurt", True),
+        ("logurt-fluent-bit-4x9vz_logurt_fluent-bit", True),
+        ("web-0_myapp_web", False),
+        ("logurt-viewer-0_logurt_web", False),
+        ("fluent-bit-4x9vz_other_fluent-bit", False),
+        ("logurt-demo_logurt-demo_web", False),
+    ],
+)
+def test_only_their_own_log_files_are_left_out_by_name(file: str, *, left_out: bool) -> None:
+    patterns = plugin("inputs", "tail")["exclude_path"].split(",")
+    path = f"/var/log/containers/{file}-{CONTAINER_ID}.log"
+    assert any(fnmatch.fnmatchcase(path, pattern) for pattern in patterns) is left_out
+
+
+def test_fluent_bit_posts_to_the_service_with_the_ingest_secret_of_its_environment() -> None:
+    output = plugin("outputs", "http")
+    service = only("Service")
+    assert (output["host"], output["port"]) == (
+        service["metadata"]["name"],
+        service["spec"]["ports"][0]["port"],
+    )
+    assert (output["uri"], output["format"]) == ("/_ingest/fluentbit", "json")
+    assert output["header"] == ["Authorization Token ${INGEST_SECRET}"]
+    assert list(environment(DAEMON_SET)) == ["INGEST_SECRET"]
+
+
+def test_fluent_bit_sends_the_tag_for_records_without_metadata() -> None:
+    assert plugin("outputs", "http")["header_tag"] == "Fluent-Tag"
+    assert plugin("inputs", "tail")["tag"] == "kube.*"
+
+
+def test_fluent_bit_tries_again_for_ever_and_soon() -> None:
+    assert plugin("outputs", "http")["retry_limit"] == "no_limits"
+    assert fluent_bit()["service"]["scheduler.cap"] <= 30
+
+
+def test_fluent_bit_keeps_chunks_and_places_in_the_one_folder_it_can_write_to() -> None:
+    (writable,) = [each for each in container(DAEMON_SET)["volumeMounts"] if not each.get("readOnly")]
+    (volume,) = [each for each in pod(DAEMON_SET)["volumes"] if each["name"] == writable["name"]]
+    tail = plugin("inputs", "tail")
+    assert tail["storage.type"] == "filesystem"
+    assert Path(tail["db"]).parent == Path(writable["mountPath"])
+    assert Path(fluent_bit()["service"]["storage.path"]).parent == Path(writable["mountPath"])
+    assert "hostPath" in volume
+
+
+def test_what_fluent_bit_keeps_has_a_bound() -> None:
+    assert plugin("outputs", "http")["storage.total_limit_size"] == "512M"
+    # 2 MB each, and as much again while they are turned into JSON.
+    chunks = fluent_bit()["service"]["storage.max_chunks_up"]
+    assert 4 * chunks <= mebibytes(container(DAEMON_SET)["resources"]["limits"]["memory"])
+
+
+def test_lines_reach_logurt_as_text_with_labels_and_without_annotations() -> None:
+    kubernetes = plugin("filters", "kubernetes")
+    assert {key: kubernetes[key] for key in ("merge_log", "labels", "annotations")} == {
+        "merge_log": False,
+        "labels": True,
+        "annotations": False,
+    }
+    assert plugin("inputs", "tail")["multiline.parser"] == "docker, cri"
+
+
+def test_fluent_bit_is_started_with_the_configuration_that_is_mounted() -> None:
+    (generated,) = kustomization(MANIFESTS / "fluent-bit")["configMapGenerator"]
+    (volume,) = [each for each in pod(DAEMON_SET)["volumes"] if "configMap" in each]
+    (mount,) = [each for each in container(DAEMON_SET)["volumeMounts"] if each["name"] == volume["name"]]
+    assert volume["configMap"]["name"] == generated["name"]
+    assert container(DAEMON_SET)["args"] == [f"--config={mount['mountPath']}/{generated['files'][0]}"]
+
+
+def test_fluent_bit_is_asked_at_the_port_of_its_http_server_whether_it_runs() -> None:
+    (port,) = container(DAEMON_SET)["ports"]
+    assert fluent_bit()["service"]["http_port"] == port["containerPort"]
+    assert fluent_bit()["service"]["http_server"] is True
+    assert container(DAEMON_SET)["livenessProbe"]["httpGet"] == {"path": "/", "port": port["name"]}
+
+
+# What kustomize makes of it
+
+
+@pytest.fixture(scope="module")
+def built() -> list[dict[str, Any]]:
+    kubectl = shutil.which("kubectl")
+    if kubectl is None:
+        pytest.skip("kubectl is not installed; the files themselves are checked above")
+    command = [kubectl, "kustomize", str(OVERLAY)]
+    return documents(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def test_kustomize_builds_objects_that_fit_the_schema(built: list[dict[str, Any]]) -> None:
+    for manifest in built:
+        kubernetes_validate.validate(manifest, KUBERNETES_VERSION, strict=True)
+    kinds = {each["kind"] for each in built}
+    assert kinds == {each["kind"] for _, each in OBJECTS} - {"Secret"} | {"ConfigMap"}
+
+
+def test_kustomize_puts_everything_into_the_namespace_of_the_overlay(built: list[dict[str, Any]]) -> None:
+    namespaced = [each for each in built if each["kind"] not in {"Namespace", "ClusterRole", "ClusterRoleBinding"}]
+    (binding,) = [each for each in built if each["kind"] == "ClusterRoleBinding"]
+    namespace = kustomization(OVERLAY)["namespace"]
+    assert {each["metadata"]["namespace"] for each in namespaced} == {namespace}
+    assert {each["namespace"] for each in binding["subjects"]} == {namespace}
+
+
+def test_kustomize_names_the_configuration_by_its_content(built: list[dict[str, Any]]) -> None:
+    (daemon_set,) = [each for each in built if each["kind"] == "DaemonSet"]
+    (config,) = [each for each in built if each["kind"] == "ConfigMap"]
+    (volume,) = [each for each in pod(daemon_set)["volumes"] if "configMap" in each]
+    assert volume["configMap"]["name"] == config["metadata"]["name"]
+    assert re.fullmatch("logurt-fluent-bit-[a-z0-9]{10}", config["metadata"]["name"])
