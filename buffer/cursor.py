@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 _CURSOR = re.compile(r"([0-9a-z]{1,32})-([0-9a-f]{1,15})-([0-9a-f]{1,8})", re.ASCII)
 
 
-class BadCursor(ValueError):  # noqa: N818 - named after what is wrong, as all errors here
+class BadCursor(ValueError):
     """Text that is not a cursor, or one of a place that does not exist."""
 
     def __str__(self) -> str:

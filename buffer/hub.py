@@ -55,7 +55,7 @@ class Start(NamedTuple):
     cursor: Cursor | None = None
 
 
-class TooManyViews(Exception):  # noqa: N818 - named after what is wrong, as all errors here
+class TooManyViews(Exception):
     """There are as many different text filters as this server keeps. `limit` is their number."""
 
     def __init__(self, limit: int) -> None:
@@ -124,6 +124,16 @@ class Hub:
             while ring and ring.first().arrived < oldest:
                 self._evict(ring, ring.first())
 
+    def check(self, view: View, start: Start) -> None:
+        """Raise what `join` would: BadCursor for a place that no line has reached yet, or TooManyViews."""
+        cursor = start.cursor
+        if cursor is not None and cursor.epoch == self.epoch and (cursor.seq, cursor.line) > (self._next_seq, 0):
+            raise BadCursor
+        feed = self._feeds.get(view.selector.namespace)
+        is_new = feed is None or view not in feed.audiences
+        if is_new and view.text and self._filtered_views >= MAX_FILTERED_VIEWS:
+            raise TooManyViews(MAX_FILTERED_VIEWS)
+
     def join(
         self,
         view: View,
@@ -139,8 +149,7 @@ class Hub:
         `drained(reader)` must be called when it has. `ended()` is called when a reader that does not follow has been
         written everything. Neither may call the hub in turn. Raises BadCursor and TooManyViews.
         """
-        if start.cursor is not None:
-            self._check(start.cursor)
+        self.check(view, start)
         ring = self.rings.get(view.selector.namespace)
         audience = self._audience(view, ring)
         audience.flush()  # so that nothing fresh lies on both sides of where the reader begins
@@ -213,17 +222,10 @@ class Hub:
         if feed is not None and view in feed.audiences:
             return feed.audiences[view]
         if view.text:
-            if self._filtered_views >= MAX_FILTERED_VIEWS:
-                raise TooManyViews(MAX_FILTERED_VIEWS)
             self._filtered_views += 1
         if feed is None:
             feed = self._feeds[namespace] = Feed([] if ring is None else list(ring.holdings))
         return feed.add(view)
-
-    def _check(self, cursor: Cursor) -> None:
-        """Raise BadCursor for a place of this epoch that no line has reached yet."""
-        if cursor.epoch == self.epoch and (cursor.seq, cursor.line) > (self._next_seq, 0):
-            raise BadCursor
 
     def _resume(self, reader: Reader, cursor: Cursor) -> None:
         """Put a reader at its cursor, and note whether it has missed something."""

@@ -25,7 +25,7 @@ _MAX_MEMORY = 512 * 1024
 _NEEDS_SINGLE_LINES = re.compile(r"\\[AzZQCK]|\(\?(?!i\)|:|P?<)")
 
 
-class BadPattern(ValueError):  # noqa: N818 - named after what is wrong, as all errors here
+class BadPattern(ValueError):
     """A pattern that RE2 does not compile, or one that is too long."""
 
     def __init__(self, pattern: str, problem: str) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from buffer.gap import Gap
     from buffer.source import Selector
 
-_ALL_TEXT = TextFilter()
+ALL_TEXT = TextFilter()
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class View:
     format: Format
     framing: Framing
     stream: str | None = None
-    text: TextFilter = _ALL_TEXT
+    text: TextFilter = ALL_TEXT
 
     def match(self, chunk: Chunk) -> Sequence[int] | None:
         """Return the indices of the chunk's lines that this view shows, in order; None for all."""

@@ -40,7 +40,7 @@ _SIGN_MEMBERS = frozenset({*_NAMES, "labels", "expires_in"})
 _MISSING = object()
 
 
-class Unauthorized(Exception):  # noqa: N818 - named after the answer it becomes
+class Unauthorized(Exception):
     """A credential that opens nothing. `reason` is a clause for the client and never holds the credential."""
 
     def __init__(self, reason: str) -> None:
@@ -51,7 +51,7 @@ class Unauthorized(Exception):  # noqa: N818 - named after the answer it becomes
         return self.reason
 
 
-class InvalidRequest(Exception):  # noqa: N818 - named after the answer it becomes
+class InvalidRequest(Exception):
     """A request body that cannot be used. Its text is for the client."""
 
 

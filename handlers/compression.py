@@ -1,0 +1,217 @@
+"""Content-Encoding undone, never past a limit.
+
+Fluent Bit compresses with gzip, and since 4.0 with snappy (a raw block) or zstd.
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import TYPE_CHECKING
+
+import cramjam
+import zstandard
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_GZIP_MAGIC = b"\x1f\x8b"
+_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+_SNAPPY_STREAM = b"\xff\x06\x00\x00sNaPpY"
+# More members or frames than this is an attack on the time it takes to start each.
+_MAX_MEMBERS = 10_000
+_MAX_CODINGS = 2
+# RFC 9659 lets a sender assume a window of 8 MiB.
+_ZSTD_WINDOW = 8 << 20
+# A zstd block of 3 bytes becomes 128 KiB at most, a snappy copy of 3 bytes becomes 64.
+_ZSTD_BLOCK, _ZSTD_LEAST = 128 << 10, 3
+_SNAPPY_RATIO = 22
+_FIRST_PIECE, _PIECE = 512, 64 << 10
+
+
+class BodyError(Exception):
+    """A request body that cannot be used."""
+
+
+class UnsupportedEncoding(BodyError):
+    """The body has a Content-Encoding that is not known here."""
+
+    def __init__(self, encoding: str) -> None:
+        super().__init__(encoding)
+        self.encoding = encoding
+
+    def __str__(self) -> str:
+        return "the Content-Encoding is not one of gzip, deflate, snappy, zstd and identity"
+
+
+class BodyTooLarge(BodyError):
+    """The body is larger than the limit, in bytes, once it is decompressed."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit)
+        self.limit = limit
+
+    def __str__(self) -> str:
+        return f"the body is larger than {self.limit} bytes when decompressed"
+
+
+class Undecodable(BodyError):
+    """The body is not what it is said to be: `form` is an encoding, or what records look like."""
+
+    def __init__(self, form: str) -> None:
+        super().__init__(form)
+        self.form = form
+
+    def __str__(self) -> str:
+        return f"the body cannot be read as {self.form}"
+
+
+def decompress(body: bytes, encoding: str, limit: int) -> bytes:
+    """Return the body without its Content-Encoding; at most `limit` bytes are ever inflated.
+
+    What the body is counts for more than what the header claims: JSON is taken as it is, and gzip and zstd
+    are known by their first bytes, which start neither JSON nor what Fluent Bit sends as MessagePack.
+    Raises UnsupportedEncoding, BodyTooLarge, Undecodable.
+    """
+    names = [name for part in encoding.split(",") if (name := part.strip().lower()) not in ("", "identity")]
+    if not names and body.startswith(_GZIP_MAGIC):
+        names = ["gzip"]
+    elif not names and body.startswith(_ZSTD_MAGIC):
+        names = ["zstd"]
+    if len(names) > _MAX_CODINGS or any(name not in _DECODERS for name in names):
+        raise UnsupportedEncoding(encoding)
+    # RFC 9110, 8.4: listed in the order in which they were applied.
+    for name in reversed(names):
+        body = _undo(body, name, limit)
+    if len(body) > limit:
+        raise BodyTooLarge(limit)
+    return body
+
+
+def _undo(body: bytes, name: str, limit: int) -> bytes:
+    try:
+        return _DECODERS[name](body, limit)
+    except (zlib.error, zstandard.ZstdError, cramjam.DecompressionError, EOFError, ValueError) as error:
+        if body.lstrip()[:1] in (b"{", b"["):
+            return body
+        raise Undecodable(name) from error
+
+
+def _inflate(body: bytes, limit: int, wbits: int) -> bytes:
+    """Inflate zlib members up to the limit; what follows a complete member and is none itself is padding."""
+    view, parts, left, position = memoryview(body), list[bytes](), limit, 0
+    for member in range(_MAX_MEMBERS):
+        inflater = zlib.decompressobj(wbits)
+        # The bytes after a member are copied on its end, so a new one starts on a small piece.
+        piece = _FIRST_PIECE
+        try:
+            while not inflater.eof and position < len(view):
+                given = view[position : position + piece]
+                part = inflater.decompress(given, left + 1)
+                if len(part) > left:
+                    raise BodyTooLarge(limit)
+                left -= len(part)
+                parts.append(part)
+                position += len(given) - len(inflater.unused_data)
+                piece = min(2 * piece, _PIECE)
+        except zlib.error:
+            if not member:
+                raise
+            return b"".join(parts)
+        if not inflater.eof:
+            raise EOFError
+        if position == len(view) or wbits != _GZIP_BITS:
+            return b"".join(parts)
+    raise ValueError(_MAX_MEMBERS)
+
+
+_GZIP_BITS = 16 + zlib.MAX_WBITS
+
+
+def _gunzip(body: bytes, limit: int) -> bytes:
+    return _inflate(body, limit, _GZIP_BITS)
+
+
+def _undeflate(body: bytes, limit: int) -> bytes:
+    """Undo RFC 9110's deflate: a zlib stream, or bare deflate data as some senders have it."""
+    try:
+        return _inflate(body, limit, zlib.MAX_WBITS)
+    except zlib.error:
+        return _inflate(body, limit, -zlib.MAX_WBITS)
+
+
+def _unzstd(body: bytes, limit: int) -> bytes:
+    """Undo zstd frames. The declared content size is not relied on: it may be a lie, or missing."""
+    decompressor = zstandard.ZstdDecompressor(max_window_size=max(_ZSTD_WINDOW, limit))
+    view, parts, left, position = memoryview(body), list[bytes](), limit, 0
+    for _ in range(_MAX_MEMBERS):
+        frame = decompressor.decompressobj()
+        piece = _FIRST_PIECE
+        while not frame.eof:
+            # The library inflates all it is given, so it is given what cannot go far beyond the limit.
+            piece = min(piece, max(_ZSTD_LEAST * left // _ZSTD_BLOCK, 64))
+            given = view[position : position + piece]
+            if not given:
+                raise EOFError
+            part = frame.decompress(given)
+            if len(part) > left:
+                raise BodyTooLarge(limit)
+            left -= len(part)
+            parts.append(part)
+            position += len(given) - len(frame.unused_data)
+            piece = min(2 * piece, _PIECE)
+        if position == len(view):
+            return b"".join(parts)
+    raise ValueError(_MAX_MEMBERS)
+
+
+def _unsnappy(body: bytes, limit: int) -> bytes:
+    """Undo snappy: a raw block (what Fluent Bit sends), or the framed stream format."""
+    if not body.startswith(_SNAPPY_STREAM):
+        return _unsnappy_block(body, limit, limit)
+    parts, left, position = list[bytes](), limit, 0
+    while position < len(body):
+        kind, size = body[position], int.from_bytes(body[position + 1 : position + 4], "little")
+        chunk = body[position + 4 : position + 4 + size]
+        if len(chunk) < size or 0x02 <= kind <= 0x7F:
+            raise ValueError(kind)
+        position += 4 + size
+        # Four bytes of checksum come first. Kinds from 0x80 on are to be skipped.
+        if kind == 0x00:
+            parts.append(_unsnappy_block(chunk[4:], left, limit))
+        elif kind == 0x01:
+            parts.append(chunk[4:])
+        else:
+            continue
+        left -= len(parts[-1])
+        if left < 0:
+            raise BodyTooLarge(limit)
+    return b"".join(parts)
+
+
+def _unsnappy_block(block: bytes, left: int, limit: int) -> bytes:
+    declared = _varint(block)
+    if declared > left:
+        raise BodyTooLarge(limit)
+    if declared > _SNAPPY_RATIO * len(block):
+        raise ValueError(declared)
+    return bytes(cramjam.snappy.decompress_raw(block))
+
+
+def _varint(block: bytes) -> int:
+    """Return the uncompressed length a snappy block starts with: up to 32 bits, seven to a byte."""
+    value = 0
+    for place, byte in enumerate(block[:5]):
+        value |= (byte & 0x7F) << 7 * place
+        if byte < 0x80:
+            return value
+    raise ValueError(value)
+
+
+_DECODERS: dict[str, Callable[[bytes, int], bytes]] = {
+    "gzip": _gunzip,
+    "x-gzip": _gunzip,
+    "deflate": _undeflate,
+    "snappy": _unsnappy,
+    "x-snappy": _unsnappy,
+    "zstd": _unzstd,
+}

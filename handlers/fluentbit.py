@@ -1,0 +1,178 @@
+"""Fluent Bit's request body -> lines, a run for each source. Pure: bytes in, values out.
+
+What the body is decides how it is read, not its Content-Type: a JSON array, one object, lines of objects,
+objects with nothing between them, or MessagePack. A body as Fluent Bit means it is decoded in one go;
+of any other body each record is read by itself, so that a broken one never costs its neighbours.
+"""
+
+from __future__ import annotations
+
+from itertools import groupby, islice
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+import msgspec
+
+from handlers import lines, messagepack, metadata, record, salvage
+from handlers.compression import BodyError, BodyTooLarge, Undecodable, UnsupportedEncoding, decompress
+from handlers.record import CriRecord, Line, LogRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from buffer.source import Source
+
+__all__ = [
+    "Batch",
+    "BodyError",
+    "BodyTooLarge",
+    "Run",
+    "Undecodable",
+    "UnsupportedEncoding",
+    "decode",
+    "decompress",
+]
+
+
+class Run(NamedTuple):
+    """Consecutive lines of one source, in the order of the body; the lists are of one length.
+
+    A text may end in a newline. Times are RFC 3339 as they were sent, "" when unknown.
+    """
+
+    source: Source
+    texts: list[str]
+    times: list[str]
+    streams: list[str | None]
+
+
+class Batch(NamedTuple):
+    """What was read of a body in one step; `skipped` counts records without usable text or namespace."""
+
+    runs: list[Run]
+    skipped: int
+
+
+# Records in a batch, where a body cannot be decoded in one go.
+_BATCH = 256
+# A body this large with a record for less than 64 bytes is read in batches: its objects would take gigabytes at once.
+_LARGE, _SMALLEST = 4 << 20, 64
+_BROKEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_BOM = b"\xef\xbb\xbf"
+
+_Record: TypeAlias = LogRecord | CriRecord
+_ARRAYS: tuple[msgspec.json.Decoder[Any], ...] = (
+    msgspec.json.Decoder(list[LogRecord]),
+    msgspec.json.Decoder(list[CriRecord]),
+)
+_OBJECTS: tuple[msgspec.json.Decoder[Any], ...] = (
+    msgspec.json.Decoder(LogRecord),
+    msgspec.json.Decoder(CriRecord),
+)
+_ENTRIES: tuple[msgspec.msgpack.Decoder[Any], ...] = (
+    msgspec.msgpack.Decoder(list[tuple[msgspec.Raw, LogRecord]]),
+    msgspec.msgpack.Decoder(list[tuple[msgspec.Raw, CriRecord]]),
+)
+
+
+def decode(body: bytes, tag: str = "") -> Iterator[Batch]:
+    """Yield what the body holds: one batch if it is as it should be, else batches of bounded work.
+
+    `tag` is Fluent Bit's tag: the name of the container's log file in it stands in for missing metadata.
+    Raises Undecodable at the first batch if nothing in the body can be read as records.
+    """
+    body = body.removeprefix(_BOM)
+    if not body or body.isspace():
+        yield Batch([], 0)
+        return
+    tagged = metadata.from_tag(tag)
+    # JSON that was damaged at its first byte goes on with a brace or a quote.
+    packed = body[0] >= 0x80 and body[1:2] not in (b"{", b'"')
+    batch = (_all_of_messagepack if packed else _all_of_json)(body, tagged)
+    if batch is not None:
+        yield batch
+        return
+    ways = (lines.of_messagepack, lines.of_json) if packed else (lines.of_json, lines.of_messagepack)
+    for way in ways:
+        empty = True
+        for batch in _batches(way(body, tagged)):
+            empty = False
+            yield batch
+        if not empty:
+            return
+    raise Undecodable("JSON or MessagePack records")
+
+
+def _all_of_json(body: bytes, tagged: Source | None) -> Batch | None:
+    """Decode all records in one go; None if one of them is not as Fluent Bit sends it by default."""
+    # Counting takes half as long as decoding, so only what could take gigabytes is counted.
+    if len(body) > _LARGE and lines.is_dense(len(body), body.count(b"{")):
+        return None
+    body = salvage.joined_alike(body) or body
+    is_array = body.lstrip()[:1] == b"["
+    for array, single in zip(_ARRAYS, _OBJECTS, strict=True):
+        try:
+            records: list[_Record] = array.decode(body) if is_array else single.decode_lines(body)
+        except _BROKEN:
+            continue
+        return _grouped(records, metadata.from_json, tagged)
+    return None
+
+
+def _all_of_messagepack(body: bytes, tagged: Source | None) -> Batch | None:
+    count, array = messagepack.counted(body)
+    if not count or lines.is_dense(len(body), count):
+        return None
+    for decoder in _ENTRIES:
+        try:
+            entries: list[tuple[msgspec.Raw, _Record]] = decoder.decode(array)
+        except _BROKEN:
+            continue
+        return _grouped([entry[1] for entry in entries], metadata.from_messagepack, tagged)
+    return None
+
+
+def _grouped(records: list[_Record], lookup: metadata.Lookup, tagged: Source | None) -> Batch | None:
+    """Put records into runs by their metadata; None if a time needs a closer look."""
+    times = [item.time for item in records]
+    if not record.all_times(times):
+        return None
+    kubernetes = [item.kubernetes for item in records]
+    # Nearly always a body is of one container; comparing the bytes is quick, hashing them is not possible.
+    if kubernetes and kubernetes.count(kubernetes[0]) == len(kubernetes):
+        source = metadata.completed(lookup(kubernetes[0]), tagged)
+        if source is None:
+            return Batch([], len(records))
+        texts = [item.text for item in records]
+        return Batch([Run(source, texts, times, [item.stream for item in records])], 0)
+    steps = list[lines.Step]()
+    for raw, group in groupby(records, attrgetter("kubernetes")):
+        steps += lines.of_source(metadata.completed(lookup(raw), tagged), group)
+    return _in_runs(steps)
+
+
+def _in_runs(steps: Iterable[lines.Step]) -> Batch:
+    runs, skipped = list[Run](), 0
+    for step in steps:
+        if isinstance(step, lines.Unread):
+            skipped += step.skipped
+            continue
+        source, text, time, stream = step
+        if not runs or (runs[-1].source is not source and runs[-1].source != source):
+            runs.append(Run(source, [], [], []))
+        run = runs[-1]
+        run.texts.append(text)
+        run.times.append(time)
+        run.streams.append(stream)
+    return Batch(runs, skipped)
+
+
+def _batches(steps: Iterator[lines.Step]) -> Iterator[Batch]:
+    """Yield batches of steps, none before the first record that could be read."""
+    waiting, readable = list[lines.Step](), False
+    while some := list(islice(steps, _BATCH)):
+        waiting += some
+        readable = readable or any(isinstance(step, Line) or step.readable for step in some)
+        if readable:
+            yield _in_runs(waiting)
+            waiting.clear()

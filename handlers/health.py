@@ -1,0 +1,30 @@
+"""GET /healthz and /readyz: what a kubelet asks."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from handlers.base import Handler
+
+
+class AliveHandler(Handler):
+    """Tells that the process runs and its event loop turns."""
+
+    def get(self) -> None:
+        """Answer."""
+        self.answer({"status": "alive"})
+
+    head = get
+
+
+class ReadyHandler(Handler):
+    """Tells whether the server should be sent traffic."""
+
+    def get(self) -> None:
+        """Answer 200, or 503 while the server is stopping."""
+        if self.services.readers.stopping:
+            self.answer({"error": "the server is stopping"}, HTTPStatus.SERVICE_UNAVAILABLE)
+        else:
+            self.answer({"status": "ready"})
+
+    head = get

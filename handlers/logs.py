@@ -1,0 +1,184 @@
+"""GET /logs: readers come, by WebSocket, as server-sent events, or with a plain HTTP response."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import msgspec
+from tornado.websocket import WebSocketHandler
+
+from handlers.base import Answers, BadUpgrade, OriginRefused
+from handlers.query import BadParameter, Query, parse
+from handlers.readers import BAD_MESSAGE
+from handlers.session import HttpSession, WebSocketSession
+from handlers.tokens import Unauthorized
+
+if TYPE_CHECKING:
+    from handlers.tokens import Grant
+
+_SUBPROTOCOL = "logurt"
+_BEARER = "bearer."
+# How soon a browser's EventSource comes back after a cut, in milliseconds.
+_RETRY = b"retry: 2000\n\n"
+
+
+class Renewal(msgspec.Struct, forbid_unknown_fields=True):
+    """The one message that a WebSocket client may send: a new token for the same scope."""
+
+    token: str
+
+
+class LogsHandler(Answers, WebSocketHandler):
+    """Authorises a reader, and starts a session for it. Refusals come before the upgrade."""
+
+    scheme = "Bearer"
+    _session: WebSocketSession | None = None
+
+    async def get(self) -> None:
+        """Answer with a stream of lines."""
+        self._check_origin()
+        self._grant = self._authorise()
+        self._query = self._read_query()
+        transport = self._transport()
+        self._view = self._query.view(self._grant.selector, self.services.broker.epoch, transport)
+        self.services.readers.admit()
+        self.services.hub.check(self._view, self._query.start())
+        # Nothing is awaited from here to where the session joins the hub, so that what is admitted can join.
+        if transport == "websocket":
+            self._check_upgrade()
+            await super().get()
+        else:
+            self._stream_response(transport)
+
+    def options(self) -> None:
+        """Answer a browser that asks whether a page of another origin may send credentials (CORS preflight)."""
+        self._check_origin()
+        self.set_header("Access-Control-Allow-Methods", "GET")
+        self.set_header("Access-Control-Allow-Headers", "Authorization, Last-Event-ID")
+        self.set_header("Access-Control-Max-Age", "3600")
+        self.clear_header("Content-Type")
+        self.set_status(HTTPStatus.NO_CONTENT)
+
+    # WebSocket
+
+    def check_origin(self, origin: str) -> bool:  # noqa: ARG002 - Tornado's signature
+        """Allow it: `get` has checked the origin already, and has an answer for those it refuses."""
+        return True
+
+    def select_subprotocol(self, subprotocols: list[str]) -> str | None:
+        """Choose ours if it is offered; the one that carries the token is never echoed."""
+        return _SUBPROTOCOL if _SUBPROTOCOL in subprotocols else None
+
+    def open(self) -> None:
+        """Start the session."""
+        assert self.ws_connection is not None  # noqa: S101 - it is open
+        stream = self.ws_connection.stream
+        assert stream is not None  # noqa: S101 - likewise
+        stream.set_nodelay(True)
+        self._session = WebSocketSession(self.services, self, stream, self._grant.expires_at)
+        self._session.begin(self._view, self._query.start(), follow=self._query.follow)
+
+    def on_message(self, message: str | bytes) -> None:
+        """Extend the session with a renewed token; any other message ends it."""
+        assert self._session is not None  # noqa: S101 - `open` has made it
+        try:
+            renewal = msgspec.json.decode(message, type=Renewal)
+            grant = self.services.tokens.verify(renewal.token)
+        except (msgspec.MsgspecError, UnicodeError, RecursionError, Unauthorized):
+            self._session.end(BAD_MESSAGE)
+            return
+        if grant.selector == self._grant.selector:
+            self._session.expires_at = grant.expires_at
+        else:
+            self._session.end(BAD_MESSAGE)
+
+    def on_pong(self, data: bytes) -> None:  # noqa: ARG002 - Tornado's signature
+        """Note that the client is alive."""
+        if self._session is not None:
+            self._session.pong()
+
+    def on_close(self) -> None:
+        """Leave, if the reader had come so far as to join."""
+        if self._session is not None:
+            self._session.leave("the client has gone")
+
+    # HTTP
+
+    def _stream_response(self, transport: str) -> None:
+        """Send the head of the response, and hand the connection over to a session."""
+        is_events = transport.startswith("events")
+        lines_type = "application/x-ndjson" if self._query.format == "json" else "text/plain"
+        self.set_header("Content-Type", f"{'text/event-stream' if is_events else lines_type}; charset=utf-8")
+        self.set_header("X-Accel-Buffering", "no")  # nginx would hold lines back to fill its buffers
+        self.set_header("X-Content-Type-Options", "nosniff")
+        self.set_header("Connection", "close")
+        if is_events:
+            self.write(_RETRY)
+        self.flush()
+        stream = self.detach()
+        stream.set_nodelay(True)
+        session = HttpSession(self.services, stream, transport, self._grant.expires_at)
+        session.begin(self._view, self._query.start(), follow=self._query.follow)
+
+    # Who asks, and for what
+
+    def _transport(self) -> str:
+        """Return websocket, events or http; the latter two as events/1.0 and http/1.0 where chunks are not known."""
+        if self.request.headers.get("Upgrade", "").lower() == "websocket":
+            return "websocket"
+        transport = "events" if "text/event-stream" in self.request.headers.get("Accept", "") else "http"
+        return transport if self.request.version != "HTTP/1.0" else f"{transport}/1.0"
+
+    def _check_origin(self) -> None:
+        """Let browsers in whose page is of an allowed origin, or of our own."""
+        origin = self.request.headers.get("Origin")
+        if origin is None:
+            return
+        allowed = self.services.settings.allowed_origins
+        is_own = urlsplit(origin).netloc.lower() == (self.request.headers.get("Host") or "").lower()
+        if "*" not in allowed and origin.lower() not in allowed and not is_own:
+            raise OriginRefused
+        self.set_header("Access-Control-Allow-Origin", "*" if "*" in allowed else origin)
+        self.set_header("Vary", "Origin")
+
+    def _authorise(self) -> Grant:
+        token = self._bearer() or self.get_query_argument("token", "") or self._subprotocol_token()
+        if not token:
+            raise Unauthorized("a token is needed: Authorization: Bearer <token>, or ?token=<token>")
+        return self.services.tokens.verify(token)
+
+    def _bearer(self) -> str:
+        scheme, _, token = self.request.headers.get("Authorization", "").partition(" ")
+        return token.strip() if scheme.lower() == "bearer" else ""
+
+    def _subprotocol_token(self) -> str:
+        offered = self.request.headers.get("Sec-WebSocket-Protocol", "").split(",")
+        return next((one.strip()[len(_BEARER) :] for one in offered if one.strip().startswith(_BEARER)), "")
+
+    def _read_query(self) -> Query:
+        query = self.request.query_arguments
+        arguments = {name: [_text(name, value) for value in values] for name, values in query.items()}
+        if "cursor" not in arguments and (last := self.request.headers.get("Last-Event-ID")):
+            arguments["cursor"] = [last]
+        return parse(arguments, self.services.settings.default_tail, self.services.now())
+
+    def _check_upgrade(self) -> None:
+        """Refuse in our own words what Tornado would refuse in plain text (RFC 6455, section 4.2.1)."""
+        headers = self.request.headers
+        connection = {option.strip().lower() for option in headers.get("Connection", "").split(",")}
+        if "upgrade" not in connection:
+            raise BadUpgrade("a WebSocket request must have the header Connection: Upgrade")
+        if headers.get("Sec-WebSocket-Version") != "13":
+            self.set_header("Sec-WebSocket-Version", "13")
+            raise BadUpgrade("only version 13 of the WebSocket protocol is spoken here")
+        if not headers.get("Sec-WebSocket-Key"):
+            raise BadUpgrade("a WebSocket request must have the header Sec-WebSocket-Key")
+
+
+def _text(name: str, value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        raise BadParameter(name, "is not UTF-8") from None

@@ -1,0 +1,228 @@
+"""Fluent Bit's MessagePack: entries one after the other, read apart without recursion.
+
+An entry is `[[time, {metadata}], {record}]`, in 1.9 `[time, {record}]`, or a bare record. The time is an
+extension of type 0, eight bytes of seconds and nanoseconds (Fluentd's EventTime), or a number.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+
+from handlers import salvage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# Beyond this, a record is not made into Python objects before its values have been counted.
+LARGE = 256 << 10
+_MOST_VALUES = 200_000
+_DEEP = 64
+# What may be read in vain before the rest is given up.
+_CREDIT, _STEP = 16 << 20, 50
+_MOST_FAILURES = 10_000
+# The seconds of the markers around a group of records (Fluent Bit's log groups): -1 and -2.
+_GROUP_MARKERS = frozenset((0xFFFFFFFF, 0xFFFFFFFE))
+_MARKED = b"\xff\xff\xff"
+_TIME_HEAD = b"\xd7\x00"
+_START = re.compile(rb"(?:\x92|\xdc\x00\x02|\xdd\x00\x00\x00\x02){1,2}\xd7\x00")
+# Headers of byte strings; text of some languages has these bytes as well, so this only rules them out.
+_MAY_HOLD_BYTES = re.compile(rb"[\xc4-\xc6]")
+
+
+class MalformedError(ValueError):
+    """Bytes that are not MessagePack."""
+
+
+class Entry(NamedTuple):
+    """One entry: where its time and its record are in the body; a bare record has no time."""
+
+    head: msgspec.Raw | None
+    record: msgspec.Raw
+
+
+def _shapes() -> list[tuple[int, int, int]]:
+    """List for every first byte: bytes of its length field, bytes that follow anyway, values that follow."""
+    shapes = [(0, 0, 0)] * 256
+    for size in range(16):
+        shapes[0x80 + size] = (0, 0, 2 * size)
+        shapes[0x90 + size] = (0, 0, size)
+    for size in range(32):
+        shapes[0xA0 + size] = (0, size, 0)
+    for first, width in ((0xC4, 1), (0xC5, 2), (0xC6, 4), (0xD9, 1), (0xDA, 2), (0xDB, 4)):
+        shapes[first] = (width, 0, 0)
+    for first, width in ((0xC7, 1), (0xC8, 2), (0xC9, 4)):
+        shapes[first] = (width, 1, 0)
+    for first, size in zip(range(0xCA, 0xD4), (4, 8, 1, 2, 4, 8, 1, 2, 4, 8), strict=True):
+        shapes[first] = (0, size, 0)
+    for first, size in zip(range(0xD4, 0xD9), (2, 3, 5, 9, 17), strict=True):
+        shapes[first] = (0, size, 0)
+    for first, width, values in ((0xDC, 2, 1), (0xDD, 4, 1), (0xDE, 2, 2), (0xDF, 4, 2)):
+        shapes[first] = (width, 0, values)
+    return shapes
+
+
+_SHAPES = _shapes()
+_NEVER_USED = 0xC1
+
+
+def _header(body: bytes, position: int) -> tuple[int, int, int]:
+    """Return where the payload starts, where it ends, and how many values follow it."""
+    if position >= len(body) or body[position] == _NEVER_USED:
+        raise MalformedError
+    width, size, values = _SHAPES[body[position]]
+    start = position + 1 + width
+    if width:
+        number = int.from_bytes(body[position + 1 : start], "big")
+        if values:
+            values *= number
+        else:
+            size += number
+    if start + size > len(body):
+        raise MalformedError
+    return start, start + size, values
+
+
+def end_of(body: bytes, position: int) -> int:
+    """Return where the value that starts here ends. Raises MalformedError, also for far too many values."""
+    pending, steps = 1, 0
+    while pending:
+        _, position, values = _header(body, position)
+        pending += values - 1
+        steps += 1
+        if steps > _MOST_VALUES:
+            raise MalformedError
+    return position
+
+
+def is_map(first: int) -> bool:
+    """Tell whether a value with this first byte is a map."""
+    return 0x80 <= first <= 0x8F or first in (0xDE, 0xDF)
+
+
+def _is_array(first: int) -> bool:
+    return 0x90 <= first <= 0x9F or first in (0xDC, 0xDD)
+
+
+def _entry(body: bytes, position: int) -> tuple[Entry, int]:
+    start, _, values = _header(body, position)
+    if is_map(body[position]):
+        end = end_of(body, position)
+        return Entry(None, msgspec.Raw(body[position:end])), end
+    if not _is_array(body[position]) or values != 2:
+        raise MalformedError
+    middle = end_of(body, start)
+    if middle >= len(body) or not is_map(body[middle]):
+        raise MalformedError
+    end = end_of(body, middle)
+    return Entry(msgspec.Raw(body[start:middle]), msgspec.Raw(body[middle:end])), end
+
+
+def counted(body: bytes) -> tuple[int, bytes]:
+    """Guess how many entries there are, and return the body as one array of that many.
+
+    The guess counts the start of the first entry up to its time. If the array decodes, it was right:
+    a wrong count leaves bytes over, or runs out of them.
+    """
+    head = body[: body.find(_TIME_HEAD, 0, 16) + 2]
+    count = body.count(head) if len(head) > 2 else 0
+    return count, b"\xdd" + count.to_bytes(4, "big") + body
+
+
+def entries(body: bytes) -> Iterator[Entry | None]:
+    """Yield every entry that can be read, in order; None for each broken place."""
+    position, broken, failures, credit = 0, False, 0, _CREDIT
+    while position < len(body):
+        try:
+            entry, position = _entry(body, position)
+        except MalformedError:
+            if position == 0 and _is_array(body[0]) and not _START.match(body):
+                # One array around all the entries: they follow its header.
+                position = _header(body, 0)[0] if len(body) > 4 else len(body)
+                continue
+            failures += 1
+            credit -= min(len(body) - position, LARGE)
+            if not broken:
+                yield None
+            start = _START.search(body, position + 1)
+            if start is None or credit < 0 or failures > _MOST_FAILURES:
+                return
+            broken, position = True, start.start()
+        else:
+            yield entry
+            broken, failures = False, 0
+
+
+def time_parts(head: msgspec.Raw | None) -> tuple[int, int] | float | None:
+    """Return an entry's time as seconds and nanoseconds, or as a number; None if it has none."""
+    data = bytes(head or b"")
+    if data and _is_array(data[0]):
+        data = data[_header(data, 0)[0] :]
+    # The extension in its short form, or with its length spelt out.
+    for start in (_TIME_HEAD, b"\xc7\x08\x00"):
+        if data.startswith(start) and len(data) >= len(start) + 8:
+            seconds, nanoseconds = struct.unpack_from(">II", data, len(start))
+            return seconds, nanoseconds
+    value = _plain(data, 0, 0)[0] if data and (data[0] < 0x80 or data[0] in _NUMBERS) else None
+    return value if isinstance(value, int | float) else None
+
+
+def is_group_marker(head: msgspec.Raw | None) -> bool:
+    """Tell whether an entry only marks the start or the end of a group: it is no record."""
+    parts = time_parts(head) if head is not None and _MARKED in bytes(head) else None
+    return isinstance(parts, tuple) and parts[0] in _GROUP_MARKERS
+
+
+def as_json(record: bytes) -> bytes:
+    """Return a record as JSON, whatever its strings hold. Raises MalformedError."""
+    if len(record) <= LARGE and not _MAY_HOLD_BYTES.search(record):
+        try:
+            return msgspec.json.encode(msgspec.msgpack.decode(record))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, TypeError, ValueError):
+            pass
+    end_of(record, 0)
+    return msgspec.json.encode(_plain(record, 0, 0)[0])
+
+
+def _plain(body: bytes, position: int, depth: int) -> tuple[Any, int]:
+    """Return a value and where it ends; bytes become text, what is too deep or has no meaning becomes None."""
+    first = body[position]
+    start, end, values = _header(body, position)
+    if values and depth >= _DEEP:
+        return None, end_of(body, position)
+    if is_map(first):
+        return _plain_map(body, start, values, depth)
+    if _is_array(first):
+        items = []
+        for _ in range(values):
+            item, end = _plain(body, end, depth + 1)
+            items.append(item)
+        return items, end
+    return _scalar(first, body[start:end]), end
+
+
+def _plain_map(body: bytes, position: int, values: int, depth: int) -> tuple[dict[str, Any], int]:
+    members: dict[str, Any] = {}
+    for _ in range(values // 2):
+        key, position = _plain(body, position, depth + 1)
+        members[str(key)], position = _plain(body, position, depth + 1)
+    return members, position
+
+
+def _scalar(first: int, payload: bytes) -> bool | float | str | None:
+    if 0xA0 <= first <= 0xBF or first in _TEXTS:
+        return salvage.text_of(payload)
+    if first in _NUMBERS:
+        number: float = struct.unpack(_NUMBERS[first], payload)[0]
+        return number
+    if first < 0x80 or first >= 0xE0:
+        return first if first < 0x80 else first - 0x100
+    return {0xC2: False, 0xC3: True}.get(first)
+
+
+_TEXTS = frozenset((0xC4, 0xC5, 0xC6, 0xD9, 0xDA, 0xDB))
+_FORMATS = ((0xCA, ">f"), (0xCB, ">d"), (0xCC, ">B"), (0xCD, ">H"), (0xCE, ">I"), (0xCF, ">Q"))
+_NUMBERS = dict((*_FORMATS, (0xD0, ">b"), (0xD1, ">h"), (0xD2, ">i"), (0xD3, ">q")))

@@ -1,0 +1,121 @@
+"""All open readers: how many there may be, when each must end, and how they are drained."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# Proxies close connections on which nothing is sent for a minute; browsers and clients answer a ping at once.
+HEARTBEAT_SECONDS = 25
+
+
+class TooManyReaders(Exception):
+    """There are `limit` readers already."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit)
+        self.limit = limit
+
+    def __str__(self) -> str:
+        return f"there are {self.limit} readers already"
+
+
+class ServerStopping(Exception):
+    """The server takes no new readers, for it is stopping."""
+
+    def __str__(self) -> str:
+        return "the server is stopping"
+
+
+class Ending(NamedTuple):
+    """Why a stream ends: the WebSocket close code (RFC 6455, section 7.4) and the reason given with it."""
+
+    code: int
+    reason: str
+
+
+FINISHED = Ending(1000, "all sent")
+STOPPING = Ending(1001, "the server is stopping")
+BAD_MESSAGE = Ending(1008, "the message makes no sense")
+EXPIRED = Ending(4401, "the token has expired")
+STALLED = Ending(4408, "nothing was read for too long")
+ENDINGS = (FINISHED, STOPPING, BAD_MESSAGE, EXPIRED, STALLED)
+
+
+class Session(Protocol):
+    """One reader's connection, as the sweep sees it. Times are seconds."""
+
+    expires_at: float  # Unix time
+    heartbeat_at: float  # on the monotonic clock
+
+    def stalled_for(self, now: float) -> float:
+        """Return for how long the client has taken nothing although there was something to take."""
+
+    def heartbeat(self) -> bool:
+        """Show the client, and what is between, that the stream is alive; False if the client seems dead."""
+
+    def end(self, ending: Ending) -> None:
+        """End the stream."""
+
+    def abort(self) -> None:
+        """Close the connection without a word."""
+
+
+class Readers:
+    """The sessions of all readers. `now` gives Unix seconds, `monotonic` seconds."""
+
+    def __init__(
+        self, limit: int, stall_timeout: float, *, now: Callable[[], float], monotonic: Callable[[], float]
+    ) -> None:
+        self.stopping = False
+        self._limit = limit
+        self._stall_timeout = stall_timeout
+        self._now = now
+        self._monotonic = monotonic
+        self._sessions: dict[Session, None] = {}
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def admit(self) -> None:
+        """Raise TooManyReaders or ServerStopping if there is no place for one more."""
+        if self.stopping:
+            raise ServerStopping
+        if len(self._sessions) >= self._limit:
+            raise TooManyReaders(self._limit)
+
+    def add(self, session: Session) -> None:
+        """Watch over a session from now on."""
+        session.heartbeat_at = self._monotonic() + HEARTBEAT_SECONDS
+        self._sessions[session] = None
+
+    def remove(self, session: Session) -> None:
+        """Forget a session, if it is known."""
+        self._sessions.pop(session, None)
+
+    def sweep(self) -> None:
+        """End the sessions whose token has expired or whose client takes nothing, and keep the others alive."""
+        now, monotonic = self._now(), self._monotonic()
+        for session in list(self._sessions):
+            if now >= session.expires_at:
+                session.end(EXPIRED)
+            elif session.stalled_for(monotonic) >= self._stall_timeout:
+                session.end(STALLED)
+            elif monotonic >= session.heartbeat_at:
+                session.heartbeat_at = monotonic + HEARTBEAT_SECONDS
+                if not session.heartbeat():
+                    session.abort()
+
+    async def drain(self, seconds: float) -> None:
+        """Take no new readers, and end those that there are one by one, spread evenly over so many seconds."""
+        self.stopping = True
+        sessions = list(self._sessions)
+        started = self._monotonic()
+        for number, session in enumerate(sessions, start=1):
+            session.end(STOPPING)
+            pause = started + seconds * number / len(sessions) - self._monotonic()
+            if pause > 0:
+                await asyncio.sleep(pause)

@@ -1,0 +1,185 @@
+"""Sessions: one reader's connection each, on any transport."""
+
+from __future__ import annotations
+
+import fcntl
+import struct
+import termios
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+from tornado.iostream import StreamClosedError
+
+from buffer.encoding import http_chunk
+from handlers.base import log
+from handlers.readers import FINISHED, Ending
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from tornado.iostream import IOStream
+    from tornado.websocket import WebSocketHandler
+
+    from buffer.hub import Start
+    from buffer.view import View
+    from handlers.base import Services
+
+
+class Session(ABC):
+    """A reader of the hub on an IOStream: writes what the hub gives, and tells it when the socket has drained.
+
+    `expires_at` is in Unix seconds, `heartbeat_at` on the monotonic clock.
+    """
+
+    def __init__(self, services: Services, stream: IOStream, transport: str, expires_at: float) -> None:
+        self.expires_at = expires_at
+        self.heartbeat_at = 0.0
+        self._services = services
+        self._stream = stream
+        self._transport = transport
+        self._is_pending = False  # the socket has not taken all that it was given
+        self._unsent = -1  # bytes in the kernel's send queue when last looked at
+        self._progress_at = 0.0  # when they last changed, on the monotonic clock
+        self._is_over = False
+
+    def begin(self, view: View, start: Start, *, follow: bool) -> None:
+        """Join the hub. Raises what `Hub.join` raises."""
+        self._reader = self._services.hub.join(
+            view, start, follow=follow, write=self._write, ended=lambda: self.end(FINISHED)
+        )
+        self._scope = view.selector
+        self._services.readers.add(self)
+        log.info("reader joined %s by %s; readers: %d", self._named(), self._transport, len(self._services.readers))
+
+    def leave(self, why: str) -> None:
+        """Leave the hub. Does nothing the second time."""
+        if self._is_over:
+            return
+        self._is_over = True
+        self._services.hub.leave(self._reader)
+        self._services.readers.remove(self)
+        log.info("reader left %s: %s; readers: %d", self._named(), why, len(self._services.readers))
+
+    def end(self, ending: Ending) -> None:
+        """Leave the hub and end the stream, saying why where the transport can."""
+        if not self._is_over:
+            self.leave(ending.reason)
+            self._say_goodbye(ending)
+
+    def abort(self) -> None:
+        """Leave the hub and close the connection without a word."""
+        self.leave("the client did not answer")
+        self._stream.close()
+
+    @abstractmethod
+    def heartbeat(self) -> bool:
+        """Show that the stream is alive; False if the client seems dead."""
+
+    @abstractmethod
+    def _say_goodbye(self, ending: Ending) -> None:
+        """End the stream after what has been written to it."""
+
+    def stalled_for(self, now: float) -> float:
+        """Return for how many seconds the client has taken nothing although there was something to take."""
+        if not self._is_pending or self._stream.closed():
+            return 0.0
+        # That Tornado waits to write more says little: the kernel wakes it only when much of its queue is free again.
+        # That the queue shrinks at all is what tells a slow client from one that has stopped.
+        unsent = _send_queue(self._stream)
+        if unsent != self._unsent:
+            self._unsent, self._progress_at = unsent, now
+        return now - self._progress_at
+
+    def _write(self, data: bytes) -> bool:
+        """Write shared bytes, and tell whether the socket has taken all of them."""
+        stream = self._stream
+        if stream.closed():
+            return False
+        sent = 0
+        # Straight to the socket if nothing waits in front: `IOStream.write` makes a future for every write, which
+        # costs a live reader about as much as the system call does.
+        if not stream.writing():
+            try:
+                sent = stream.socket.send(data)
+            except BlockingIOError:
+                pass
+            except OSError:
+                stream.close()
+                return False
+            if sent == len(data):
+                return True
+        self._write_later(memoryview(data)[sent:])
+        return False
+
+    def _write_later(self, data: memoryview) -> None:
+        try:
+            written = self._stream.write(data)
+        except StreamClosedError:
+            return
+        self._is_pending = True
+        self._unsent = -1
+        written.add_done_callback(self._on_written)
+
+    def _on_written(self, written: asyncio.Future[None]) -> None:
+        self._is_pending = False
+        if not written.cancelled() and written.exception() is None and not self._is_over:
+            self._services.hub.drained(self._reader)
+
+    def _named(self) -> str:
+        scope = self._scope
+        labels = ",".join(f"{key}={value}" for key, value in scope.labels)
+        named = {"namespace": scope.namespace, "pod": scope.pod, "container": scope.container, "labels": labels}
+        return " ".join(f"{name}={value!r}" for name, value in named.items() if value)
+
+
+class WebSocketSession(Session):
+    """A reader on a WebSocket: Tornado has the protocol, the session writes ready frames."""
+
+    def __init__(self, services: Services, handler: WebSocketHandler, stream: IOStream, expires_at: float) -> None:
+        super().__init__(services, stream, "WebSocket", expires_at)
+        self._handler = handler
+        self._awaits_pong = False
+
+    def heartbeat(self) -> bool:
+        """Ping, unless the client has something else to read; False if it has not answered the last one."""
+        if self._is_pending or self._stream.writing():
+            return True  # whether it still takes something is the stall timeout's question
+        if self._awaits_pong:
+            return False
+        self._awaits_pong = True
+        self._handler.ping()
+        return True
+
+    def pong(self) -> None:
+        """Note that the client has answered."""
+        self._awaits_pong = False
+
+    def _say_goodbye(self, ending: Ending) -> None:
+        self._handler.close(ending.code, ending.reason)
+
+
+class HttpSession(Session):
+    """A reader on an HTTP response whose head has been sent, and whose stream is detached."""
+
+    def __init__(self, services: Services, stream: IOStream, transport: str, expires_at: float) -> None:
+        super().__init__(services, stream, transport, expires_at)
+        self._is_chunked = not transport.endswith("/1.0")
+        self._comment = b": \n\n" if transport.startswith("events") else b""
+        stream.set_close_callback(lambda: self.leave("the client has gone"))
+
+    def heartbeat(self) -> bool:
+        """Send a comment if the transport has such a thing (server-sent events)."""
+        if self._comment and not self._is_pending:
+            self._write(http_chunk(self._comment) if self._is_chunked else self._comment)
+        return True
+
+    def _say_goodbye(self, ending: Ending) -> None:  # noqa: ARG002 - an HTTP body can only end
+        if not self._stream.closed():
+            # An empty chunk ends the body (RFC 9112, section 7.1), HTTP/1.0 ends it with the connection.
+            last = self._stream.write(http_chunk(b"") if self._is_chunked else b"")
+            last.add_done_callback(lambda _: self._stream.close())
+
+
+def _send_queue(stream: IOStream) -> int:
+    """Return how many bytes the kernel holds that the client has not acknowledged."""
+    return int(struct.unpack("i", fcntl.ioctl(stream.socket, termios.TIOCOUTQ, b"\0" * 4))[0])

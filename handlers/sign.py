@@ -1,0 +1,31 @@
+"""POST /api/sign: a token for what a reader may see."""
+
+from __future__ import annotations
+
+import datetime as dt
+from urllib.parse import urlencode
+
+from handlers.base import Handler
+from handlers.tokens import Unauthorized, parse_sign_request
+
+
+class SignHandler(Handler):
+    """Signs tokens for those who hold the API secret."""
+
+    def prepare(self) -> None:
+        """Refuse who does not hold the API secret."""
+        super().prepare()
+        if not self.services.api_secrets.accepts(self.request.headers.get_list("Authorization")):
+            self.refuse(Unauthorized("the Authorization header must be: Token <API_SECRET>"))
+
+    def post(self) -> None:
+        """Answer with a token, the path to read at, and when it expires."""
+        request = parse_sign_request(self.body(), self.services.settings.jwt_expiration_minutes * 60)
+        token, expires_at = self.services.tokens.sign(request.selector, request.expires_in)
+        self.answer(
+            {
+                "token": token,
+                "url": f"/logs?{urlencode({'token': token})}",
+                "expires_at": dt.datetime.fromtimestamp(expires_at, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            }
+        )

@@ -1,0 +1,176 @@
+"""logurt: live Kubernetes logs over WebSocket, for people who have no cluster access."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import resource
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tornado.httpserver import HTTPServer
+from tornado.ioloop import PeriodicCallback
+from tornado.netutil import bind_sockets
+
+import settings as configuration
+from buffer.broker import MemoryBroker
+from buffer.hub import Hub, Limits
+from handlers import make_application
+from handlers.base import Services
+from handlers.budget import Budget
+from handlers.readers import Readers
+from handlers.tokens import Secrets, Tokens
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Sequence
+
+    from settings import Settings
+
+log = logging.getLogger("logurt")
+
+# Fluent Bit closes a connection after 30 idle seconds, and gives an answer up after 60.
+_IDLE_SECONDS = 75
+_BODY_SECONDS = 60
+
+_SWEEP_MS = 1000
+_EXPIRE_MS = 10_000
+
+
+class Server:
+    """The service: its parts, put together, started and stopped. To be made where an event loop runs."""
+
+    def __init__(self, settings: Settings) -> None:
+        loop = asyncio.get_running_loop()
+        limits = Limits(
+            settings.buffer_namespace_mib << 20, settings.buffer_total_mib << 20, settings.buffer_max_age_minutes * 60
+        )
+        self.settings = settings
+        broker = MemoryBroker()
+        hub = Hub(
+            limits,
+            settings.flush_interval_ms / 1000,
+            broker.epoch,
+            monotonic=loop.time,
+            call_later=loop.call_later,
+        )
+        broker.subscribe(hub.publish)
+        self.services = Services(
+            settings=settings,
+            tokens=Tokens(
+                settings.jwt_signing_key,
+                settings.jwt_signing_key_previous,
+                settings.jwt_expiration_minutes * 60,
+                time.time,
+            ),
+            api_secrets=Secrets(settings.api_secret, settings.api_secret_previous),
+            ingest_secrets=Secrets(
+                settings.ingest_secret,
+                settings.ingest_secret_previous,
+                settings.api_secret,
+                settings.api_secret_previous,
+            ),
+            broker=broker,
+            hub=hub,
+            readers=Readers(settings.max_readers, settings.stall_timeout_seconds, now=time.time, monotonic=loop.time),
+            # Bodies that arrive at the same time, kept until each is complete.
+            bodies=Budget(4 * settings.max_body_mib << 20),
+            now=time.time,
+        )
+        self._http = HTTPServer(
+            make_application(self.services),
+            # Handlers that take a body set a bound of their own, and drain what is above it.
+            max_body_size=64 * 1024,
+            max_buffer_size=1024 * 1024,
+            idle_connection_timeout=_IDLE_SECONDS,
+            body_timeout=_BODY_SECONDS,
+        )
+        self._periodic = (
+            PeriodicCallback(self.services.readers.sweep, _SWEEP_MS),
+            PeriodicCallback(lambda: hub.expire(time.time()), _EXPIRE_MS),
+        )
+
+    def start(self, sockets: Sequence[socket.socket]) -> None:
+        """Serve on listening sockets."""
+        self._http.add_sockets(sockets)
+        for callback in self._periodic:
+            callback.start()
+
+    async def stop(self) -> None:
+        """Fail readiness, end the readers one by one, answer requests in flight, then close."""
+        readers = self.services.readers
+        log.info("stopping; readers: %d", len(readers))
+        await readers.drain(self.settings.drain_seconds)
+        self._http.stop()
+        for callback in self._periodic:
+            callback.stop()
+        await self._http.close_all_connections()
+
+
+async def serve(settings: Settings) -> int:
+    """Run the service until a signal ends it; return the exit code."""
+    try:
+        sockets = bind_sockets(settings.port, settings.address or None, backlog=1024)
+    except OSError as error:
+        print(f"logurt: cannot listen on port {settings.port}: {error.strerror or error}", file=sys.stderr)
+        return 1
+    _allow_many_sockets()
+    server = Server(settings)
+    server.start(sockets)
+    log.info("listening on %s", ", ".join(sorted({_shown(one) for one in sockets})))
+    loop, stopping = asyncio.get_running_loop(), asyncio.Event()
+
+    def stop(number: signal.Signals) -> None:
+        if stopping.is_set():
+            log.warning("%s again: stopping at once", number.name)
+            logging.shutdown()
+            os._exit(128 + number)
+        log.info("%s: stopping within %d seconds", number.name, settings.drain_seconds)
+        stopping.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop, number)
+    await stopping.wait()
+    await server.stop()
+    log.info("stopped")
+    return 0
+
+
+def _shown(listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def _allow_many_sockets() -> None:
+    """Raise the soft limit of open files to the hard one: every reader takes one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _log_to_stderr(level: str) -> None:
+    logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return the exit code."""
+    parser = argparse.ArgumentParser(prog="logurt", description=__doc__)
+    commands = parser.add_subparsers(dest="command")
+    commands.add_parser("serve", help="run the service (the default)")
+    parser.parse_args(arguments)
+    try:
+        settings = configuration.load(os.environ, Path(".env"))
+    except configuration.SettingsError as error:
+        print(f"logurt: {error}", file=sys.stderr)
+        return 2
+    _log_to_stderr(settings.log_level)
+    return asyncio.run(serve(settings))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
