@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.conftest import LiveServer
+
+
+async def test_healthz_answers_while_the_process_runs(live: LiveServer) -> None:
+    response = await live.fetch("/healthz")
+    assert (response.code, json.loads(response.body)) == (200, {"status": "alive"})
+
+
+async def test_readyz_fails_once_the_server_is_stopping(live: LiveServer) -> None:
+    assert (await live.fetch("/readyz")).code == 200
+    live.services.readers.stopping = True
+    response = await live.fetch("/readyz")
+    assert (response.code, json.loads(response.body)) == (503, {"error": "the server is stopping"})
+
+
+async def test_a_written_line_reaches_a_reader(live: LiveServer) -> None:
+    await live.write("hello")
+    reader = await live.read(await live.sign())
+    assert await reader.read_message() == "hello"
+    reader.close()
+    assert await reader.read_message() is None
