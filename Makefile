@@ -1,0 +1,48 @@
+# make run    make the virtual environment, install, write a .env with random secrets if there is none, serve
+# make demo   the same for a made-up application whose logs are fed and followed in this terminal
+# make test   the tests        make check   what CI runs: formatting, lint, types, tests with branch coverage
+# make format put the code into shape
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: run demo test check format clean
+
+run: $(VENV)/runtime .env
+	@exec $(BIN)/python logurt.py
+
+demo: $(VENV)/runtime
+	@exec $(BIN)/python logurt.py demo
+
+test: $(VENV)/development
+	$(BIN)/python -m pytest -q
+
+check: $(VENV)/development
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q --cov --cov-branch --cov-report=term
+
+format: $(VENV)/development
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
+
+.env:
+	@umask 077 && $(PYTHON) -c 'import secrets; print(*(f"{name}={secrets.token_urlsafe(32)}" for name in ("API_SECRET", "INGEST_SECRET", "JWT_SIGNING_KEY")), sep="\n")' > $@
+	@echo "wrote random secrets to .env"
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "logurt needs Python 3.11 or newer: make PYTHON=python3.13")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/runtime: requirements.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+$(VENV)/development: requirements.txt requirements-dev.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@ $(VENV)/runtime
