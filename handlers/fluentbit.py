@@ -58,6 +58,7 @@ _BATCH = 256
 # A body this large with a record for less than 64 bytes is read in batches: its objects would take gigabytes at once.
 _LARGE, _SMALLEST = 4 << 20, 64
 _BROKEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_NO_ENTRIES = b"\x90"
 _BOM = b"\xef\xbb\xbf"
 
 _Record: TypeAlias = LogRecord | CriRecord
@@ -82,7 +83,7 @@ def decode(body: bytes, tag: str = "") -> Iterator[Batch]:
     Raises Undecodable at the first batch if nothing in the body can be read as records.
     """
     body = body.removeprefix(_BOM)
-    if not body or body.isspace():
+    if not body or body.isspace() or body == _NO_ENTRIES:
         yield Batch([], 0)
         return
     tagged = metadata.from_tag(tag)
@@ -92,13 +93,14 @@ def decode(body: bytes, tag: str = "") -> Iterator[Batch]:
     if batch is not None:
         yield batch
         return
-    ways = (lines.of_messagepack, lines.of_json) if packed else (lines.of_json, lines.of_messagepack)
-    for way in ways:
-        empty = True
-        for batch in _batches(way(body, tagged)):
-            empty = False
+    # A damaged first byte may hide the format, but not what its records start with.
+    ways = [(lines.of_json, b"{"), (lines.of_messagepack, b"\xd7\x00" if not packed else b"")]
+    for way, mark in reversed(ways) if packed else ways:
+        readable = False
+        for batch in _batches(way(body, tagged)) if mark in body else ():
+            readable = True
             yield batch
-        if not empty:
+        if readable:
             return
     raise Undecodable("JSON or MessagePack records")
 

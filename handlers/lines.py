@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import groupby, islice
+from math import isfinite
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
@@ -23,10 +24,16 @@ _TOGETHER, _FEW = 16, 1
 _LARGE, _SMALLEST = 1 << 20, 64
 _BROKEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
+
+class _Object(msgspec.Struct, gc=False):
+    """Any object: its members are skipped."""
+
+
 _LOG_RECORDS = msgspec.json.Decoder(list[LogRecord])
 _CRI_RECORDS = msgspec.json.Decoder(list[CriRecord])
 _PACKED_LOG_RECORDS = msgspec.msgpack.Decoder(list[LogRecord])
 _PACKED_CRI_RECORDS = msgspec.msgpack.Decoder(list[CriRecord])
+_OBJECTS = msgspec.json.Decoder(list[_Object])
 _RAWS = msgspec.json.Decoder(list[msgspec.Raw])
 _ENTRIES = msgspec.msgpack.Decoder(list[tuple[msgspec.Raw, msgspec.Raw]])
 
@@ -84,7 +91,11 @@ def _json_pieces(body: bytes) -> Iterable[bytes | None]:
     if is_dense(len(body), body.count(b"{")):
         return salvage.objects(body)
     try:
-        return map(bytes, _RAWS.decode(body if body.lstrip()[:1] == b"[" else salvage.joined(body)))
+        array = body if body.lstrip()[:1] == b"[" else salvage.joined(body)
+        if len(array) > _LARGE:
+            # Other values than objects are too small to be counted by their braces.
+            _OBJECTS.decode(array)
+        return map(bytes, _RAWS.decode(array))
     except _BROKEN:
         return salvage.objects(body)
 
@@ -129,7 +140,7 @@ def _sent(entry: messagepack.Entry) -> str:
     parts = messagepack.time_parts(entry.head)
     if isinstance(parts, tuple):
         return record.timestamp(*parts, 9)
-    return record.rfc3339(repr(parts)) if parts else ""
+    return record.rfc3339(repr(parts)) if parts is not None and isfinite(parts) else ""
 
 
 def _first_that_fits(data: bytes, *decoders: Any) -> Iterable[LogRecord | CriRecord]:

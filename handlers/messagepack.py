@@ -21,20 +21,30 @@ if TYPE_CHECKING:
 LARGE = 256 << 10
 _MOST_VALUES = 200_000
 _DEEP = 64
-# What may be read in vain before the rest is given up.
-_CREDIT, _STEP = 16 << 20, 50
-_MOST_FAILURES = 10_000
+# How many values may be read in vain before the rest is given up, and what an attempt counts for at least.
+_PATIENCE, _ATTEMPT = 1_000_000, 20
 # The seconds of the markers around a group of records (Fluent Bit's log groups): -1 and -2.
 _GROUP_MARKERS = frozenset((0xFFFFFFFF, 0xFFFFFFFE))
 _MARKED = b"\xff\xff\xff"
 _TIME_HEAD = b"\xd7\x00"
 _START = re.compile(rb"(?:\x92|\xdc\x00\x02|\xdd\x00\x00\x00\x02){1,2}\xd7\x00")
+_LONGEST_START = 12
+_PAIRS = (b"\x92", b"\xdc\x00\x02", b"\xdd\x00\x00\x00\x02")
+# It starts with what is fixed, so that the search is quick.
+_TIME_OF_ENTRY = re.compile(rb"\xd7\x00(?<=[\x92\x02]\xd7\x00)")
 # Headers of byte strings; text of some languages has these bytes as well, so this only rules them out.
 _MAY_HOLD_BYTES = re.compile(rb"[\xc4-\xc6]")
 
 
 class MalformedError(ValueError):
-    """Bytes that are not MessagePack."""
+    """Bytes that are not MessagePack, found after so many values."""
+
+    def __init__(self, values: int = 0) -> None:
+        super().__init__(values)
+        self.values = values
+
+    def __str__(self) -> str:
+        return f"not MessagePack after {self.values} values"
 
 
 class Entry(NamedTuple):
@@ -89,12 +99,15 @@ def _header(body: bytes, position: int) -> tuple[int, int, int]:
 def end_of(body: bytes, position: int) -> int:
     """Return where the value that starts here ends. Raises MalformedError, also for far too many values."""
     pending, steps = 1, 0
-    while pending:
-        _, position, values = _header(body, position)
-        pending += values - 1
-        steps += 1
-        if steps > _MOST_VALUES:
-            raise MalformedError
+    try:
+        while pending and steps < _MOST_VALUES:
+            _, position, values = _header(body, position)
+            pending += values - 1
+            steps += 1
+    except MalformedError as error:
+        raise MalformedError(steps) from error
+    if pending:
+        raise MalformedError(steps)
     return position
 
 
@@ -121,6 +134,27 @@ def _entry(body: bytes, position: int) -> tuple[Entry, int]:
     return Entry(msgspec.Raw(body[start:middle]), msgspec.Raw(body[middle:end])), end
 
 
+def _refuse_remains(body: bytes, position: int, entry: Entry, end: int, *, bare: bool) -> None:
+    """Raise MalformedError if other entries start inside this one: a damaged length made it swallow them."""
+    if entry.head is None and not bare:
+        raise MalformedError
+    own = _START.match(body, position)
+    if 0 <= _next_start(body, own.end() if own else position + 1, end + _LONGEST_START) < end:
+        raise MalformedError
+
+
+def _next_start(body: bytes, position: int, end: int) -> int:
+    """Return where the next entry with an EventTime seems to start; -1 if there is none."""
+    time = _TIME_OF_ENTRY.search(body, position, end)
+    if time is None:
+        return -1
+    start = time.start()
+    for head in (*_PAIRS, *_PAIRS):
+        if start - len(head) >= position and body.startswith(head, start - len(head)):
+            start -= len(head)
+    return start
+
+
 def counted(body: bytes) -> tuple[int, bytes]:
     """Guess how many entries there are, and return the body as one array of that many.
 
@@ -134,26 +168,28 @@ def counted(body: bytes) -> tuple[int, bytes]:
 
 def entries(body: bytes) -> Iterator[Entry | None]:
     """Yield every entry that can be read, in order; None for each broken place."""
-    position, broken, failures, credit = 0, False, 0, _CREDIT
+    position, broken, vain, bare = 0, False, 0, True
     while position < len(body):
         try:
-            entry, position = _entry(body, position)
-        except MalformedError:
+            entry, end = _entry(body, position)
+            _refuse_remains(body, position, entry, end, bare=bare)
+        except MalformedError as error:
             if position == 0 and _is_array(body[0]) and not _START.match(body):
                 # One array around all the entries: they follow its header.
                 position = _header(body, 0)[0] if len(body) > 4 else len(body)
                 continue
-            failures += 1
-            credit -= min(len(body) - position, LARGE)
+            vain += _ATTEMPT + error.values
             if not broken:
                 yield None
-            start = _START.search(body, position + 1)
-            if start is None or credit < 0 or failures > _MOST_FAILURES:
+            own = _START.match(body, position)
+            start = _next_start(body, own.end() if own else position + 1, len(body))
+            if start < 0 or vain > _PATIENCE:
                 return
-            broken, position = True, start.start()
+            broken, position = True, start
         else:
             yield entry
-            broken, failures = False, 0
+            # Bare records come alone; among entries with a time they would be the rest of a damaged one.
+            position, broken, vain, bare = end, False, 0, bare and entry.head is None
 
 
 def time_parts(head: msgspec.Raw | None) -> tuple[int, int] | float | None:

@@ -20,9 +20,13 @@ if TYPE_CHECKING:
 _LARGE, _CROWD = 1 << 20, 100_000
 # Values nested deeper than this are replaced by null, deeper still makes a record broken.
 _DEEP, _DEEPEST = 64, 1_000
-# What may be read in vain before nested objects are no longer tried; a step counts as so many bytes.
-_CREDIT, _STEP = 16 << 20, 50
-_MOST_FAILURES = 10_000
+# What reading takes, in nanoseconds or so: a byte, a step of the grammar, an attempt, and a byte of a search.
+_BYTE, _STEP, _ATTEMPT, _SOUGHT = 1, 500, 5_000, 20
+# How much reading in vain ends the search, and how much in all ends the trying of objects inside broken ones.
+_PATIENCE, _CREDIT = 300_000_000, 300_000_000
+_MOST_STEPS = 100_000
+# A search stops for a pause after so many bytes; the pattern is shorter than the overlap.
+_WINDOW, _OVERLAP = 1 << 20, 256
 
 _STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 _WORD = rb'[^\s,:\[\]{}"\\]++'
@@ -64,9 +68,12 @@ class Extent(NamedTuple):
 
 
 def text_of(data: bytes) -> str:
-    """Decode UTF-8 where each bad byte becomes U+FFFD, and CESU-8 what it stands for."""
+    """Decode UTF-8 where each bad byte becomes U+FFFD, and CESU-8 what it stands for.
+
+    In what is very large, bad bytes that belong together become one U+FFFD.
+    """
     try:
-        return data.decode()
+        return data.decode("utf-8", "replace" if len(data) > _LARGE else "strict")
     except UnicodeDecodeError:
         # Bad bytes become U+DC80 to U+DCFF, one each, which nothing else can.
         text = data.decode("utf-8", "surrogateescape")
@@ -129,35 +136,45 @@ def objects(body: bytes) -> Iterator[bytes | None]:
 
     Objects come in the order of the body, from before and after what is broken.
     """
-    position, broken, failures, credit = _next_object(body, 0), False, 0, _CREDIT
-    while position < len(body) and failures < _MOST_FAILURES:
-        if not broken and body[position] != ord("{"):
-            yield None
-            broken, position = True, _next_start(body, position)
+    position, broken, vain, credit = 0, False, 0, _CREDIT
+    while position < len(body) and vain < _PATIENCE:
+        start = _next_start(body, position) if broken else _next_object(body, position)
+        if start < 0:
+            yield b"" if broken else None
+            vain += _WINDOW * _SOUGHT if broken else 0
+            position += _WINDOW - _OVERLAP if broken else 0
+            broken = True
             continue
-        extent = extent_at(body, position)
-        found = _well_formed(body, position, extent)
+        if start == len(body):
+            return
+        extent = extent_at(body, start)
+        found = _well_formed(body, start, extent)
         if found and not (broken and not _RECORD_KEY.search(found)):
             yield found
-            position, broken, failures = _next_object(body, extent.end), False, 0
+            position, broken, vain = extent.end, False, 0
             continue
-        failures += 1
-        if not broken or failures % 64 == 0:
-            yield b"" if broken else None
-        broken = True
-        credit -= 0 if found else extent.end - position + _STEP * extent.steps
+        yield b"" if broken else None
+        cost = _ATTEMPT + _BYTE * (extent.end - start) + _STEP * extent.steps
+        vain += cost + (start - position) * _SOUGHT
+        credit -= 0 if found else cost
         # As long as there is credit, what stands inside the broken object is tried as well.
-        position = _next_start(body, extent.end if found or credit < 0 else position + 1)
+        position = extent.end if found or credit < 0 else start + 1
+        broken = True
 
 
 def _next_object(body: bytes, position: int) -> int:
+    """Return where the next object starts, or the end; -1 if something else comes first."""
     between = _BETWEEN.match(body, position)
-    return between.end() if between else position
+    position = between.end() if between else position
+    return position if body[position : position + 1] in (b"{", b"") else -1
 
 
 def _next_start(body: bytes, position: int) -> int:
-    start = _START.search(body, position)
-    return start.start() if start else len(body)
+    """Return where a record may start; -1 if there is none near, the end if there is none at all."""
+    start = _START.search(body, position, position + _WINDOW)
+    if start:
+        return start.start()
+    return -1 if position + _WINDOW < len(body) else len(body)
 
 
 def _well_formed(body: bytes, start: int, extent: Extent) -> bytes:
@@ -191,7 +208,7 @@ def extent_at(body: bytes, start: int) -> Extent:
         scalars = (_SCALARS_OF_OBJECT if in_object else _SCALARS_OF_ARRAY).match(body, position)
         position = scalars.end() if scalars else position
         following = (_NEXT_OF_OBJECT if in_object else _NEXT_OF_ARRAY).match(body, position)
-        if following is None or len(stack) > _DEEPEST:
+        if following is None or len(stack) > _DEEPEST or steps > _MOST_STEPS:
             return Extent(position, steps)
         position = following.end()
         bracket = body[position - 1]
