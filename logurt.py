@@ -20,6 +20,7 @@ from tornado.netutil import bind_sockets
 import settings as configuration
 from buffer.broker import MemoryBroker
 from buffer.hub import Hub, Limits
+from clients import demo, signing, terminal
 from handlers import make_application
 from handlers.base import Services
 from handlers.budget import Budget
@@ -30,7 +31,13 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Sequence
 
+    from tornado.iostream import IOStream
+
     from settings import Settings
+
+__version__ = "0.1.0"
+
+_EPILOG = "`python logurt.py COMMAND --help` explains a command. `python logurt.py demo` shows all of it at work."
 
 log = logging.getLogger("logurt")
 
@@ -38,8 +45,36 @@ log = logging.getLogger("logurt")
 _IDLE_SECONDS = 75
 _BODY_SECONDS = 60
 
+# How long requests that have begun are waited for at shutdown, once the readers have gone.
+_ANSWER_SECONDS = 10
+
+# File descriptors that connections leave free.
+_SPARE_FILES = 16
+_WARNING_SECONDS = 60
+
 _SWEEP_MS = 1000
 _EXPIRE_MS = 10_000
+
+
+class Listener(HTTPServer):
+    """An HTTP server that closes connections at once where file descriptors run out.
+
+    Otherwise `accept` would fail, and be called again, as fast as the processor goes.
+    """
+
+    _quiet_until = 0.0
+
+    def handle_stream(self, stream: IOStream, address: tuple[object, ...]) -> None:
+        """Serve a connection, or close it."""
+        # A new descriptor gets the lowest free number, so a high one tells that all below it are in use.
+        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if soft == resource.RLIM_INFINITY or stream.socket.fileno() < soft - _SPARE_FILES:
+            super().handle_stream(stream, address)
+            return
+        stream.close()
+        if time.monotonic() >= self._quiet_until:
+            self._quiet_until = time.monotonic() + _WARNING_SECONDS
+            log.warning("too many open files: new connections are closed, the limit is %d", soft)
 
 
 class Server:
@@ -79,10 +114,10 @@ class Server:
             hub=hub,
             readers=Readers(settings.max_readers, settings.stall_timeout_seconds, now=time.time, monotonic=loop.time),
             # Bodies that arrive at the same time, kept until each is complete.
-            bodies=Budget(4 * settings.max_body_mib << 20),
+            bodies=Budget(max(64, 4 * settings.max_body_mib) << 20),
             now=time.time,
         )
-        self._http = HTTPServer(
+        self._http = Listener(
             make_application(self.services),
             # Handlers that take a body set a bound of their own, and drain what is above it.
             max_body_size=64 * 1024,
@@ -109,6 +144,7 @@ class Server:
         self._http.stop()
         for callback in self._periodic:
             callback.stop()
+        await self.services.underway.over(_ANSWER_SECONDS)
         await self._http.close_all_connections()
 
 
@@ -155,14 +191,30 @@ def _allow_many_sockets() -> None:
 
 def _log_to_stderr(level: str) -> None:
     logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True)
+    # What Tornado tells of malformed requests quotes their headers, with the secrets in them.
+    quiet = max(logging.WARNING, logging.getLogger().level)
+    logging.getLogger("tornado.general").setLevel(quiet)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return the exit code."""
-    parser = argparse.ArgumentParser(prog="logurt", description=__doc__)
-    commands = parser.add_subparsers(dest="command")
-    commands.add_parser("serve", help="run the service (the default)")
-    parser.parse_args(arguments)
+    """Run a command; return the exit code."""
+    parser = argparse.ArgumentParser(prog="logurt.py", description=__doc__, epilog=_EPILOG)
+    parser.add_argument("--version", action="version", version=f"logurt {__version__}")
+    parser.set_defaults(run=_run_server)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    commands.add_parser(
+        "serve",
+        help="run the service (the default)",
+        description="Run the service until SIGTERM or Ctrl-C. It is set up by environment variables or a .env file: "
+        "API_SECRET and JWT_SIGNING_KEY are required.",
+    )
+    for client in (terminal, signing, demo):
+        client.add_command(commands)
+    options = parser.parse_args(arguments)
+    return int(options.run(options))
+
+
+def _run_server(_options: argparse.Namespace) -> int:
     try:
         settings = configuration.load(os.environ, Path(".env"))
     except configuration.SettingsError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 
@@ -19,8 +19,10 @@ from handlers.compression import BodyTooLarge, Undecodable, UnsupportedEncoding
 from handlers.query import BadParameter, OutOfScope
 from handlers.readers import ServerStopping, TooManyReaders
 from handlers.tokens import InvalidRequest, Unauthorized
+from handlers.underway import Underway
 
 if TYPE_CHECKING:
+    from asyncio import Future
     from collections.abc import Callable
     from types import TracebackType
 
@@ -49,6 +51,7 @@ class Services:
     readers: Readers
     bodies: Budget
     now: Callable[[], float]
+    underway: Underway = field(default_factory=Underway)
 
 
 class OriginRefused(Exception):
@@ -163,11 +166,16 @@ class Handler(Answers):
 
     max_body = 64 * 1024
 
-    def prepare(self) -> None:
-        """Get ready for a body of any length."""
+    def initialize(self, services: Services) -> None:
+        """Take what the table of routes hands over. A method that HTTP does not have gets no further than here."""
+        super().initialize(services)
         self._parts: list[bytes] = []
         self._size = 0
         self._refusal: Exception | None = None
+
+    def prepare(self) -> None:
+        """Get ready for a body of any length."""
+        self.services.underway.add(self)
         # Bodies that are too long are answered here, in our own words, once they are over.
         cast("HTTP1Connection", self.request.connection).set_max_body_size(1 << 62)
 
@@ -185,12 +193,16 @@ class Handler(Answers):
             self.refuse(BodyTooLarge(self.max_body))
             return
         try:
-            self.services.bodies.take(len(chunk))
+            self.hold(self._size + len(chunk))
         except Overloaded as error:
             self.refuse(error)
             return
-        self._size += len(chunk)
         self._parts.append(chunk)
+
+    def hold(self, size: int) -> None:
+        """Count so many bytes for this request's body from now on. Raises Overloaded."""
+        self.services.bodies.take(size - self._size)
+        self._size = size
 
     def body(self) -> bytes:
         """Return the whole body, or raise what the request is refused for."""
@@ -199,13 +211,21 @@ class Handler(Answers):
         parts, self._parts = self._parts, []
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
+    def finish(self, chunk: str | bytes | dict[str, Any] | None = None) -> Future[None]:
+        """Send the answer; while the server is stopping, the next request had better go elsewhere."""
+        if self.services.readers.stopping:
+            self.set_header("Connection", "close")
+        return super().finish(chunk)
+
     def on_finish(self) -> None:
         """Let go of the body when the request is over."""
         self._let_go()
+        self.services.underway.remove(self)
 
     def on_connection_close(self) -> None:
         """Let go of the body when the client has gone."""
         self._let_go()
+        self.services.underway.remove(self)
         super().on_connection_close()
 
     def _let_go(self) -> None:

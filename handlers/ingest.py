@@ -25,6 +25,7 @@ class IngestHandler(Handler):
         """Store all usable records, then say how many there were. Bad ones never cost their neighbours."""
         headers, settings = self.request.headers, self.services.settings
         body = decompress(self.body(), headers.get("Content-Encoding", ""), self.max_body)
+        self.hold(len(body))
         tag = headers.get("Fluent-Tag", "") or headers.get("X-Fluent-Tag", "")
         accepted = skipped = 0
         arrived, max_line_bytes = self.services.now(), settings.max_line_kib << 10

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from tornado.websocket import WebSocketHandler
@@ -16,6 +15,7 @@ from handlers.session import HttpSession, WebSocketSession
 from handlers.tokens import Unauthorized
 
 if TYPE_CHECKING:
+    from handlers.base import Services
     from handlers.tokens import Grant
 
 _SUBPROTOCOL = "logurt"
@@ -35,6 +35,11 @@ class LogsHandler(Answers, WebSocketHandler):
 
     scheme = "Bearer"
     _session: WebSocketSession | None = None
+
+    def initialize(self, services: Services) -> None:
+        """Take what the table of routes hands over."""
+        super().initialize(services)
+        self._lasting_headers: dict[str, str] = {}  # those that an error's answer has too
 
     async def get(self) -> None:
         """Answer with a stream of lines."""
@@ -61,6 +66,12 @@ class LogsHandler(Answers, WebSocketHandler):
         self.clear_header("Content-Type")
         self.set_status(HTTPStatus.NO_CONTENT)
 
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """Answer with what the table of errors says; a page that may read may read that too."""
+        for name, value in self._lasting_headers.items():
+            self.set_header(name, value)
+        super().write_error(status_code, **kwargs)
+
     # WebSocket
 
     def check_origin(self, origin: str) -> bool:  # noqa: ARG002 - Tornado's signature
@@ -76,7 +87,6 @@ class LogsHandler(Answers, WebSocketHandler):
         assert self.ws_connection is not None  # noqa: S101 - it is open
         stream = self.ws_connection.stream
         assert stream is not None  # noqa: S101 - likewise
-        stream.set_nodelay(True)
         self._session = WebSocketSession(self.services, self, stream, self._grant.expires_at)
         self._session.begin(self._view, self._query.start(), follow=self._query.follow)
 
@@ -118,7 +128,6 @@ class LogsHandler(Answers, WebSocketHandler):
             self.write(_RETRY)
         self.flush()
         stream = self.detach()
-        stream.set_nodelay(True)
         session = HttpSession(self.services, stream, transport, self._grant.expires_at)
         session.begin(self._view, self._query.start(), follow=self._query.follow)
 
@@ -137,11 +146,14 @@ class LogsHandler(Answers, WebSocketHandler):
         if origin is None:
             return
         allowed = self.services.settings.allowed_origins
-        is_own = urlsplit(origin).netloc.lower() == (self.request.headers.get("Host") or "").lower()
+        # An origin is a scheme and a host, and nothing else (RFC 6454, section 6.2).
+        is_own = origin.lower().partition("://")[2] == self.request.host.lower()
         if "*" not in allowed and origin.lower() not in allowed and not is_own:
             raise OriginRefused
-        self.set_header("Access-Control-Allow-Origin", "*" if "*" in allowed else origin)
-        self.set_header("Vary", "Origin")
+        self._lasting_headers["Access-Control-Allow-Origin"] = "*" if "*" in allowed else origin
+        self._lasting_headers["Vary"] = "Origin"
+        for name, value in self._lasting_headers.items():
+            self.set_header(name, value)
 
     def _authorise(self) -> Grant:
         token = self._bearer() or self.get_query_argument("token", "") or self._subprotocol_token()
@@ -160,18 +172,21 @@ class LogsHandler(Answers, WebSocketHandler):
     def _read_query(self) -> Query:
         query = self.request.query_arguments
         arguments = {name: [_text(name, value) for value in values] for name, values in query.items()}
-        if "cursor" not in arguments and (last := self.request.headers.get("Last-Event-ID")):
+        # A browser comes back to the address it began with, cursor included: what it has seen since counts for more.
+        if last := self.request.headers.get("Last-Event-ID"):
             arguments["cursor"] = [last]
         return parse(arguments, self.services.settings.default_tail, self.services.now())
 
     def _check_upgrade(self) -> None:
         """Refuse in our own words what Tornado would refuse in plain text (RFC 6455, section 4.2.1)."""
         headers = self.request.headers
+        self._lasting_headers["Sec-WebSocket-Version"] = "13"
+        if self.request.version == "HTTP/1.0":
+            raise BadUpgrade("a WebSocket request must be of HTTP/1.1")
         connection = {option.strip().lower() for option in headers.get("Connection", "").split(",")}
         if "upgrade" not in connection:
             raise BadUpgrade("a WebSocket request must have the header Connection: Upgrade")
         if headers.get("Sec-WebSocket-Version") != "13":
-            self.set_header("Sec-WebSocket-Version", "13")
             raise BadUpgrade("only version 13 of the WebSocket protocol is spoken here")
         if not headers.get("Sec-WebSocket-Key"):
             raise BadUpgrade("a WebSocket request must have the header Sec-WebSocket-Key")

@@ -102,7 +102,7 @@ class Query:
     def view(self, scope: Selector, epoch: str, transport: str) -> View:
         """Return what the reader sees: never more than the token's scope. Raises OutOfScope.
 
-        `transport` is websocket, events, http (chunked) or http/1.0.
+        `transport` is websocket, events or http, the latter two ending in /1.0 where HTTP has no chunks.
         """
         kind: Format = Json(epoch) if self.format == "json" else Text(self.timestamps, self.prefix)
         return View(self._narrow(scope), kind, self._framing(epoch, transport), self.stream, self.text)

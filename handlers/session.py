@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
+import socket
 import struct
 import termios
 from abc import ABC, abstractmethod
@@ -15,14 +17,22 @@ from handlers.base import log
 from handlers.readers import FINISHED, Ending
 
 if TYPE_CHECKING:
-    import asyncio
-
     from tornado.iostream import IOStream
     from tornado.websocket import WebSocketHandler
 
     from buffer.hub import Start
     from buffer.view import View
     from handlers.base import Services
+
+# How long a client may take to read the end of its stream; Tornado gives a WebSocket's closing handshake as long.
+_GOODBYE_SECONDS = 5
+
+# What is read at a time of what nobody asked for.
+_INPUT_BYTES = 4096
+
+# What makes the kernel give up a peer that has vanished without a word: seconds of silence, between questions, until
+# the end. Not all systems have all of them.
+_KEEPALIVE = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4))
 
 
 class Session(ABC):
@@ -37,10 +47,16 @@ class Session(ABC):
         self._services = services
         self._stream = stream
         self._transport = transport
-        self._is_pending = False  # the socket has not taken all that it was given
+        self._pending = 0  # writes that the socket has not taken yet
         self._unsent = -1  # bytes in the kernel's send queue when last looked at
         self._progress_at = 0.0  # when they last changed, on the monotonic clock
         self._is_over = False
+        if not stream.closed():  # the client may have gone before it was answered
+            stream.set_nodelay(True)
+            stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            for name, value in _KEEPALIVE:
+                if hasattr(socket, name):
+                    stream.socket.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
     def begin(self, view: View, start: Start, *, follow: bool) -> None:
         """Join the hub. Raises what `Hub.join` raises."""
@@ -81,7 +97,7 @@ class Session(ABC):
 
     def stalled_for(self, now: float) -> float:
         """Return for how many seconds the client has taken nothing although there was something to take."""
-        if not self._is_pending or self._stream.closed():
+        if not self._pending or self._stream.closed():
             return 0.0
         # That Tornado waits to write more says little: the kernel wakes it only when much of its queue is free again.
         # That the queue shrinks at all is what tells a slow client from one that has stopped.
@@ -116,13 +132,13 @@ class Session(ABC):
             written = self._stream.write(data)
         except StreamClosedError:
             return
-        self._is_pending = True
+        self._pending += 1
         self._unsent = -1
         written.add_done_callback(self._on_written)
 
     def _on_written(self, written: asyncio.Future[None]) -> None:
-        self._is_pending = False
-        if not written.cancelled() and written.exception() is None and not self._is_over:
+        self._pending -= 1
+        if not self._pending and not self._is_over and not written.cancelled() and written.exception() is None:
             self._services.hub.drained(self._reader)
 
     def _named(self) -> str:
@@ -139,11 +155,18 @@ class WebSocketSession(Session):
         super().__init__(services, stream, "WebSocket", expires_at)
         self._handler = handler
         self._awaits_pong = False
+        self._taken = 0  # bytes that the client had acknowledged at the last heartbeat
 
     def heartbeat(self) -> bool:
         """Ping, unless the client has something else to read; False if it has not answered the last one."""
-        if self._is_pending or self._stream.writing():
-            return True  # whether it still takes something is the stall timeout's question
+        stream = self._stream
+        if stream.closed() or stream.writing():
+            return True  # Tornado is about to tell; whether it still takes something is the stall timeout's question
+        before, self._taken = self._taken, _acknowledged(stream)
+        if _send_queue(stream) and self._taken != before:
+            # The kernel holds megabytes in front of a ping, which a slow client may well need minutes for.
+            self._awaits_pong = False
+            return True
         if self._awaits_pong:
             return False
         self._awaits_pong = True
@@ -165,21 +188,49 @@ class HttpSession(Session):
         super().__init__(services, stream, transport, expires_at)
         self._is_chunked = not transport.endswith("/1.0")
         self._comment = b": \n\n" if transport.startswith("events") else b""
-        stream.set_close_callback(lambda: self.leave("the client has gone"))
+
+    def begin(self, view: View, start: Start, *, follow: bool) -> None:
+        """Join the hub. Raises what `Hub.join` raises."""
+        super().begin(view, start, follow=follow)
+        self._ignore_input()
+
+    def _ignore_input(self, read: asyncio.Future[bytes] | None = None) -> None:
+        """Read whatever the client sends after its request, since only who reads is told that the client has gone."""
+        try:
+            if read is not None:
+                read.result()
+            again = asyncio.ensure_future(self._stream.read_bytes(_INPUT_BYTES, partial=True))
+        except StreamClosedError:
+            self.leave("the client has gone")
+        else:
+            again.add_done_callback(self._ignore_input)
 
     def heartbeat(self) -> bool:
         """Send a comment if the transport has such a thing (server-sent events)."""
-        if self._comment and not self._is_pending:
+        if self._comment and not self._stream.writing():
             self._write(http_chunk(self._comment) if self._is_chunked else self._comment)
         return True
 
     def _say_goodbye(self, ending: Ending) -> None:  # noqa: ARG002 - an HTTP body can only end
-        if not self._stream.closed():
-            # An empty chunk ends the body (RFC 9112, section 7.1), HTTP/1.0 ends it with the connection.
-            last = self._stream.write(http_chunk(b"") if self._is_chunked else b"")
-            last.add_done_callback(lambda _: self._stream.close())
+        stream = self._stream
+        if stream.closed():
+            return
+        # An empty chunk ends the body (RFC 9112, section 7.1), HTTP/1.0 ends it with the connection.
+        last = stream.write(http_chunk(b"") if self._is_chunked else b"")
+        last.add_done_callback(lambda _: stream.close())
+        # A client that takes nothing would keep its connection for ever.
+        stream.io_loop.call_later(_GOODBYE_SECONDS, stream.close)
 
 
 def _send_queue(stream: IOStream) -> int:
     """Return how many bytes the kernel holds that the client has not acknowledged."""
     return int(struct.unpack("i", fcntl.ioctl(stream.socket, termios.TIOCOUTQ, b"\0" * 4))[0])
+
+
+def _acknowledged(stream: IOStream) -> int:
+    """Return how many bytes the client's kernel has taken, ever; 0 where the system does not tell."""
+    if not hasattr(socket, "TCP_INFO"):
+        return 0
+    # `tcpi_bytes_acked` of Linux's struct tcp_info.
+    info = stream.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 128)
+    return int(struct.unpack_from("=Q", info, 120)[0]) if len(info) == 128 else 0

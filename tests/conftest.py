@@ -108,11 +108,16 @@ class LiveServer:
 
 
 @pytest.fixture
-def settings() -> Settings:
+def options() -> dict[str, Any]:
+    """Settings of `live` that one test has otherwise: it is parametrized with its own."""
+    return {}
+
+
+@pytest.fixture
+def settings(options: dict[str, Any]) -> Settings:
     """The settings of `live`; override this fixture for others."""
-    return Settings(
-        api_secret=API_SECRET, ingest_secret=INGEST_SECRET, jwt_signing_key=JWT_SIGNING_KEY, port=0, drain_seconds=0
-    )
+    given: dict[str, Any] = {"port": 0, "drain_seconds": 0} | options
+    return Settings(api_secret=API_SECRET, ingest_secret=INGEST_SECRET, jwt_signing_key=JWT_SIGNING_KEY, **given)
 
 
 @pytest.fixture

@@ -1,0 +1,58 @@
+"""The command `sign`: a token, and the link that it opens."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+
+from clients import arguments
+from clients.credential import Signer
+from clients.failures import BadInput, Failure
+from clients.terminal import tell
+
+_EXAMPLES = """\
+examples:
+  python logurt.py sign myapp                                      all of a namespace, for as long as the server allows
+  python logurt.py sign myapp -l app=web --expires-in 10m          only pods with a label, for ten minutes
+  LOGURT_TOKEN=$(python logurt.py sign myapp) python logurt.py tail
+
+The token alone goes to standard output. API_SECRET is taken from the environment or a .env file.
+"""
+
+
+def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `sign` to the commands."""
+    parser = commands.add_parser(
+        "sign",
+        help="have a token signed, to give to somebody",
+        description="Have a token signed that opens a namespace, or part of it, for a while.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(run=run)
+    parser.add_argument("namespace", metavar="NAMESPACE")
+    arguments.add_url(parser)
+    arguments.add_selection(parser)
+    parser.add_argument(
+        "--expires-in", metavar="TIME", help="600, 90s, 10m, 1h30m (default: as long as the server allows)"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run `sign`; return the exit code."""
+    try:
+        known = arguments.variables()
+        server = arguments.address(options, known)
+        signer = Signer(server, arguments.api_secret(known), arguments.scope(options))
+    except BadInput as error:
+        tell(str(error))
+        return 2
+    try:
+        signed = asyncio.run(signer.sign())
+    except Failure as failure:
+        tell(str(failure))
+        return 1
+    print(signed.token, flush=True)
+    print(f"opens {options.namespace} until {signed.expires_at}:\n{server.link(signed.token)}", file=sys.stderr)
+    return 0

@@ -1,0 +1,489 @@
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import logging
+import re
+import zlib
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cramjam
+import pytest
+import zstandard
+
+from buffer.broker import BrokerUnavailable
+from tests.conftest import API_SECRET, INGEST_SECRET
+from tests.wire import Answer, Wire, connected, head, request
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable
+
+    from tornado.websocket import WebSocketClientConnection
+
+    from settings import Settings
+    from tests.conftest import LiveServer
+
+PATH = "/_ingest/fluentbit"
+TOKEN = f"Authorization: Token {INGEST_SECRET}"
+CAPTURES = Path(__file__).parents[1] / "data" / "fluentbit"
+TAG = "kube.var.log.containers.web-0.x_myapp_app-" + "0" * 64 + ".log"
+# What Fluent Bit reads of an answer, head and body; a longer one has it send the same body again.
+ANSWER_BYTES = 4096
+MIB = 1 << 20
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    # The budget for bodies that arrive at the same time is four times this.
+    return replace(settings, max_body_mib=1, max_line_kib=64, ingest_secret_previous="the-secret-of-yesterday")
+
+
+def record(
+    text: str, namespace: str = "myapp", pod: str = "web-0", container: str = "app", **more: Any
+) -> dict[str, Any]:
+    kubernetes = {"namespace_name": namespace, "pod_name": pod, "container_name": container, **more}
+    return {"time": "2025-11-22T08:15:01.123457790Z", "stream": "stdout", "log": text, "kubernetes": kubernetes}
+
+
+def batch(*texts: str) -> bytes:
+    return json.dumps([record(text) for text in texts]).encode()
+
+
+def chunked(body: bytes, size: int) -> Iterable[bytes]:
+    for start in range(0, len(body), size):
+        piece = body[start : start + size]
+        yield b"%x\r\n%b\r\n" % (len(piece), piece)
+    yield b"0\r\n\r\n"
+
+
+async def posted(live: LiveServer, body: bytes, *fields: str) -> Answer:
+    async with connected(live.port) as wire:
+        await wire.send(request(PATH, *(fields or (TOKEN,)), body=body))
+        return await wire.answer()
+
+
+async def counts(live: LiveServer, body: bytes, *fields: str) -> Any:
+    answer = await posted(live, body, TOKEN, *fields)
+    assert answer.status == 200, answer
+    return answer.json
+
+
+@asynccontextmanager
+async def following(
+    live: LiveServer, *, exclude: str = "^no line is like this$", **scope: Any
+) -> AsyncIterator[WebSocketClientConnection]:
+    """Read new lines on a WebSocket, and expect no more of them in the end."""
+    reader = await live.read(await live.sign(**scope), f"tail=0&exclude={exclude.replace(' ', '+')}")
+    try:
+        yield reader
+    finally:
+        reader.close()
+        left = [message async for message in _rest(reader)]
+    assert left == []
+
+
+async def _rest(reader: WebSocketClientConnection) -> AsyncIterator[str | bytes]:
+    while (message := await reader.read_message()) is not None:
+        yield message
+
+
+async def backlog(live: LiveServer, query: str = "", **scope: Any) -> list[str]:
+    token = await live.sign(**scope)
+    response = await live.fetch(f"/logs?token={token}&follow=false&tail=all&{query}".rstrip("&"))
+    assert response.code == 200
+    return response.body.decode().split("\n")[:-1]
+
+
+# Captures
+
+
+def captured(name: str) -> tuple[bytes, list[str]]:
+    """Return the body of a capture, and its header fields but those that every client writes itself."""
+    lines = (CAPTURES / f"{name}.head").read_text().split("\n")[1:]
+    own = ("Host", "Content-Length", "Authorization", "Connection")
+    return (CAPTURES / f"{name}.body").read_bytes(), [
+        line.strip() for line in lines if line.strip() and not line.startswith(own)
+    ]
+
+
+def texts_of(body: bytes) -> list[str]:
+    return [item["log"].removesuffix("\n") for item in json.loads(body)]
+
+
+@pytest.mark.parametrize(
+    ("name", "accepted", "skipped"),
+    [
+        ("default", 39, 0),
+        ("readme-json", 39, 0),
+        ("json_lines", 39, 0),
+        ("json_stream", 39, 0),
+        ("msgpack", 39, 0),
+        ("msgpack.gzip", 39, 0),
+        ("json.gzip", 39, 0),
+        ("json.snappy", 39, 0),
+        ("json.zstd", 39, 0),
+        ("json.docker-parser", 10, 0),
+        ("json.header-tag", 5, 0),
+        ("json.helm-keeplog-off-root", 39, 0),
+        ("json.parser-cri-message", 46, 0),
+        ("json.kube-api-down", 0, 39),
+        ("json.no-kubernetes-key", 0, 1),
+    ],
+)
+async def test_a_captured_body_is_accepted_as_fluent_bit_sent_it(
+    live: LiveServer, name: str, accepted: int, skipped: int
+) -> None:
+    body, fields = captured(name)
+    answer = await posted(live, body, TOKEN, *fields, "Connection: keep-alive")
+    assert (answer.status, answer.json) == (200, {"accepted": accepted, "skipped": skipped})
+    assert answer.size < ANSWER_BYTES
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["readme-json", "json_lines", "json_stream", "msgpack", "msgpack.gzip", "json.gzip", "json.snappy", "json.zstd"],
+)
+async def test_whatever_the_format_the_same_texts_come_out_once_and_in_order(live: LiveServer, name: str) -> None:
+    body, fields = captured(name)
+    # In MessagePack Fluent Bit leaves invalid UTF-8 as it is, in JSON it puts private characters in its place.
+    expected = [text for text in texts_of(captured("readme-json")[0]) if not re.search(" utf8|bad .* byte", text)]
+    async with following(live, exclude=" utf8|bad .* byte") as reader:
+        await counts(live, body, *fields)
+        assert [await reader.read_message() for _ in expected] == expected
+        await live.write("the next line")
+        assert await reader.read_message() == "the next line"
+
+
+@pytest.mark.parametrize("field", ["Fluent-Tag", "X-Fluent-Tag", "fluent-tag"])
+async def test_the_tag_stands_in_for_missing_metadata(live: LiveServer, field: str) -> None:
+    assert await counts(live, b'[{"log": "hello"}]', f"{field}: {TAG}") == {"accepted": 1, "skipped": 0}
+    assert await backlog(live, "prefix=true", pod="web-0.x") == ["web-0.x/app hello"]
+
+
+async def test_of_two_tags_that_of_fluent_bit_counts(live: LiveServer) -> None:
+    await counts(live, b'[{"log": "hello"}]', f"Fluent-Tag: {TAG}", f"X-Fluent-Tag: {TAG.replace('web', 'db')}")
+    assert (await backlog(live, pod="web-0.x"), await backlog(live, pod="db-0.x")) == (["hello"], [])
+
+
+async def test_metadata_counts_for_more_than_the_tag(live: LiveServer) -> None:
+    await counts(live, batch("hello"), f"Fluent-Tag: {TAG.replace('myapp', 'other')}")
+    assert (await backlog(live), await backlog(live, namespace="other")) == (["hello"], [])
+
+
+@pytest.mark.parametrize("tag", ["", "kube", "\xff\xfe", "_" * 300, "../../etc/passwd", "a_b_c.log" * 500])
+async def test_a_tag_that_names_no_container_costs_nothing(live: LiveServer, tag: str) -> None:
+    assert await counts(live, batch("hello"), f"Fluent-Tag: {tag}") == {"accepted": 1, "skipped": 0}
+
+
+# Who may post
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        (f"Authorization: Token {INGEST_SECRET}",),
+        (f"Authorization: token {INGEST_SECRET}",),
+        (f"Authorization: Token {API_SECRET}",),
+        ("Authorization: Token the-secret-of-yesterday",),
+        ("Authorization: Basic dXNlcjpwYXNz", f"Authorization: Token {INGEST_SECRET}"),
+        (f"Authorization: Token {INGEST_SECRET}", "Authorization: Basic dXNlcjpwYXNz"),
+        (TOKEN, "Origin: https://evil.example", "Sec-Fetch-Site: cross-site"),
+    ],
+)
+async def test_whoever_holds_a_secret_may_post(live: LiveServer, fields: tuple[str, ...]) -> None:
+    assert (await posted(live, batch("hello"), *fields)).status == 200
+    assert await backlog(live) == ["hello"]
+
+
+@pytest.mark.parametrize(
+    "field",
+    ["X-None: 1", "Authorization: Token wrong", f"Authorization: Bearer {INGEST_SECRET}", "Authorization: Token"],
+)
+async def test_who_holds_none_is_refused_and_nothing_is_stored(live: LiveServer, field: str) -> None:
+    answer = await posted(live, batch("hello"), field)
+    assert (answer.status, answer.headers["www-authenticate"]) == (401, "Token")
+    assert answer.json == {"error": "the Authorization header must be: Token <INGEST_SECRET>"}
+    assert await backlog(live) == []
+
+
+async def test_the_secret_of_ingest_does_not_sign(live: LiveServer) -> None:
+    async with connected(live.port) as wire:
+        await wire.send(request("/api/sign", TOKEN, body=b'{"namespace": "myapp"}'))
+        assert (await wire.answer()).status == 401
+
+
+# Refusals, once the body is over
+
+
+REFUSALS: dict[str, tuple[list[str], bytes, int]] = {
+    "no secret": ([], batch("hello"), 401),
+    "too large": ([TOKEN], b"[%b]" % (b" " * MIB), 413),
+    "too large inside": ([TOKEN, "Content-Encoding: gzip"], gzip.compress(b" " * 2 * MIB), 413),
+    "unknown encoding": ([TOKEN, "Content-Encoding: br"], batch("hello"), 415),
+    "no records": ([TOKEN], b"no records at all", 400),
+    "broken gzip": ([TOKEN, "Content-Encoding: gzip"], gzip.compress(batch("hello"))[:-20], 400),
+}
+
+
+@pytest.mark.parametrize("framing", ["Transfer-Encoding: chunked", "Content-Length: {}"])
+@pytest.mark.parametrize("kind", REFUSALS)
+async def test_a_refusal_comes_after_the_last_byte_and_the_connection_goes_on(
+    live: LiveServer, kind: str, framing: str
+) -> None:
+    fields, body, status = REFUSALS[kind]
+    framing = framing.format(len(body))
+    sent = b"".join(chunked(body, 300_000)) if "chunked" in framing else body
+    step = len(sent) // 5
+    async with connected(live.port) as wire:
+        await wire.send(
+            head(PATH, *fields, framing), *[sent[start : start + step] for start in range(0, 4 * step, step)]
+        )
+        await wire.send(sent[4 * step : -1])
+        assert await wire.is_silent()
+        await wire.send(sent[-1:])
+        answer = await wire.answer()
+        assert (answer.status, set(answer.json)) == (status, {"error"})
+        assert answer.size < ANSWER_BYTES
+        await wire.send(request(PATH, TOKEN, body=batch("the next one")))
+        assert (await wire.answer()).json == {"accepted": 1, "skipped": 0}
+
+
+async def test_a_broker_that_cannot_take_logs_has_them_sent_again(
+    live: LiveServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(chunks: object) -> None:  # noqa: ARG001 - the handler hands them over
+        raise BrokerUnavailable
+
+    monkeypatch.setattr(live.services.broker, "publish", refuse)
+    answer = await posted(live, batch("hello"))
+    assert (answer.status, answer.json) == (503, {"error": "the broker cannot take logs now"})
+
+
+async def test_an_endless_body_without_a_secret_takes_no_memory(live: LiveServer) -> None:
+    async with connected(live.port) as wire:
+        await wire.send(head(PATH, "Transfer-Encoding: chunked"), *[b"10000\r\n%b\r\n" % (b"x" * 65536)] * 200)
+        assert live.services.bodies._taken == 0
+        assert await wire.is_silent()
+        wire.vanish()
+
+
+# Bodies of any kind
+
+
+@pytest.mark.parametrize("size", [1, 7, 100_000])
+async def test_a_body_in_chunks_is_taken_like_any_other(live: LiveServer, size: int) -> None:
+    async with connected(live.port) as wire:
+        await wire.send(head(PATH, TOKEN, "Transfer-Encoding: chunked"), *chunked(batch("one", "two"), size))
+        assert (await wire.answer()).json == {"accepted": 2, "skipped": 0}
+    assert await backlog(live) == ["one", "two"]
+
+
+async def test_a_body_in_pieces_of_a_byte_is_taken_like_any_other(live: LiveServer) -> None:
+    body = batch("one")
+    async with connected(live.port) as wire:
+        await wire.send(head(PATH, TOKEN, f"Content-Length: {len(body)}"), *[bytes([byte]) for byte in body])
+        assert (await wire.answer()).json == {"accepted": 1, "skipped": 0}
+
+
+@pytest.mark.parametrize("body", [b"", b" \n", b"[]"])
+async def test_a_body_without_records_is_fine(live: LiveServer, body: bytes) -> None:
+    assert await counts(live, body) == {"accepted": 0, "skipped": 0}
+
+
+async def test_a_request_without_a_length_has_no_body(live: LiveServer) -> None:
+    async with connected(live.port) as wire:
+        await wire.send(head(PATH, TOKEN) + request("/healthz", method="GET"))
+        assert (await wire.answer()).json == {"accepted": 0, "skipped": 0}
+        assert (await wire.answer()).status == 200
+
+
+@pytest.mark.parametrize(
+    "record",
+    [{"log": "text"}, {"log": "text", "kubernetes": None}, {"log": None, "kubernetes": {"namespace_name": "a"}}, {}],
+)
+async def test_unusable_records_are_counted_and_do_not_fail_the_batch(live: LiveServer, record: object) -> None:
+    assert await counts(live, json.dumps([record] * 3).encode()) == {"accepted": 0, "skipped": 3}
+
+
+async def test_a_broken_record_never_costs_its_neighbours(live: LiveServer) -> None:
+    good = [json.dumps(record(f"line {number}")) for number in range(600)]
+    body = f"[{', '.join([*good[:300], '{broken', *good[300:]])}]".encode()
+    assert (await counts(live, body))["accepted"] == 600
+    assert await backlog(live) == [f"line {number}" for number in range(600)]
+
+
+async def test_order_is_kept_among_and_within_sources(live: LiveServer) -> None:
+    records = [record(f"line {number}", pod=f"web-{number * 7 % 3}") for number in range(900)]
+    assert await counts(live, json.dumps(records).encode()) == {"accepted": 900, "skipped": 0}
+    assert await backlog(live) == [f"line {number}" for number in range(900)]
+
+
+async def test_a_line_above_the_limit_is_cut_and_says_so(live: LiveServer) -> None:
+    assert await counts(live, batch("short", "x" * 70_000, "é" * 32_768)) == {"accepted": 3, "skipped": 0}
+    short, cut, whole = await backlog(live)
+    assert (short, whole) == ("short", "é" * 32_768)
+    assert len(cut) <= 65_536
+    assert cut.endswith(" bytes cut: the line was too long")
+
+
+# Scope
+
+
+PODS = [("myapp", "web-0", "app"), ("myapp", "web-1", "app"), ("myapp", "web-0", "side"), ("other", "web-0", "app")]
+SCOPES: list[dict[str, Any]] = [
+    {"namespace": "myapp"},
+    {"namespace": "other"},
+    {"namespace": "my"},
+    {"namespace": "myapp", "pod": "web-0"},
+    {"namespace": "myapp", "container": "side"},
+    {"namespace": "myapp", "pod": "web-0", "container": "app"},
+    {"namespace": "myapp", "labels": {"app": "myapp/web-1/app"}},
+    {"namespace": "other", "labels": {"app": "myapp/web-1/app"}},
+]
+
+
+def expected_in(scope: dict[str, Any]) -> list[str]:
+    named = [(dict(zip(("namespace", "pod", "container"), pod, strict=True)), "/".join(pod)) for pod in PODS]
+    wanted = scope.get("labels", {}).get("app")
+    return [
+        name
+        for scopes, name in named
+        if all(scopes[key] == value for key, value in scope.items() if key != "labels") and wanted in (None, name)
+    ]
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+async def test_nothing_of_a_mixed_batch_reaches_a_reader_out_of_its_scope(
+    live: LiveServer, scope: dict[str, Any]
+) -> None:
+    records = [record("/".join(pod), *pod, labels={"app": "/".join(pod)}) for pod in PODS]
+    expected = expected_in(scope) * 2
+    async with following(live, **scope) as reader:
+        assert await counts(live, json.dumps(records * 2).encode()) == {"accepted": 8, "skipped": 0}
+        assert [await reader.read_message() for _ in expected] == expected
+        # Whatever is on its way comes before the answer to another request on the same event loop.
+        assert await backlog(live, **scope) == expected
+
+
+# Bombs
+
+
+def bombs() -> dict[str, bytes]:
+    spaces = b" " * (16 * MIB)
+    return {
+        "gzip": gzip.compress(spaces),
+        "gzip, gzip": gzip.compress(gzip.compress(spaces)),
+        "deflate": zlib.compress(spaces),
+        "zstd": zstandard.ZstdCompressor(write_content_size=False).compress(spaces),
+        "snappy": bytes(cramjam.snappy.compress_raw(spaces)),
+    }
+
+
+BOMBS = bombs()
+
+
+@pytest.mark.parametrize("encoding", BOMBS)
+async def test_a_bomb_is_refused(live: LiveServer, encoding: str) -> None:
+    bomb = BOMBS[encoding]
+    assert len(bomb) < MIB
+    answer = await posted(live, bomb, TOKEN, f"Content-Encoding: {encoding}")
+    assert (answer.status, answer.json) == (413, {"error": "the body is larger than 1048576 bytes when decompressed"})
+    assert live.services.bodies._taken == 0
+
+
+# Bodies that arrive at the same time
+
+
+@asynccontextmanager
+async def half_sent(live: LiveServer) -> AsyncIterator[list[Wire]]:
+    """Send all but ten bytes of each of four bodies of a mebibyte, and vanish in the end."""
+    async with AsyncExitStack() as stack:
+        wires = [await stack.enter_async_context(connected(live.port)) for _ in range(4)]
+        for wire in wires:
+            await wire.send(head(PATH, TOKEN, f"Content-Length: {MIB}"), b"[" + b" " * (MIB - 11))
+        await taken(live, 4 * (MIB - 10))
+        yield wires
+        for wire in wires:
+            wire.vanish()
+
+
+async def taken(live: LiveServer, size: int) -> None:
+    """Wait until the budget has so many bytes taken."""
+    for _ in range(2000):
+        if live.services.bodies._taken == size:
+            return
+        await asyncio.sleep(0.001)
+    assert live.services.bodies._taken == size
+
+
+async def test_more_bodies_at_the_same_time_than_fit_are_to_come_again(live: LiveServer) -> None:
+    async with half_sent(live) as wires:
+        answer = await posted(live, batch("hello"))
+        assert (answer.status, set(answer.json)) == (503, {"error"})
+        await wires[0].send(b" " * 9 + b"]")
+        assert (await wires[0].answer()).status == 200
+        assert (await posted(live, batch("hello"))).status == 200
+    await taken(live, 0)
+
+
+async def test_a_client_that_vanishes_amid_a_body_gives_its_memory_back(live: LiveServer) -> None:
+    for _ in range(3):
+        async with half_sent(live):
+            pass
+        await taken(live, 0)
+    assert await counts(live, batch("hello")) == {"accepted": 1, "skipped": 0}
+    assert not live.services.underway._requests
+
+
+async def test_the_memory_of_an_answered_body_is_given_back(live: LiveServer) -> None:
+    for fields, body, _ in REFUSALS.values():
+        await posted(live, body, *fields, "X-Any: 1")
+    for _ in range(10):
+        await counts(live, batch("x" * 900_000))
+    assert live.services.bodies._taken == 0
+
+
+def broken(records: int, text: str) -> bytes:
+    """Return a body of which each record is to be read by itself."""
+    return b"[" + b", ".join([b'{"log": "%b"}}' % text.encode()] * records) + b"]"
+
+
+async def test_a_broken_body_lets_others_be_served_meanwhile(live: LiveServer) -> None:
+    body = broken(10_000, "x")
+    async with connected(live.port) as slow, connected(live.port) as quick:
+        await slow.send(request(PATH, TOKEN, body=body))
+        await taken(live, len(body))
+        await quick.send(request(PATH, TOKEN, body=batch("hello")))
+        assert (await quick.answer()).json == {"accepted": 1, "skipped": 0}
+        assert live.services.bodies._taken == len(body)
+        assert (await slow.answer()).status == 200
+
+
+async def test_broken_bodies_count_for_what_they_are_when_inflated(live: LiveServer) -> None:
+    body = gzip.compress(broken(2000, "x" * 400))
+    assert len(body) * 12 < MIB
+    answers = await asyncio.gather(*[posted(live, body, TOKEN, "Content-Encoding: gzip") for _ in range(12)])
+    assert {answer.status for answer in answers} == {200, 503}
+    assert live.services.bodies._taken == 0
+
+
+async def test_a_client_that_leaves_right_after_its_body_has_been_heard(live: LiveServer) -> None:
+    async with following(live) as reader:
+        async with connected(live.port) as wire:
+            await wire.send(request(PATH, TOKEN, body=batch("hello")))
+        assert await reader.read_message() == "hello"
+
+
+# The log
+
+
+async def test_nothing_is_logged_of_what_comes_in(live: LiveServer, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "logurt")
+    caplog.set_level(logging.DEBUG, "tornado")
+    await counts(live, batch("hello"))
+    await counts(live, b'[{"log": "skipped"}]')
+    assert [record.getMessage() for record in caplog.records if record.name.startswith(("logurt", "tornado"))] == []
