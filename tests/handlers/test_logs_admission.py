@@ -1,0 +1,249 @@
+"""GET /logs: who is let in, and how those are told who are not."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import jwt
+import pytest
+from websockets.asyncio.client import connect as dial_websocket
+
+from tests.handlers.peers import ACCEPT, UPGRADE, error, nobody_is_left, request, until, with_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.conftest import LiveServer
+    from tests.handlers.peers import Peer
+
+    Connect = Callable[..., Peer]
+
+FOREIGN_KEY = "a-key-that-is-not-this-server-s-but-long-enough"
+EVENTS = {"Accept": "text/event-stream"}
+
+
+async def answer(peer: Peer, path: str, headers: dict[str, str], method: str = "GET") -> tuple[int, str, bytes]:
+    """Status, head and body of an answer that has a length."""
+    await peer.send(request(path, headers, method=method))
+    head = await peer.head()
+    size = int(head.lower().partition("content-length: ")[2].split("\r\n")[0] or 0)
+    return int(head.split(" ")[1]), head, await peer.read(size)
+
+
+@pytest.mark.parametrize("headers", [{}, EVENTS, UPGRADE], ids=["plain", "events", "websocket"])
+@pytest.mark.parametrize("by", ["header", "query", "subprotocol"])
+async def test_a_token_is_taken_in_each_of_three_ways(
+    live: LiveServer, connect: Connect, headers: dict[str, str], by: str
+) -> None:
+    token, peer = await live.sign(), connect()
+    ways = {
+        "header": {"Authorization": f"bearer  {token}"},
+        "subprotocol": {"Sec-WebSocket-Protocol": f"bearer.{token}"},
+    }
+    path = f"/logs?token={token}" if by == "query" else "/logs"
+    await peer.send(request(path, headers | ways.get(by, {})))
+    head = await peer.head()
+    assert head.startswith("HTTP/1.1 101" if headers == UPGRADE else "HTTP/1.1 200")
+    assert token not in head
+    assert "sec-websocket-protocol" not in head.lower()
+
+
+async def test_the_server_selects_its_own_subprotocol_and_never_echoes_the_token(live: LiveServer) -> None:
+    await live.write("hello")
+    token = await live.sign()
+    async with dial_websocket(live.url("/logs", "ws"), subprotocols=[f"bearer.{token}", "logurt"]) as client:  # type: ignore[list-item]
+        assert client.subprotocol == "logurt"
+        assert await client.recv() == "hello"
+        assert client.response is not None
+        assert token not in str(client.response.headers)
+        assert "Sec-WebSocket-Extensions" not in client.response.headers
+
+
+@pytest.mark.parametrize("headers", [{}, EVENTS, UPGRADE], ids=["plain", "events", "websocket"])
+@pytest.mark.parametrize(
+    ("query", "code", "sentence"),
+    [
+        ("", 401, "a token is needed: Authorization: Bearer <token>, or ?token=<token>"),
+        ("token=", 401, "a token is needed: Authorization: Bearer <token>, or ?token=<token>"),
+        ("token=nonsense", 401, "the token is not a JWT signed with HS256"),
+        ("token={token}x", 401, "the token is not a JWT signed with HS256"),
+        ("token={foreign}", 401, "the token's signature is wrong"),
+        ("token={expired}", 401, "the token has expired"),
+        ("token={token}&pod=web-1", 403, "parameter pod asks for something outside the token's scope"),
+        ("token={token}&nonsense=1", 400, "parameter nonsense is not known"),
+        ("token={token}&tail=-1", 400, "parameter tail must be all or a whole number below 1000000000"),
+        ("token={token}&token={token}", 400, "parameter token is given more than once"),
+        ("token={token}&pod=%FF", 400, "parameter pod is not UTF-8"),
+        ("token={token}&cursor=x", 400, "cursor is not one that this server has given out"),
+        ("token={token}&include=(", 400, "parameter include is not a usable pattern: missing ): ("),
+        ("token=%FF", 400, "bad request"),
+    ],
+)
+async def test_a_refusal_is_a_status_and_a_sentence_before_any_upgrade(
+    live: LiveServer, connect: Connect, headers: dict[str, str], query: str, *, code: int, sentence: str
+) -> None:
+    claims = {"exp": 1, "namespace": "myapp"}
+    tokens = {
+        "token": await live.sign(pod="web-0"),
+        "expired": jwt.encode(claims, live.services.settings.jwt_signing_key, "HS256"),
+        "foreign": jwt.encode(claims, FOREIGN_KEY, "HS256"),
+    }
+    status, head, body = await answer(connect(), f"/logs?{query.format(**tokens)}", headers)
+    assert (status, error(body)) == (code, sentence)
+    assert ("www-authenticate: bearer" in head.lower()) == (code == 401)
+
+
+@with_settings(max_readers=1)
+@pytest.mark.parametrize("headers", [{}, UPGRADE], ids=["plain", "websocket"])
+async def test_one_reader_too_many_is_refused_until_another_has_gone(
+    live: LiveServer, connect: Connect, headers: dict[str, str]
+) -> None:
+    token, first = await live.sign(), connect()
+    await first.upgrade(token)
+    code, _, body = await answer(connect(), f"/logs?token={token}", headers)
+    assert (code, error(body)) == (503, "there are 1 readers already")
+    await live.services.readers.drain(0)
+    live.services.readers.stopping = False
+    assert "101" in await connect().upgrade(token)
+
+
+@with_settings(max_readers=3)
+async def test_readers_that_come_at_once_get_no_more_places_than_there_are(live: LiveServer, connect: Connect) -> None:
+    token, peers = await live.sign(), [connect() for _ in range(8)]
+    for number, peer in enumerate(peers):
+        await peer.send(request(f"/logs?token={token}", UPGRADE if number % 2 else {}))
+    codes = [(await peer.head()).split(" ")[1] for peer in peers]
+    assert sorted(code == "503" for code in codes) == [False] * 3 + [True] * 5
+
+
+@pytest.mark.parametrize("headers", [{}, UPGRADE], ids=["plain", "websocket"])
+async def test_a_server_that_is_stopping_takes_no_readers(
+    live: LiveServer, connect: Connect, headers: dict[str, str]
+) -> None:
+    token = await live.sign()
+    live.services.readers.stopping = True
+    code, _, body = await answer(connect(), f"/logs?token={token}", headers)
+    assert (code, error(body)) == (503, "the server is stopping")
+
+
+@pytest.mark.parametrize(
+    ("changed", "sentence"),
+    [
+        ({"Sec-WebSocket-Version": "8"}, "only version 13 of the WebSocket protocol is spoken here"),
+        ({"Sec-WebSocket-Version": ""}, "only version 13 of the WebSocket protocol is spoken here"),
+        ({"Sec-WebSocket-Key": ""}, "a WebSocket request must have the header Sec-WebSocket-Key"),
+        ({"Connection": "close"}, "a WebSocket request must have the header Connection: Upgrade"),
+    ],
+)
+async def test_a_handshake_that_cannot_be_is_refused_with_the_version_that_can(
+    live: LiveServer, connect: Connect, changed: dict[str, str], sentence: str
+) -> None:
+    code, head, body = await answer(connect(), f"/logs?token={await live.sign()}", UPGRADE | changed)
+    assert (code, error(body)) == (400, sentence)
+    assert "sec-websocket-version: 13" in head.lower()
+
+
+async def test_an_upgrade_of_http_1_0_is_refused(live: LiveServer, connect: Connect) -> None:
+    peer = connect()
+    await peer.send(request(f"/logs?token={await live.sign()}", UPGRADE, version="1.0"))
+    assert (await peer.head()).startswith("HTTP/1.1 400")
+    assert error(await peer.rest()) == "a WebSocket request must be of HTTP/1.1"
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"Upgrade": "WebSocket", "Connection": "keep-alive, Upgrade"},
+        {"Upgrade": "WEBSOCKET", "Connection": "upgrade,keep-alive"},
+        {"Sec-WebSocket-Extensions": "permessage-deflate; client_max_window_bits, x-webkit-deflate-frame"},
+        {"Sec-WebSocket-Extensions": ';;=,"'},
+        {"Sec-WebSocket-Protocol": ",, ,chat"},
+    ],
+    ids=str,
+)
+async def test_an_odd_handshake_is_taken_and_nothing_is_negotiated(
+    live: LiveServer, connect: Connect, odd: dict[str, str]
+) -> None:
+    await live.write("hello")
+    peer = connect()
+    await peer.send(request(f"/logs?token={await live.sign()}", UPGRADE | odd))
+    head = await peer.head()
+    assert f"sec-websocket-accept: {ACCEPT}".lower() in head.lower()
+    assert "extensions" not in head.lower()
+    assert (await peer.frame()).payload == b"hello"
+
+
+@with_settings(allowed_origins=("https://good.example",))
+@pytest.mark.parametrize("headers", [{}, EVENTS, UPGRADE], ids=["plain", "events", "websocket"])
+@pytest.mark.parametrize(
+    ("origin", "is_allowed"),
+    [
+        ("https://good.example", True),
+        ("HTTPS://Good.Example", True),
+        ("http://127.0.0.1", True),
+        ("http://good.example", False),
+        ("https://good.example.evil.example", False),
+        ("https://evil.example", False),
+        ("null", False),
+        ("http://[", False),
+        ("//127.0.0.1@evil.example", False),
+    ],
+)
+async def test_a_page_is_let_in_by_its_origin(
+    live: LiveServer, connect: Connect, headers: dict[str, str], origin: str, *, is_allowed: bool
+) -> None:
+    peer = connect()
+    await peer.send(request(f"/logs?token={await live.sign()}", headers | {"Origin": origin}))
+    head = await peer.head()
+    assert head.split(" ")[1] == ("403" if not is_allowed else "101" if headers == UPGRADE else "200")
+    assert (f"Access-Control-Allow-Origin: {origin}\r\n" in head) == is_allowed
+    assert ("Vary: Origin" in head) == is_allowed
+
+
+async def test_any_origin_may_read_by_default_and_see_why_it_may_not(live: LiveServer, connect: Connect) -> None:
+    for path in (f"/logs?token={await live.sign()}&tail=x", "/logs"):
+        _, head, _ = await answer(connect(), path, {"Origin": "https://any.example"})
+        assert "Access-Control-Allow-Origin: *" in head
+
+
+@with_settings(allowed_origins=("https://good.example",))
+async def test_a_preflight_is_answered_by_origin(connect: Connect) -> None:
+    asked = {"Origin": "https://good.example", "Access-Control-Request-Headers": "authorization"}
+    code, head, body = await answer(connect(), "/logs", asked, "OPTIONS")
+    assert (code, body) == (204, b"")
+    assert "Access-Control-Allow-Origin: https://good.example" in head
+    assert "Access-Control-Allow-Headers: Authorization, Last-Event-ID" in head
+    code, head, _ = await answer(connect(), "/logs", asked | {"Origin": "https://evil.example"}, "OPTIONS")
+    assert (code, "Access-Control" in head) == (403, False)
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "HEAD"])
+async def test_other_methods_are_refused(live: LiveServer, method: str) -> None:
+    options = {"body": ""} if method in {"POST", "PUT"} else {}
+    response = await live.fetch("/logs", method=method, **options)
+    assert (response.code, response.headers["Allow"]) == (405, "GET, OPTIONS")
+
+
+async def test_the_log_tells_of_readers_and_of_no_token(
+    live: LiveServer, connect: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    token = await live.sign(pod="web-0", labels={"app": "web"})
+    first, second, refused = connect(), connect(), connect()
+    await first.upgrade(token)
+    await second.get(token, "container=app")
+    await refused.get(token, "pod=other")
+    for peer in (first, second):
+        peer.close()
+        count = len(live.services.readers)
+        await until(lambda: len(live.services.readers) < count)  # noqa: B023 - awaited at once
+    expected = [
+        "reader joined namespace='myapp' pod='web-0' labels='app=web' by WebSocket; readers: 1",
+        "reader joined namespace='myapp' pod='web-0' container='app' labels='app=web' by http; readers: 2",
+        "reader left namespace='myapp' pod='web-0' labels='app=web': the client has gone; readers: 1",
+        "reader left namespace='myapp' pod='web-0' container='app' labels='app=web': the client has gone; readers: 0",
+    ]
+    assert [record.getMessage() for record in caplog.records if record.name == "logurt"] == expected
+    assert token[:20] not in caplog.text
+    assert nobody_is_left(live)
