@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # most. A view that has collected as much is flushed at once.
 WRITE_BYTES = 192 * 1024
 
-# Text that may be searched for one reader before the others get their turn.
+# Bytes of chunks that may be searched for one reader before the others get their turn.
 SEARCH_BYTES = 1024 * 1024
 
 _START = Position(0, 0)
@@ -88,7 +88,9 @@ class Audience:
 
     def offer(self, chunk: Chunk) -> bool:
         """Keep a chunk for the next flush; tell whether there is anything to flush."""
-        if self.live:  # readers that are behind will find it in the ring
+        # Readers that are behind find it in the ring. But they stop short of what is fresh, so that whatever follows
+        # must be fresh too, even if those it was collected for have left.
+        if self.live or self._fresh:
             self._fresh.append(chunk)
             self._fresh_bytes += len(chunk.text)
             if self._fresh_bytes >= WRITE_BYTES:
@@ -111,6 +113,18 @@ class Audience:
             self.behind[reader] = None
             reader.position = end
 
+    def promote(self, reader: Reader) -> None:
+        """Make a reader live that was behind."""
+        self.dismiss(reader)
+        self.live[reader] = None
+
+    def dismiss(self, reader: Reader) -> None:
+        """Forget a reader, and what was rendered for those who are behind once nobody is."""
+        self.live.pop(reader, None)
+        self.behind.pop(reader, None)
+        if not self.behind:
+            self._range = None
+
     def count_lost(self, chunk: Chunk) -> None:
         """Count a chunk that has just been evicted for the readers who had not got to it."""
         if self._fresh and chunk.seq >= self._fresh[0].seq:
@@ -118,10 +132,16 @@ class Audience:
         kept = self._range
         if kept is not None and kept.start.seq <= chunk.seq < kept.end.seq:
             self._range = None
+        whole: int | None = None  # counted once, however many readers have lost it
         for reader in self.behind:
             seq, line = reader.position
-            if seq <= chunk.seq and (reader.end is None or chunk.seq < reader.end):
-                reader.lost += self.view.count(chunk, line if seq == chunk.seq else 0)
+            if seq > chunk.seq or (reader.end is not None and chunk.seq >= reader.end):
+                continue
+            if seq == chunk.seq and line:
+                reader.lost += self.view.count(chunk, line)
+            else:
+                whole = self.view.count(chunk) if whole is None else whole
+                reader.lost += whole
 
     def search(self, reader: Reader, ring: Ring) -> int:
         """Move a reader back by the matching lines it misses, as far as one go takes; return how many are left."""
@@ -143,7 +163,7 @@ class Audience:
             last = chunk
             rendered.append(self.view.render(chunk, line))
             size += len(rendered[-1])
-            searched += len(chunk.text)
+            searched += chunk.size
             if size >= WRITE_BYTES or searched >= SEARCH_BYTES:
                 break
         if last is None:

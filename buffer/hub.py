@@ -125,10 +125,11 @@ class Hub:
                 self._evict(ring, ring.first())
 
     def check(self, view: View, start: Start) -> None:
-        """Raise what `join` would: BadCursor for a place that no line has reached yet, or TooManyViews."""
-        cursor = start.cursor
-        if cursor is not None and cursor.epoch == self.epoch and (cursor.seq, cursor.line) > (self._next_seq, 0):
-            raise BadCursor
+        """Raise what `join` would: BadCursor for a place where no line has been or will be next, or TooManyViews."""
+        if start.cursor is not None and start.cursor.epoch == self.epoch:
+            _, seq, line = start.cursor
+            if seq < 1 or (seq, line) > (self._next_seq, 0):
+                raise BadCursor
         feed = self._feeds.get(view.selector.namespace)
         is_new = feed is None or view not in feed.audiences
         if is_new and view.text and self._filtered_views >= MAX_FILTERED_VIEWS:
@@ -169,8 +170,7 @@ class Hub:
         audience = reader.audience
         if reader not in audience.behind and reader not in audience.live:
             return
-        audience.behind.pop(reader, None)
-        audience.live.pop(reader, None)
+        audience.dismiss(reader)
         if audience.live or audience.behind:
             return
         namespace = audience.view.selector.namespace
@@ -291,8 +291,7 @@ class Hub:
         if notices and not reader.write(notices):
             return False
         if reader.end is None:
-            del audience.behind[reader]
-            audience.live[reader] = None
+            audience.promote(reader)
         else:
             self.leave(reader)
             reader.ended()

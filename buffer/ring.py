@@ -79,6 +79,7 @@ class Ring:
         if holding is None:
             holding = self.holdings[chunk.source] = Holding(chunk.source)
             self.bytes += holding.bytes
+        chunk.source = holding.source  # equal already, but another object of as many bytes
         holding.shelf.put(chunk)
         holding.bytes += chunk.size
         holding.lines += chunk.count
@@ -123,7 +124,7 @@ class Ring:
         """Find the position from which these sources have that many matching lines, walking backwards.
 
         `match` tells which lines of a chunk count: their indices in order, or None for all. The walk begins below
-        the number `before` and ends once it has seen `budget` bytes of text: then it can be taken up again.
+        the number `before` and ends once it has seen `budget` bytes of chunks: then it can be taken up again.
         """
         position = Position(before, 0)
         if lines == 0:
@@ -132,7 +133,7 @@ class Ring:
             if budget is not None:
                 if budget <= 0:
                     return Tail(position, lines)
-                budget -= len(chunk.text)
+                budget -= chunk.size  # not of its text alone: a chunk of one short line takes its time too
             indices = match(chunk)
             found = chunk.count if indices is None else len(indices)
             if found >= lines:

@@ -16,7 +16,7 @@ Labels: TypeAlias = tuple[tuple[str, str], ...]
 
 # What CPython keeps beside the characters: the object itself, its slots, and a pair and two strings a label.
 _SOURCE_OVERHEAD = 400
-_LABEL_OVERHEAD = 180
+_LABEL_OVERHEAD = 250
 
 
 def sorted_labels(labels: Mapping[str, str]) -> Labels:

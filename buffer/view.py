@@ -43,7 +43,7 @@ class View:
     def count(self, chunk: Chunk, start: int = 0) -> int:
         """Return how many of the chunk's lines from `start` on would be shown, whatever their text is."""
         if self.stream is None:
-            return chunk.count - start
+            return max(0, chunk.count - start)  # `start` comes from a cursor, and may be anything
         return chunk.streams()[start:].count(self.stream)
 
     def render(self, chunk: Chunk, start: int = 0) -> bytes:

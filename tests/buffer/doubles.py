@@ -1,4 +1,4 @@
-"""Stand-ins for what surrounds the buffer: a clock with timers, sockets, and clients that take apart what they are sent."""
+"""Stand-ins for what surrounds the buffer: a clock with timers, sockets, and clients that read what they are sent."""
 
 from __future__ import annotations
 

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import tracemalloc
+from unittest.mock import patch
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from buffer.departed import Departed
+from buffer.source import Selector
+from tests.buffer.doubles import source
+
+PODS = st.sampled_from(["a", "b", "c", "d"])
+
+
+def test_nothing_is_missing_before_anything_has_left() -> None:
+    assert not Departed().any_since(1, Selector("n"))
+
+
+@given(st.lists(PODS, max_size=20), PODS, st.integers(1, 25))
+def test_what_has_left_is_missed_by_those_who_could_see_it(pods: list[str], seen: str, seq: int) -> None:
+    departed = Departed()
+    for number, pod in enumerate(pods, 1):
+        departed.note(source(pod=pod), number)
+    lost = any(number >= seq for number, pod in enumerate(pods, 1) if pod == seen)
+    assert departed.any_since(seq, Selector("n", pod=seen)) == lost
+
+
+@given(st.lists(PODS, max_size=20), PODS, st.integers(1, 25), st.integers(0, 3))
+def test_nothing_that_has_left_is_forgotten_silently(pods: list[str], seen: str, seq: int, kept: int) -> None:
+    departed = Departed()
+    with patch("buffer.departed._MAX_BYTES", kept * source(pod="a").size):
+        for number, pod in enumerate(pods, 1):
+            departed.note(source(pod=pod), number)
+    assert len(departed._seqs) <= kept
+    if any(number >= seq for number, pod in enumerate(pods, 1) if pod == seen):
+        assert departed.any_since(seq, Selector("n", pod=seen))
+
+
+def test_memory_stays_bounded_however_many_sources_leave() -> None:
+    departed = Departed()
+    tracemalloc.start()
+    for number in range(1, 12_000):
+        departed.note(source(pod=f"job-{number}"), number)
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert held < 3 * 1024 * 1024
+    assert len(departed._seqs) > 1000
