@@ -2,12 +2,13 @@
 # make demo   the same for a made-up application whose logs are fed and followed in this terminal
 # make test   the tests        make check   what CI runs: formatting, lint, types, tests with branch coverage
 # make format put the code into shape
+# make bench  what it costs, measured in less than five minutes      make soak   ten minutes of everything at once
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run demo test check format clean
+.PHONY: run demo test check format bench soak clean
 
 run: $(VENV)/runtime .env
 	@exec $(BIN)/python logurt.py
@@ -27,6 +28,12 @@ check: $(VENV)/development
 format: $(VENV)/development
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/runtime
+	$(BIN)/python -m benchmarks
+
+soak: $(VENV)/runtime
+	$(BIN)/python -m benchmarks.soak --minutes 10
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage

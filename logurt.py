@@ -45,6 +45,9 @@ log = logging.getLogger("logurt")
 _IDLE_SECONDS = 75
 _BODY_SECONDS = 60
 
+# Room for bodies that arrive at the same time, at least: Fluent Bit opens a connection for every chunk that waits.
+_BODIES_MIB = 64
+
 # How long requests that have begun are waited for at shutdown, once the readers have gone.
 _ANSWER_SECONDS = 10
 
@@ -114,7 +117,7 @@ class Server:
             hub=hub,
             readers=Readers(settings.max_readers, settings.stall_timeout_seconds, now=time.time, monotonic=loop.time),
             # Bodies that arrive at the same time, kept until each is complete.
-            bodies=Budget(max(64, 4 * settings.max_body_mib) << 20),
+            bodies=Budget(max(_BODIES_MIB, 4 * settings.max_body_mib) << 20),
             now=time.time,
         )
         self._http = Listener(

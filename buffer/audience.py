@@ -22,7 +22,7 @@ WRITE_BYTES = 192 * 1024
 # Bytes of chunks that may be searched for one reader before the others get their turn.
 SEARCH_BYTES = 1024 * 1024
 
-_START = Position(0, 0)
+_START = Position(1, 0)
 
 
 class Reader:
@@ -77,9 +77,9 @@ class Audience:
 
     __slots__ = ("_fresh", "_fresh_bytes", "_range", "behind", "live", "sources", "view")
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, view: View, sources: set[Source]) -> None:
         self.view = view
-        self.sources: set[Source] = set()  # those in the ring that the view's selector admits
+        self.sources = sources  # those in the ring that the view's selector admits; kept up to date from outside
         self.live: dict[Reader, None] = {}  # dicts, for they keep an order
         self.behind: dict[Reader, None] = {}
         self._fresh: list[Chunk] = []  # arrived since the last flush
@@ -112,6 +112,10 @@ class Audience:
             del self.live[reader]
             self.behind[reader] = None
             reader.position = end
+
+    def next_seq(self, otherwise: int) -> int:
+        """Return the number of the first chunk that has not been flushed; `otherwise`, if all have been."""
+        return self._fresh[0].seq if self._fresh else otherwise
 
     def promote(self, reader: Reader) -> None:
         """Make a reader live that was behind."""
@@ -170,62 +174,3 @@ class Audience:
             return None
         self._range = Range(start, Position(last.seq + 1, 0), b"".join(rendered))
         return self._range
-
-
-class Feed:
-    """The audiences of one namespace, who of them sees which source, and when they were last flushed."""
-
-    __slots__ = ("audiences", "by_source", "flushed_at", "scheduled", "waiting")
-
-    def __init__(self, sources: list[Source]) -> None:
-        self.audiences: dict[View, Audience] = {}
-        self.by_source: dict[Source, dict[Audience, None]] = {source: {} for source in sources}  # all in the ring
-        self.waiting: dict[Audience, None] = {}  # those with something to flush
-        self.flushed_at = float("-inf")
-        self.scheduled = False
-
-    def add(self, view: View) -> Audience:
-        """Make the audience of a view."""
-        audience = self.audiences[view] = Audience(view)
-        for source, audiences in self.by_source.items():
-            if view.selector.admits(source):
-                audiences[audience] = None
-                audience.sources.add(source)
-        return audience
-
-    def remove(self, audience: Audience) -> None:
-        """Forget an audience that has no readers left."""
-        del self.audiences[audience.view]
-        self.waiting.pop(audience, None)
-        for source in audience.sources:
-            del self.by_source[source][audience]
-
-    def offer(self, chunk: Chunk) -> None:
-        """Add a chunk to what the audiences that see it get with the next flush."""
-        source = chunk.source
-        audiences = self.by_source.get(source)
-        if audiences is None:
-            audiences = {a: None for a in self.audiences.values() if a.view.selector.admits(source)}
-            self.by_source[source] = audiences
-            for audience in audiences:
-                audience.sources.add(source)
-        for audience in audiences:
-            if audience.offer(chunk):
-                self.waiting[audience] = None
-
-    def evicted(self, chunk: Chunk, *, source_has_left: bool) -> None:
-        """Count an evicted chunk for the readers who had not got to it."""
-        for audience in self.by_source[chunk.source]:
-            audience.count_lost(chunk)
-            if source_has_left:
-                audience.sources.remove(chunk.source)
-        if source_has_left:
-            del self.by_source[chunk.source]
-
-    def flush(self, now: float) -> None:
-        """Flush all audiences that have something to flush; `now` is in seconds of the hub's clock."""
-        self.scheduled = False
-        self.flushed_at = now
-        waiting, self.waiting = self.waiting, {}
-        for audience in waiting:
-            audience.flush()

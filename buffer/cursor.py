@@ -43,3 +43,7 @@ class Cursor(NamedTuple):
             raise BadCursor
         epoch, seq, line = match.groups()
         return cls(epoch, int(seq, 16), int(line, 16))
+
+    def encode(self) -> bytes:
+        """Return the text of the cursor."""
+        return b"%s-%x-%x" % (self.epoch.encode(), self.seq, self.line)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from buffer.chunk import Chunk
+    from buffer.cursor import Cursor
     from buffer.gap import Gap
 
 
@@ -39,8 +40,11 @@ class Framing(Protocol):
     def lines(self, payloads: Sequence[bytes], chunk: Chunk, indices: Sequence[int] | None) -> bytes:
         """Return lines ready to be written; `indices` are their places in the chunk (None: all of them)."""
 
-    def notice(self, event: str, payload: bytes) -> bytes:
-        """Return a notice that is not a line, ready to be written."""
+    def gap(self, payload: bytes) -> bytes:
+        """Return the notice of lost lines, ready to be written."""
+
+    def live(self, payload: bytes | None, cursor: Cursor) -> bytes:
+        """Return the notice that the backlog has been sent, ready to be written; b"" if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +142,13 @@ class WebSocketMessages:
         headers = _HEADERS
         return b"".join([part for payload in payloads for part in (headers[len(payload)], payload)])
 
-    def notice(self, event: str, payload: bytes) -> bytes:  # noqa: ARG002 - the port's signature
+    def gap(self, payload: bytes) -> bytes:
         """Return the payload in a frame."""
         return text_frame_header(len(payload)) + payload
+
+    def live(self, payload: bytes | None, cursor: Cursor) -> bytes:  # noqa: ARG002 - the port's signature
+        """Return the payload in a frame, if there is one."""
+        return b"" if payload is None else self.gap(payload)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,9 +169,13 @@ class PlainLines:
         """Return the payloads with a newline after each."""
         return b"\n".join(payloads) + b"\n"
 
-    def notice(self, event: str, payload: bytes) -> bytes:  # noqa: ARG002 - the port's signature
+    def gap(self, payload: bytes) -> bytes:
         """Return the payload as a line."""
         return payload + b"\n"
+
+    def live(self, payload: bytes | None, cursor: Cursor) -> bytes:  # noqa: ARG002 - the port's signature
+        """Return the payload as a line, if there is one."""
+        return b"" if payload is None else self.gap(payload)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,9 +194,13 @@ class ServerSentEvents:
             ]
         )
 
-    def notice(self, event: str, payload: bytes) -> bytes:
-        """Return a named event without an id, so that the client keeps its last cursor."""
-        return b"event: %s\n%s\n" % (event.encode(), _event_data(payload))
+    def gap(self, payload: bytes) -> bytes:
+        """Return an event without an id, so that the client keeps its last cursor."""
+        return b"event: gap\n%s\n" % _event_data(payload)
+
+    def live(self, payload: bytes | None, cursor: Cursor) -> bytes:
+        """Return an event, in any format: its id lets a client come back that has not seen a line yet."""
+        return b"event: live\nid: %s\n%s\n" % (cursor.encode(), _event_data(payload or b""))
 
 
 def _event_data(payload: bytes) -> bytes:
@@ -204,9 +220,14 @@ class Chunked:
         """Return all lines as one HTTP chunk."""
         return http_chunk(self.inner.lines(payloads, chunk, indices))
 
-    def notice(self, event: str, payload: bytes) -> bytes:
+    def gap(self, payload: bytes) -> bytes:
         """Return the notice as an HTTP chunk."""
-        return http_chunk(self.inner.notice(event, payload))
+        return http_chunk(self.inner.gap(payload))
+
+    def live(self, payload: bytes | None, cursor: Cursor) -> bytes:
+        """Return the notice as an HTTP chunk, if there is one."""
+        data = self.inner.live(payload, cursor)
+        return http_chunk(data) if data else b""
 
 
 def http_chunk(data: bytes) -> bytes:

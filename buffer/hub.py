@@ -18,9 +18,10 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
-from buffer.audience import Audience, Feed, Reader
-from buffer.cursor import BadCursor
+from buffer.audience import Audience, Reader
+from buffer.cursor import BadCursor, Cursor
 from buffer.departed import Departed
+from buffer.feed import Feed
 from buffer.gap import Gap
 from buffer.heaviest import Heaviest
 from buffer.ring import Position, Ring
@@ -29,14 +30,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from buffer.chunk import Chunk
-    from buffer.cursor import Cursor
     from buffer.view import View
 
 # Readers that are served in one turn of the event loop, before anything else may run.
 READERS_A_TURN = 16
 
-# Each text filter keeps compiled patterns, about a megabyte in the worst case.
-MAX_FILTERED_VIEWS = 2000
+# A pattern takes some kilobytes once compiled, and up to a megabyte if it is meant to.
+MAX_PATTERNS_IN_USE = 2000
 
 
 class Limits(NamedTuple):
@@ -55,15 +55,15 @@ class Start(NamedTuple):
     cursor: Cursor | None = None
 
 
-class TooManyViews(Exception):
-    """There are as many different text filters as this server keeps. `limit` is their number."""
+class TooManyPatterns(Exception):
+    """The views in use have as many include and exclude patterns as this server keeps. `limit` is their number."""
 
     def __init__(self, limit: int) -> None:
         super().__init__(limit)
         self.limit = limit
 
     def __str__(self) -> str:
-        return f"readers use {self.limit} different text filters already"
+        return f"the views of all readers use {self.limit} patterns already"
 
 
 class Hub:
@@ -90,10 +90,10 @@ class Hub:
         self._monotonic = monotonic
         self._call_later = call_later
         self._heaviest: Heaviest[str] = Heaviest()
-        self._next_seq = 0
+        self._next_seq = 1
         self._departed = Departed()
         self._feeds: dict[str, Feed] = {}  # by namespace, of those that have readers
-        self._filtered_views = 0
+        self._patterns = 0  # of all views
         self._queue: deque[Reader] = deque()  # readers that are behind and have drained
         self._turn_is_due = False
 
@@ -115,7 +115,9 @@ class Hub:
         while ring.bytes > self._limits.namespace_bytes and ring:
             self._evict(ring)
         while self.bytes > self._limits.total_bytes and self.rings:
-            self._evict(self.rings[self._heaviest.top()])
+            ring = self.rings[self._heaviest.top()]
+            # Where even the heaviest ring has nothing to spare, the one that came first goes, as in `Ring.evict`.
+            self._evict(ring if len(ring) > 1 else next(iter(self.rings.values())))
 
     def expire(self, now: float) -> None:
         """Evict the chunks that arrived too long before now, in Unix seconds."""
@@ -125,15 +127,15 @@ class Hub:
                 self._evict(ring, ring.first())
 
     def check(self, view: View, start: Start) -> None:
-        """Raise what `join` would: BadCursor for a place where no line has been or will be next, or TooManyViews."""
+        """Raise what `join` would: BadCursor for a place where no line has been or will be next, or TooManyPatterns."""
         if start.cursor is not None and start.cursor.epoch == self.epoch:
             _, seq, line = start.cursor
             if seq < 1 or (seq, line) > (self._next_seq, 0):
                 raise BadCursor
         feed = self._feeds.get(view.selector.namespace)
         is_new = feed is None or view not in feed.audiences
-        if is_new and view.text and self._filtered_views >= MAX_FILTERED_VIEWS:
-            raise TooManyViews(MAX_FILTERED_VIEWS)
+        if is_new and view.text and self._patterns + len(view.text) > MAX_PATTERNS_IN_USE:
+            raise TooManyPatterns(MAX_PATTERNS_IN_USE)
 
     def join(
         self,
@@ -148,7 +150,7 @@ class Hub:
 
         `write(data)` takes the bytes at once and returns True if the socket has taken all of them; if not,
         `drained(reader)` must be called when it has. `ended()` is called when a reader that does not follow has been
-        written everything. Neither may call the hub in turn. Raises BadCursor and TooManyViews.
+        written everything. Neither may call the hub in turn. Raises BadCursor and TooManyPatterns.
         """
         self.check(view, start)
         ring = self.rings.get(view.selector.namespace)
@@ -176,8 +178,7 @@ class Hub:
         namespace = audience.view.selector.namespace
         feed = self._feeds[namespace]
         feed.remove(audience)
-        if audience.view.text:
-            self._filtered_views -= 1
+        self._patterns -= len(audience.view.text)
         if not feed.audiences:
             del self._feeds[namespace]
 
@@ -221,10 +222,9 @@ class Hub:
         feed = self._feeds.get(namespace)
         if feed is not None and view in feed.audiences:
             return feed.audiences[view]
-        if view.text:
-            self._filtered_views += 1
+        self._patterns += len(view.text)
         if feed is None:
-            feed = self._feeds[namespace] = Feed([] if ring is None else list(ring.holdings))
+            feed = self._feeds[namespace] = Feed(() if ring is None else ring.holdings)
         return feed.add(view)
 
     def _resume(self, reader: Reader, cursor: Cursor) -> None:
@@ -287,7 +287,8 @@ class Hub:
             return not data or reader.write(data)
         if reader.end is None and not reader.told_live:
             reader.told_live = True
-            notices += audience.view.render_live()
+            seq = audience.next_seq(self._next_seq)
+            notices += audience.view.render_live(Cursor(self.epoch, seq, 0))
         if notices and not reader.write(notices):
             return False
         if reader.end is None:

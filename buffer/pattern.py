@@ -50,8 +50,8 @@ class TextFilter:
         object.__setattr__(self, "_include", tuple(map(_Pattern, self.include)))
         object.__setattr__(self, "_exclude", tuple(map(_Pattern, self.exclude)))
 
-    def __bool__(self) -> bool:
-        return bool(self.include or self.exclude)
+    def __len__(self) -> int:
+        return len(self.include) + len(self.exclude)
 
     def indices(self, chunk: Chunk) -> Sequence[int]:
         """Return which lines of the chunk pass, in order."""

@@ -96,8 +96,12 @@ class Ring:
 
     def evict(self, chunk: Chunk | None = None) -> Chunk:
         """Take out and return a source's oldest chunk: this one, or that of the source that holds the most bytes."""
-        source = self._heaviest.top() if chunk is None else chunk.source
-        return self._take_first(self.holdings[source])
+        if chunk is None:
+            holding = self.holdings[self._heaviest.top()]
+            # Where even the heaviest source has only one chunk, nobody is chatty: then the oldest chunk goes, or else
+            # many sources of one line each would keep whoever comes later from holding anything.
+            chunk = holding.shelf.first() if len(holding.shelf) > 1 else self._order.first()
+        return self._take_first(self.holdings[chunk.source])
 
     def after(
         self, position: Position, sources: Collection[Source], before: int | None = None

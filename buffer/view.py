@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from buffer.chunk import Chunk
+    from buffer.cursor import Cursor
     from buffer.encoding import Format, Framing
     from buffer.gap import Gap
     from buffer.source import Selector
@@ -59,9 +60,8 @@ class View:
 
     def render_gap(self, gap: Gap) -> bytes:
         """Return the notice of lost lines as it is written to a reader."""
-        return self.framing.notice("gap", self.format.gap(gap))
+        return self.framing.gap(self.format.gap(gap))
 
-    def render_live(self) -> bytes:
-        """Return the notice that the backlog has been sent; b"" if the format has none."""
-        payload = self.format.live()
-        return b"" if payload is None else self.framing.notice("live", payload)
+    def render_live(self, cursor: Cursor) -> bytes:
+        """Return the notice that the backlog has been sent and live lines begin at the cursor, or b""."""
+        return self.framing.live(self.format.live(), cursor)

@@ -13,7 +13,7 @@ from tornado.web import HTTPError, RequestHandler, stream_request_body
 
 from buffer.broker import BrokerUnavailable
 from buffer.cursor import BadCursor
-from buffer.hub import TooManyViews
+from buffer.hub import TooManyPatterns
 from handlers.budget import Overloaded
 from handlers.compression import BodyTooLarge, Undecodable, UnsupportedEncoding
 from handlers.query import BadParameter, OutOfScope
@@ -87,7 +87,7 @@ _STATUSES: dict[type[Exception], HTTPStatus] = {
     BrokerUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     Overloaded: HTTPStatus.SERVICE_UNAVAILABLE,
     TooManyReaders: HTTPStatus.SERVICE_UNAVAILABLE,
-    TooManyViews: HTTPStatus.SERVICE_UNAVAILABLE,
+    TooManyPatterns: HTTPStatus.SERVICE_UNAVAILABLE,
     ServerStopping: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 

@@ -8,7 +8,7 @@ import pytest
 
 import logurt
 from buffer.gap import _BECAUSE
-from buffer.hub import MAX_FILTERED_VIEWS
+from buffer.hub import MAX_PATTERNS_IN_USE
 from buffer.pattern import MAX_PATTERN_CHARACTERS, MAX_PATTERNS
 from handlers import _MAX_MESSAGE_BYTES, ROUTES
 from handlers.base import _STATUSES
@@ -108,7 +108,7 @@ def test_the_protocol_has_the_limits_of_the_code() -> None:
     limits = rows(PROTOCOL, "## Limits")
     assert limits["patterns"][0] == f"{MAX_PATTERNS} `include` and {MAX_PATTERNS} `exclude`"
     assert limits["a pattern"][0] == f"{MAX_PATTERN_CHARACTERS:,} characters"
-    assert limits["different text filters, all readers together"][0] == f"{MAX_FILTERED_VIEWS:,} views with one"
+    assert limits["patterns, all different views together"][0] == f"{MAX_PATTERNS_IN_USE:,}"
     assert limits["a name in a token"][0] == f"{MAX_NAME_LENGTH} characters"
     assert limits["a label in a token"][0] == f"key {MAX_LABEL_KEY_LENGTH}, value {MAX_NAME_LENGTH} characters"
     assert limits["a token"][0] == f"{MAX_TOKEN_BYTES >> 10} KiB"

@@ -260,7 +260,7 @@ def server_sent(stream: str) -> list[Event]:
         value = value.removeprefix(" ")
         if not line:
             if lines:
-                found.append(Event(kind or "line", "\n".join(lines), last_id if not kind else ""))
+                found.append(Event(kind or "line", "\n".join(lines), last_id if kind != "gap" else ""))
             kind, lines = "", []
         elif field == "data":
             lines.append(value)

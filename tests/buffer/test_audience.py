@@ -7,8 +7,9 @@ from unittest.mock import patch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from buffer.audience import WRITE_BYTES, Feed
+from buffer.audience import WRITE_BYTES
 from buffer.cursor import Cursor
+from buffer.feed import Feed
 from buffer.hub import Start
 from buffer.pattern import TextFilter
 from tests.buffer.doubles import EPOCH, FLUSH_INTERVAL, Client, House, source, view
@@ -221,7 +222,7 @@ def test_a_feed_knows_who_sees_the_sources_that_were_there_before() -> None:
     assert audience.sources == {writers[0]}
     feed.remove(audience)
     assert not feed.audiences
-    assert not any(feed.by_source.values())
+    assert not any(feed._by_source.values())
 
 
 def test_a_rendered_stretch_that_has_lost_a_chunk_is_not_written_again() -> None:
@@ -279,7 +280,7 @@ def test_a_source_that_left_and_came_back_is_seen_by_readers_who_are_behind() ->
     house.publish("1")
     house.settle()
     house.hub.expire(float("inf"))
-    assert house.hub._feeds["n"].by_source == {}
+    assert house.hub._feeds["n"]._by_source == {}
     house.publish("2")
     client.drain()
     house.settle()

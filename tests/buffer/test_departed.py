@@ -46,3 +46,22 @@ def test_memory_stays_bounded_however_many_sources_leave() -> None:
     tracemalloc.stop()
     assert held < 3 * 1024 * 1024
     assert len(departed._seqs) > 1000
+
+
+def test_many_sources_that_leave_one_namespace_cost_another_no_gap() -> None:
+    departed = Departed()
+    with patch("buffer.departed._MAX_BYTES", source().size):
+        for number in range(1, 10):
+            departed.note(source(pod=f"job-{number}"), number)
+    assert departed.any_since(8, Selector("n"))
+    assert not departed.any_since(8, Selector("quiet"))
+
+
+def test_of_namespaces_that_are_too_many_the_oldest_are_told_a_gap_to_be_on_the_safe_side() -> None:
+    departed = Departed()
+    with patch("buffer.departed._MAX_BYTES", 0), patch("buffer.departed._MAX_NAMESPACES", 2):
+        for number in range(1, 6):
+            departed.note(source(namespace=f"n{number}"), number)
+    assert departed.any_since(3, Selector("quiet"))
+    assert not departed.any_since(4, Selector("quiet"))
+    assert departed.any_since(5, Selector("n5"))

@@ -83,12 +83,12 @@ def test_a_batch_is_one_message(payloads: list[str]) -> None:
 
 @pytest.mark.parametrize("framing", [WebSocketMessages(), WebSocketBatches()])
 def test_a_notice_is_a_message_of_its_own(framing: Framing) -> None:
-    assert peer_frames(framing.notice("gap", b"lost")) == [b"lost"]
+    assert peer_frames(framing.gap(b"lost")) == [b"lost"]
 
 
 def test_plain_lines_end_with_a_newline() -> None:
     assert written(PlainLines(), ["a", "", "b"]) == b"a\n\nb\n"
-    assert PlainLines().notice("gap", b"lost") == b"lost\n"
+    assert PlainLines().gap(b"lost") == b"lost\n"
 
 
 @given(PAYLOADS)
@@ -106,7 +106,7 @@ def test_events_of_some_lines_have_the_cursors_of_these() -> None:
 
 
 def test_a_named_event_has_no_cursor() -> None:
-    assert ServerSentEvents(EPOCH).notice("gap", b"a\nb") == b"event: gap\ndata: a\ndata: b\n\n"
+    assert ServerSentEvents(EPOCH).gap(b"a\nb") == b"event: gap\ndata: a\ndata: b\n\n"
 
 
 @given(st.lists(st.binary(min_size=1, max_size=300), min_size=1, max_size=5))
@@ -122,7 +122,7 @@ def test_a_peer_reads_http_chunks(parts: list[bytes]) -> None:
 def test_another_framing_travels_in_http_chunks() -> None:
     framing = Chunked(PlainLines())
     assert written(framing, ["a", "b"]) == b"4\r\na\nb\n\r\n"
-    assert framing.notice("gap", b"x" * 15) == b"10\r\n" + b"x" * 15 + b"\n\r\n"
+    assert framing.gap(b"x" * 15) == b"10\r\n" + b"x" * 15 + b"\n\r\n"
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 
 from buffer.cursor import BadCursor, Cursor
 from buffer.encoding import Chunked, PlainLines, ServerSentEvents
-from buffer.hub import READERS_A_TURN, Start, TooManyViews
+from buffer.hub import READERS_A_TURN, Start, TooManyPatterns
 from buffer.pattern import TextFilter
 from tests.buffer.doubles import ARRIVED, EPOCH, FLUSH_INTERVAL, JSON, House, gap_of, source, view
 
@@ -325,10 +325,10 @@ def test_a_forged_line_number_in_a_cursor_does_no_harm() -> None:
 
 def test_text_filters_are_limited_in_number_and_given_back() -> None:
     house = House()
-    with patch("buffer.hub.MAX_FILTERED_VIEWS", 2):
+    with patch("buffer.hub.MAX_PATTERNS_IN_USE", 2):
         clients = [house.join(view(text=TextFilter((pattern,)))) for pattern in ("a", "b", "b")]
         house.join(view(pod="a"))
-        with pytest.raises(TooManyViews, match=r"^readers use 2 different text filters already$") as refused:
+        with pytest.raises(TooManyPatterns, match=r"^the views of all readers use 2 patterns already$") as refused:
             house.join(view(text=TextFilter(("c",))))
         for client in clients:
             client.leave()
@@ -373,8 +373,8 @@ def test_a_drain_of_a_reader_that_waits_for_its_turn_gives_it_no_second_one() ->
 def test_a_check_raises_what_joining_would() -> None:
     house = House()
     with pytest.raises(BadCursor):
-        house.hub.check(view(), Start(cursor=Cursor(EPOCH, 1, 0)))
-    with patch("buffer.hub.MAX_FILTERED_VIEWS", 0), pytest.raises(TooManyViews):
+        house.hub.check(view(), Start(cursor=Cursor(EPOCH, 1, 1)))
+    with patch("buffer.hub.MAX_PATTERNS_IN_USE", 0), pytest.raises(TooManyPatterns):
         house.hub.check(view(text=TextFilter(("a",))), Start())
     house.hub.check(view(), Start(cursor=Cursor("e0", 1, 0)))
 
@@ -420,7 +420,28 @@ def test_an_event_stream_of_text_can_be_resumed() -> None:
     house.settle()
     back = house.join(seen, Start(cursor=Cursor.parse(client.events()[0].cursor)))
     house.settle()
-    assert back.texts() == ["b"]
+    assert back.texts() == ["b", ""]
+
+
+def test_an_event_stream_can_be_resumed_before_its_first_line() -> None:
+    house = House()
+    seen = view(framing=Chunked(ServerSentEvents(EPOCH)))
+    client = house.join(seen, Start(tail=0))
+    house.settle()
+    (told_live,) = client.events()
+    house.publish("a")
+    back = house.join(seen, Start(cursor=Cursor.parse(told_live.cursor)))
+    house.settle()
+    assert back.texts() == ["a", ""]
+
+
+def test_many_quiet_namespaces_do_not_keep_a_new_one_from_holding_a_line() -> None:
+    house = House(40_000, 40_000)
+    for number in range(100):
+        house.publish("x", writer=source(namespace=f"n{number:03}"))
+    house.publish("a longer line than theirs", writer=source(namespace="a-new-one"))
+    assert "a-new-one" in house.hub.rings
+    assert "n000" not in house.hub.rings
 
 
 def test_a_reader_that_was_live_and_fell_behind_is_not_told_that_it_is_live_again() -> None:

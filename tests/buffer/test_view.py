@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from buffer.cursor import Cursor
 from buffer.encoding import Json
 from buffer.gap import Gap
 from buffer.pattern import TextFilter
@@ -65,11 +66,13 @@ def test_views_that_show_something_else_differ(other: View) -> None:
 
 def test_gaps_and_the_live_notice_are_rendered_as_the_format_has_them() -> None:
     seen = view(format=Json(EPOCH))
-    assert [event.kind for event in events(seen, seen.render_gap(Gap(1, "slow")) + seen.render_live())] == [
+    assert [
+        event.kind for event in events(seen, seen.render_gap(Gap(1, "slow")) + seen.render_live(Cursor(EPOCH, 7, 0)))
+    ] == [
         "gap",
         "live",
     ]
 
 
 def test_text_has_no_live_notice() -> None:
-    assert view().render_live() == b""
+    assert view().render_live(Cursor(EPOCH, 7, 0)) == b""

@@ -421,6 +421,7 @@ async def taken(live: LiveServer, size: int) -> None:
 
 
 async def test_more_bodies_at_the_same_time_than_fit_are_to_come_again(live: LiveServer) -> None:
+    live.services.bodies._limit = 4 * MIB
     async with half_sent(live) as wires:
         answer = await posted(live, batch("hello"))
         assert (answer.status, set(answer.json)) == (503, {"error"})
@@ -464,6 +465,7 @@ async def test_a_broken_body_lets_others_be_served_meanwhile(live: LiveServer) -
 
 
 async def test_broken_bodies_count_for_what_they_are_when_inflated(live: LiveServer) -> None:
+    live.services.bodies._limit = 4 * MIB
     body = gzip.compress(broken(2000, "x" * 400))
     assert len(body) * 12 < MIB
     answers = await asyncio.gather(*[posted(live, body, TOKEN, "Content-Encoding: gzip") for _ in range(12)])

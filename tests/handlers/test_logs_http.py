@@ -121,7 +121,7 @@ async def test_an_event_stream_tells_of_gaps_and_when_it_is_live(live: LiveServe
     assert (retry, end) == ("retry: 2000", "")
     assert gap == 'event: gap\ndata: {"type":"gap","lost":null,"reason":"restarted"}'
     assert line.startswith(f'id: {live.services.broker.epoch}-2-0\ndata: {{"type":"line",')
-    assert notice == 'event: live\ndata: {"type":"live"}'
+    assert notice == f'event: live\nid: {live.services.broker.epoch}-2-0\ndata: {{"type":"live"}}'
 
 
 async def test_where_a_browser_comes_back_counts_for_more_than_where_its_page_once_began(
@@ -141,6 +141,7 @@ async def test_a_heartbeat_is_a_comment_for_events_and_nothing_for_plain_lines(
     await events.get(token, Accept="text/event-stream")
     await plain.get(token)
     assert await events.chunk() == b"retry: 2000\n\n"
+    assert (await events.chunk()).startswith(b"event: live\n")
     quicken(live)
     quicken(live)
     assert [await events.chunk() for _ in range(2)] == [b": \n\n"] * 2

@@ -1,0 +1,24 @@
+"""All benchmarks one after the other, in less than five minutes: `python -m benchmarks`. The soak is not among them."""
+
+from __future__ import annotations
+
+from benchmarks import fanout, growth, ingest, memory, replay
+from benchmarks.table import arguments, report
+
+_ALL = ingest, fanout, memory, replay, growth
+
+
+def main() -> None:
+    """Run each with the sizes it has by itself."""
+    options = arguments(__doc__).parse_args()
+    runs = []
+    for module in _ALL:
+        own = arguments(module.__doc__)
+        module.add_arguments(own)
+        sizes = own.parse_args([])
+        runs.append(lambda _, module=module, sizes=sizes: module.run(sizes))
+    report(options, *runs)
+
+
+if __name__ == "__main__":
+    main()

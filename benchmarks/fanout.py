@@ -1,0 +1,203 @@
+"""Lines delivered per CPU second of the server, and how long they take from post to receipt.
+
+Beside it the same bytes, at the same intervals, by a program that only calls `send`; and a Tornado server that calls
+`write_message` for each line and reader, as one would write it first.
+"""
+
+from __future__ import annotations
+
+import time
+from statistics import median
+from typing import TYPE_CHECKING, NamedTuple
+
+from benchmarks.connection import Connection
+from benchmarks.fluentbit import FRAME_BYTES, LABELS, Stamped
+from benchmarks.posting import Posting
+from benchmarks.process import Child, cpu_seconds
+from benchmarks.server import BARE, Server
+from benchmarks.table import Cell, Table, arguments, numbers, percentile, report
+
+if TYPE_CHECKING:
+    import argparse
+
+_NAMESPACE = "fanout"
+_FLUSH_SECONDS = 0.02
+_SAMPLED = 20  # readers whose lines are looked at for the time when they were due
+_QUIET_SECONDS = 1.0
+_TELLING = 1.25
+
+
+class Run(NamedTuple):
+    """What one run has come to. Seconds, but for `delivered` and `expected`, which count lines."""
+
+    delivered: float
+    expected: int
+    server: float
+    receivers: float
+    poster: float
+    wall: float
+    delays: list[float]
+
+    @property
+    def rate(self) -> float:
+        """Lines delivered per CPU second of the server."""
+        return self.delivered / self.server
+
+
+def run(options: argparse.Namespace) -> list[Table]:
+    """Measure lines under load, then single lines after a quiet time."""
+    tables = [_load(options)]
+    if options.singles:
+        tables.append(_single_lines(options))
+    return tables
+
+
+def _load(options: argparse.Namespace) -> Table:
+    table = Table(
+        "fan-out",
+        "Fan-out: lines delivered per CPU second of the server, ingest included, and milliseconds from post to receipt",
+        [
+            *("readers", "views", "lines/s", "delivered/CPU s", "of bare send", "of send, less ingest"),
+            *("delivered %", "p50 ms", "p99 ms", "p99.9 ms", "server CPU %", "receivers' CPU %", "poster's CPU %"),
+        ],
+        note="`of bare send`: a program that only calls send() with the same bytes takes so many times the CPU of "
+        "logurt; `less ingest`: what the same posts cost without readers is taken off logurt's. "
+        "The last three are of one core, over the time of the run.",
+    )
+    with Child("benchmarks.receivers") as receivers, Child("benchmarks.sender") as sender:
+        for rate in options.rates:
+            alone = min(_logurt(receivers, options, 0, 1, rate).server for _ in range(options.rounds))
+            for readers in options.readers:
+                cases = sorted({min(views or readers, readers) for views in options.views})
+                runs: dict[int, list[Run]] = {views: [] for views in cases}
+                bare = list[Run]()
+                for _ in range(options.rounds):
+                    bare.append(_bare(receivers, sender, options, readers, rate))
+                    for views in cases:
+                        runs[views].append(_logurt(receivers, options, readers, views, rate))
+                for views in cases:
+                    table.add(*_row([readers, str(views), rate], runs[views], bare, alone))
+        for readers in options.readers if options.first_attempt else []:
+            rate = max(1, min(*options.rates, options.first_attempt // readers))
+            first = [_first_attempt(receivers, options, readers, rate) for _ in range(options.rounds)]
+            bare = [_bare(receivers, sender, options, readers, rate) for _ in range(options.rounds)]
+            table.add(*_row([readers, "write_message", rate], first, bare, None))
+    return table
+
+
+def _row(case: list[Cell], runs: list[Run], bare: list[Run], alone: float | None) -> list[Cell]:
+    delays = [delay * 1000 for one in runs for delay in one.delays]
+    pairs = list(zip(runs, bare, strict=True))
+    less: Cell = None
+    # Where nearly all is ingest, the difference says nothing.
+    if alone is not None and all(one.server > _TELLING * alone for one in runs):
+        less = median(one.delivered / (one.server - alone) / send.rate for one, send in pairs)
+    return [
+        *case,
+        median(one.rate for one in runs),
+        median(one.rate / send.rate for one, send in pairs),
+        less,
+        100 * median(one.delivered / one.expected for one in runs),
+        *(percentile(delays, percent) for percent in (50, 99, 99.9)),
+        *(100 * median(getattr(one, who) / one.wall for one in runs) for who in ("server", "receivers", "poster")),
+    ]
+
+
+def paths(server: Server, readers: int, views: int) -> list[str]:
+    """Return a path for each reader. Each view has labels of its own to select by, and all see the same pods."""
+    names = list(LABELS)
+    if views > 1 << len(names):
+        raise ValueError(views)
+    all_labels = [{name: LABELS[name] for at, name in enumerate(names) if view >> at & 1} for view in range(views)]
+    by_view = [server.path(_NAMESPACE, labels=labels, tail="0") for labels in all_labels]
+    return [by_view[number % views] for number in range(readers)]
+
+
+def _logurt(receivers: Child, options: argparse.Namespace, readers: int, views: int, rate: int) -> Run:
+    with Server() as server:
+        return _posted(server, receivers, options, paths(server, readers, views), rate)
+
+
+def _first_attempt(receivers: Child, options: argparse.Namespace, readers: int, rate: int) -> Run:
+    with Server(BARE) as server:
+        return _posted(server, receivers, options, ["/logs"] * readers, rate)
+
+
+def _posted(server: Server, receivers: Child, options: argparse.Namespace, paths: list[str], rate: int) -> Run:
+    """Open readers on a server, post lines, and wait until all have come or no more come."""
+    with Posting(server, _NAMESPACE, rate, options.pods) as posting:
+        posting.run(min(1.0, options.seconds))  # so that all sources and views are known, and the processor is awake
+        receivers.ask("open", port=server.port, paths=paths, sampled=min(len(paths), _SAMPLED))
+        receivers.ask("reset")
+        begin, server_begin, own_begin = time.monotonic(), server.cpu(), time.process_time()
+        lines = posting.run(options.seconds)
+        expected = lines * len(paths)
+        came = receivers.ask("until", total=expected * FRAME_BYTES)
+        cpu, own = server.cpu() - server_begin, time.process_time() - own_begin
+        wall = time.monotonic() - begin
+    receivers.ask("close")
+    delays = [delay / 1e9 for delay in came["delays"]]
+    return Run(came["bytes"] / FRAME_BYTES, expected, cpu, came["cpu"], own, wall, delays)
+
+
+def _bare(receivers: Child, sender: Child, options: argparse.Namespace, readers: int, rate: int) -> Run:
+    """Have the same bytes sent at the same intervals."""
+    port = sender.ask("port")["port"]
+    sender.tell("accept", count=readers)
+    receivers.ask("open", port=port, paths=["/"] * readers)
+    sender.answer()
+    receivers.ask("reset")
+    # No more often than lines come: pods post one after the other.
+    flushes = round(options.seconds * min(1 / _FLUSH_SECONDS, options.pods, rate))
+    size = round(rate * options.seconds / flushes)
+    begin = time.monotonic()
+    sent = sender.ask("send", size=size * FRAME_BYTES, times=flushes, interval=options.seconds / flushes)
+    expected = size * flushes * readers
+    came = receivers.ask("until", total=expected * FRAME_BYTES)
+    wall = time.monotonic() - begin
+    receivers.ask("close")
+    sender.ask("close")
+    return Run(came["bytes"] / FRAME_BYTES, expected, sent["cpu"], came["cpu"], 0.0, wall, [])
+
+
+def _single_lines(options: argparse.Namespace) -> Table:
+    table = Table(
+        "single-line",
+        "A single line after a quiet second: milliseconds from post to receipt",
+        ["readers", "median ms", "largest ms", "server CPU ms a line"],
+        note=f"One shared view; times are of up to {_SAMPLED} readers, spread over the order in which they came.",
+    )
+    with Child("benchmarks.receivers") as receivers:
+        for readers in options.readers:
+            with Server() as server, Connection(server) as connection:
+                receivers.ask("open", port=server.port, paths=paths(server, readers, 1), sampled=min(readers, _SAMPLED))
+                receivers.ask("reset")
+                batch, cpu = Stamped(_NAMESPACE, "web-0", 1), 0.0
+                for number in range(options.singles + 1):
+                    time.sleep(_QUIET_SECONDS)
+                    before = cpu_seconds(server.pid)
+                    connection.post(batch.body(time.monotonic_ns()))
+                    came = receivers.ask("until", total=(number + 1) * readers * FRAME_BYTES)
+                    cpu += server.cpu() - before if number else 0.0
+                delays = [delay / 1e6 for delay in came["delays"]][min(readers, _SAMPLED) :]
+                table.add(readers, median(delays), max(delays), 1000 * cpu / options.singles)
+                receivers.ask("close")
+    return table
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the sizes."""
+    parser.add_argument("--readers", type=numbers, default=[1, 200, 1000])
+    parser.add_argument("--views", type=numbers, default=[1, 50, 0], help="different ones; 0: each reader its own")
+    parser.add_argument("--rates", type=numbers, default=[1000, 10000], help="lines a second")
+    parser.add_argument("--pods", type=int, default=50, help="who write them, each with one post a second")
+    parser.add_argument("--seconds", type=float, default=2.0)
+    parser.add_argument("--rounds", type=int, default=1, help="turns of logurt and bare send")
+    parser.add_argument("--first-attempt", type=int, default=20_000, help="lines a second that write_message is given")
+    parser.add_argument("--singles", type=int, default=3, help="single lines after a quiet second")
+
+
+if __name__ == "__main__":
+    given = arguments(__doc__)
+    add_arguments(given)
+    report(given.parse_args(), run)

@@ -1,0 +1,113 @@
+"""Records taken in per CPU second of the server, beside a bare Tornado handler that is sent the same bytes.
+
+The three take turns, several times over, and the ratios are medians over the turns.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from itertools import product
+from statistics import median
+from typing import TYPE_CHECKING, NamedTuple
+
+from benchmarks import fluentbit
+from benchmarks.connection import INGEST, Connection, post_all
+from benchmarks.process import Child
+from benchmarks.server import BARE, Server
+from benchmarks.table import Table, arguments, numbers, report
+
+if TYPE_CHECKING:
+    import argparse
+
+_NAMESPACE = "ingest"
+_BODIES = 8  # different ones, each of a pod of its own
+_WARM_UP = 100  # requests of 1,000 records, which fill the ring
+
+
+class _Load(NamedTuple):
+    """What is sent: the bodies of a turn, their header fields, and how many records that makes."""
+
+    bodies: list[bytes]
+    fields: list[str]
+    records: int
+
+
+class _Sink(NamedTuple):
+    """Where it is sent to."""
+
+    server: Server
+    path: str
+
+
+def run(options: argparse.Namespace) -> list[Table]:
+    """Measure each kind of request, with each number of readers."""
+    table = Table(
+        "ingest",
+        "Ingest: records per CPU second of the server, and how that compares with bare Tornado",
+        ["format", "coding", "batch", "readers", "bytes a record", "records/CPU s", "of receive", "of receive+decode"],
+        note="`of receive`: a bare handler that only receives takes so many times the CPU of logurt; "
+        "`of receive+decode`: one that also decodes text, time, stream and raw metadata. Medians.",
+    )
+    with ExitStack() as stack:
+        logurt = stack.enter_context(Server())
+        bare = stack.enter_context(Server(BARE))
+        receivers = stack.enter_context(Child("benchmarks.receivers"))
+        full = [fluentbit.as_json(fluentbit.records(_NAMESPACE, f"web-{number}", 1000)) for number in range(_BODIES)]
+        post_all(logurt, (full[number % _BODIES] for number in range(options.warm_up)))
+        sinks = _Sink(bare, "/receive"), _Sink(bare, "/decode"), _Sink(logurt, INGEST)
+        cases = {
+            case: _load(*case, options.records) for case in product(options.formats, options.codings, options.batches)
+        }
+        # All kinds once on all servers: their memory allocators learn from what they have seen.
+        for load, sink in product(cases.values(), sinks):
+            _cost(sink, load)
+        for readers in options.readers:
+            paths = [logurt.path(_NAMESPACE, tail="0")] * readers
+            receivers.ask("open", port=logurt.port, paths=paths)
+            for (form, coding, batch), load in cases.items():
+                turns = [[_cost(sink, load) for sink in sinks] for _ in range(options.rounds)]
+                receive = median(turn[0] / turn[2] for turn in turns)
+                decode = median(turn[1] / turn[2] for turn in turns)
+                rate = load.records / median(turn[2] for turn in turns)
+                size = sum(map(len, load.bodies)) // load.records
+                table.add(form, coding, batch, readers, size, rate, receive, decode)
+            receivers.ask("close")
+    return [table]
+
+
+def _load(form: str, coding: str, batch: int, records: int) -> _Load:
+    encode = fluentbit.as_json if form == "json" else fluentbit.as_messagepack
+    bodies = [encode(fluentbit.records(_NAMESPACE, f"web-{number}", batch)) for number in range(_BODIES)]
+    fields = [f"Content-Type: application/{'json' if form == 'json' else 'msgpack'}"]
+    if form == "msgpack":
+        fields.append(f"X-Entries: {batch}")
+    if coding == "gzip":
+        bodies = [fluentbit.compressed(body) for body in bodies]
+        fields.append("Content-Encoding: gzip")
+    requests = max(4, records // batch)
+    return _Load([bodies[number % _BODIES] for number in range(requests)], fields, requests * batch)
+
+
+def _cost(sink: _Sink, load: _Load) -> float:
+    with Connection(sink.server, sink.path) as connection:
+        before = sink.server.cpu()
+        for body in load.bodies:
+            connection.post(body, *load.fields)
+        return sink.server.cpu() - before
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the sizes."""
+    parser.add_argument("--records", type=int, default=8000, help="records a turn")
+    parser.add_argument("--warm-up", type=int, default=_WARM_UP, help="requests that fill the ring first")
+    parser.add_argument("--rounds", type=int, default=5, help="turns")
+    parser.add_argument("--batches", type=numbers, default=[10, 200, 2000], help="records a request")
+    parser.add_argument("--readers", type=numbers, default=[0, 1])
+    parser.add_argument("--formats", type=lambda text: text.split(","), default=["json", "msgpack"])
+    parser.add_argument("--codings", type=lambda text: text.split(","), default=["plain", "gzip"])
+
+
+if __name__ == "__main__":
+    given = arguments(__doc__)
+    add_arguments(given)
+    report(given.parse_args(), run)

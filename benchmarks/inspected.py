@@ -1,0 +1,61 @@
+"""The server, which also tells on SIGUSR1 what it holds: a JSON object, in a line of its log."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import logging
+import os
+import signal
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tornado.netutil import bind_sockets
+
+import logurt
+import settings as configuration
+
+if TYPE_CHECKING:
+    from handlers.base import Services
+
+# Python's answer to the question which of our objects are still alive.
+_OURS = ("buffer.", "handlers.")
+
+
+def held(services: Services) -> dict[str, Any]:
+    """Return counts of all that comes and goes, and how many objects of each of our classes there are."""
+    hub = services.hub
+    gc.collect()
+    objects = Counter(type(one).__name__ for one in gc.get_objects() if type(one).__module__.startswith(_OURS))
+    return {
+        "readers": len(services.readers),
+        "namespaces": len(hub.rings),
+        "sources": sum(len(ring.holdings) for ring in hub.rings.values()),
+        "chunks": sum(map(len, hub.rings.values())),
+        "bytes": hub.bytes,
+        "bytes_counted": sum(ring.bytes for ring in hub.rings.values()),
+        "tasks": len(asyncio.all_tasks()),
+        "files": len(os.listdir("/proc/self/fd")),  # noqa: PTH208 - a pathlib.Path for each would be objects too
+        "objects": dict(objects),
+    }
+
+
+async def _serve() -> None:
+    settings = configuration.load(os.environ, Path(".env"))
+    sockets = bind_sockets(settings.port, settings.address, backlog=1024)
+    server = logurt.Server(settings)
+    server.start(sockets)
+    loop, stopping = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_signal_handler(signal.SIGTERM, stopping.set)
+    loop.add_signal_handler(signal.SIGUSR1, lambda: print("held", json.dumps(held(server.services)), flush=True))
+    print(f"listening on http://127.0.0.1:{sockets[0].getsockname()[1]}", flush=True)
+    await stopping.wait()
+    await server.stop()
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    asyncio.run(_serve())

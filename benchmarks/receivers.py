@@ -1,0 +1,180 @@
+"""A process that receives for many readers, and does as little as can be: it counts bytes.
+
+Most connections only have the kernel throw their bytes away and count them; of some, the bytes are looked through for
+the times that lines carry. Run by the other modules, which ask it things over a pipe.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import select
+import socket
+import sys
+import time
+from typing import Any
+
+from benchmarks.connection import upgrade
+
+_TIME = re.compile(rb"t=(\d{20});")
+_BUFFER = bytearray(1 << 20)
+_TOGETHER = 200  # connections that are opened at a time; the server's backlog is larger
+_PATIENCE = 30.0
+_HEAD_BYTES = 65536
+
+
+class Reader:
+    """One connection. Times are nanoseconds of the monotonic clock, 0 where there is none yet."""
+
+    __slots__ = ("asked", "bytes", "first", "head", "is_open", "last", "sampled", "socket")
+
+    def __init__(self, connected: socket.socket, *, sampled: bool) -> None:
+        self.socket = connected
+        self.sampled = sampled
+        self.head = b""
+        self.is_open = False  # the head of the answer has come
+        self.bytes = 0
+        self.asked = self.first = self.last = 0
+
+
+class Receivers:
+    """All connections, and what has come on them since they were last asked for it."""
+
+    def __init__(self) -> None:
+        self._epoll = select.epoll()
+        self._readers: dict[int, Reader] = {}
+        self._pending = 0  # readers whose answer's head has not come yet
+        self._stalled = False
+        self._bytes = 0
+        self._progress = 0
+        self._delays: list[int] = []
+        self._cpu = 0.0
+        self._epoll.register(sys.stdin.fileno(), select.EPOLLIN)
+
+    def serve(self) -> None:
+        """Answer questions, and receive meanwhile, until the pipe is closed."""
+        while True:
+            if self._receive(-1):
+                line = sys.stdin.buffer.readline()
+                if not line:
+                    return
+                question = json.loads(line)
+                answer = getattr(self, f"do_{question.pop('op')}")(**question)
+                sys.stdout.write(json.dumps(answer) + "\n")
+                sys.stdout.flush()
+
+    def do_open(self, port: int, paths: list[str], sampled: int = 0, *, stalled: bool = False) -> dict[str, Any]:
+        """Open a reader for each path, some of which take a closer look; those that are stalled never read."""
+        self._stalled = stalled
+        step = max(1, len(paths) // sampled) if sampled else len(paths) + 1
+        for start in range(0, len(paths), _TOGETHER):
+            group = []
+            for number, path in enumerate(paths[start : start + _TOGETHER], start):
+                connected = socket.socket()
+                if stalled:
+                    connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                connected.connect(("127.0.0.1", port))
+                reader = Reader(connected, sampled=number % step == 0 and bool(sampled))
+                group.append((reader, upgrade(path)))
+            self._begin(group)
+        return {"open": sum(reader.is_open for reader in self._readers.values())}
+
+    def do_reset(self) -> dict[str, Any]:
+        """Count from here on."""
+        self._bytes, self._delays, self._cpu = 0, [], time.process_time()
+        for reader in self._readers.values():
+            reader.bytes = reader.first = reader.last = 0
+        return {}
+
+    def do_until(self, total: int, quiet: float = 2.0) -> dict[str, Any]:
+        """Tell what has come, once that many bytes have, or once nothing more comes for so many seconds."""
+        self._progress = time.monotonic_ns()
+        while self._bytes < total and time.monotonic_ns() - self._progress < quiet * 1e9:
+            self._receive(0.05)
+        return self.do_tell()
+
+    def do_tell(self) -> dict[str, Any]:
+        """Tell what has come."""
+        readers = self._readers.values()
+        return {
+            "bytes": self._bytes,
+            "cpu": time.process_time() - self._cpu,
+            "delays": self._delays,
+            "each": [reader.bytes for reader in readers],
+            "first": [(reader.first - reader.asked) / 1e9 for reader in readers if reader.first],
+            "last": [(reader.last - reader.asked) / 1e9 for reader in readers if reader.last],
+        }
+
+    def do_close(self) -> dict[str, Any]:
+        """Close all connections."""
+        for reader in self._readers.values():
+            reader.socket.close()
+        self._readers, self._pending = {}, 0
+        return {}
+
+    def _begin(self, group: list[tuple[Reader, bytes]]) -> None:
+        for reader, request in group:
+            self._readers[reader.socket.fileno()] = reader
+            self._pending += 1
+            reader.socket.sendall(request)
+            reader.asked = time.monotonic_ns()
+            reader.socket.settimeout(0)
+            self._epoll.register(reader.socket.fileno(), select.EPOLLIN)
+        deadline = time.monotonic() + _PATIENCE
+        while self._pending:
+            self._receive(0.1)
+            if time.monotonic() > deadline:
+                raise TimeoutError
+
+    def _receive(self, seconds: float) -> bool:
+        """Receive what has come; tell whether a question has come too."""
+        asked = False
+        for number, _ in self._epoll.poll(seconds):
+            reader = self._readers.get(number)
+            if reader is None:
+                asked = asked or number == sys.stdin.fileno()
+            elif reader.is_open:
+                self._take(reader)
+            else:
+                self._take_head(reader)
+        return asked
+
+    def _take(self, reader: Reader) -> None:
+        try:
+            # Of a TCP socket, MSG_TRUNC throws away what has come instead of copying it: tcp(7).
+            size = reader.socket.recv_into(_BUFFER, 0, 0 if reader.sampled else socket.MSG_TRUNC)
+        except BlockingIOError:
+            return
+        except ConnectionError:
+            size = 0
+        if not size:
+            self._epoll.unregister(reader.socket.fileno())
+            return
+        self._count(reader, size)
+        if reader.sampled:
+            now = reader.last
+            self._delays += [now - int(stamp) for stamp in _TIME.findall(memoryview(_BUFFER)[:size])]
+
+    def _count(self, reader: Reader, size: int) -> None:
+        reader.bytes += size
+        reader.last = self._progress = time.monotonic_ns()
+        reader.first = reader.first or reader.last
+        self._bytes += size
+
+    def _take_head(self, reader: Reader) -> None:
+        reader.head += reader.socket.recv(_HEAD_BYTES)
+        head, end, data = reader.head.partition(b"\r\n\r\n")
+        if not end:
+            return
+        if b" 101 " not in head[:20]:
+            raise ConnectionError(head)
+        reader.is_open = True
+        self._pending -= 1
+        if data:
+            self._count(reader, len(data))
+        if self._stalled:
+            self._epoll.unregister(reader.socket.fileno())
+
+
+if __name__ == "__main__":
+    Receivers().serve()

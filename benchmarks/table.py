@@ -1,0 +1,105 @@
+"""Tables of figures: printed, written to a file, and read again."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from statistics import quantiles
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from benchmarks.process import surroundings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+Cell: TypeAlias = str | int | float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of figures under a title. `note` says how they came about."""
+
+    name: str
+    title: str
+    columns: list[str]
+    rows: list[list[Cell]] = field(default_factory=list)
+    note: str = ""
+
+    def add(self, *cells: Cell) -> None:
+        """Add a row."""
+        self.rows.append(list(cells))
+
+    def shown(self) -> str:
+        """Return the table for a terminal: columns aligned, numbers to the right."""
+        lines = [self.columns, *[[shown(cell) for cell in row] for row in self.rows]]
+        widths = [max(len(line[at]) for line in lines) for at in range(len(self.columns))]
+        text = [isinstance(cell, str) for cell in self.rows[0]] if self.rows else [True] * len(widths)
+        aligned = [
+            "  ".join(
+                cell.ljust(width) if left else cell.rjust(width)
+                for cell, width, left in zip(line, widths, text, strict=True)
+            ).rstrip()
+            for line in lines
+        ]
+        return "\n".join([f"\n{self.title}", *([self.note] if self.note else []), "", *aligned])
+
+    def markdown(self) -> str:
+        """Return the table for a page."""
+        text = [isinstance(cell, str) for cell in self.rows[0]] if self.rows else [True] * len(self.columns)
+        rows = [self.columns, ["---" if left else "---:" for left in text]]
+        rows += [[shown(cell) for cell in row] for row in self.rows]
+        return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def shown(cell: Cell) -> str:
+    """Return a figure with three digits that count."""
+    if cell is None:
+        return "-"
+    if isinstance(cell, str):
+        return cell
+    if isinstance(cell, int) or abs(cell) >= 100:
+        return f"{cell:,.0f}"
+    return f"{cell:.2f}" if abs(cell) >= 1 else f"{cell:.3f}"
+
+
+def percentile(values: Sequence[float], percent: float) -> float | None:
+    """Return the value below which so many percent are; None of nothing."""
+    if len(values) < 2:
+        return values[0] if values else None
+    return quantiles(values, n=1000, method="inclusive")[min(998, round(percent * 10) - 1)]
+
+
+def numbers(text: str) -> list[int]:
+    """Read numbers with commas between them: an argument."""
+    return [int(part) for part in text.split(",")]
+
+
+def arguments(description: str | None) -> argparse.ArgumentParser:
+    """Return a parser with what all benchmarks take."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to a file too")
+    return parser
+
+
+def report(options: argparse.Namespace, *runs: Callable[[argparse.Namespace], list[Table]]) -> list[Table]:
+    """Run benchmarks, print what they find as it comes, write it to a file if asked to, and return it."""
+    tables = list[Table]()
+    started = time.monotonic()
+    for run in runs:
+        for table in run(options):
+            print(table.shown(), flush=True)
+            tables.append(table)
+    print(f"\n{time.monotonic() - started:.0f} seconds; {', '.join(surroundings().values())}")
+    if options.json is not None:
+        found: dict[str, Any] = {"on": surroundings(), "tables": [asdict(table) for table in tables]}
+        options.json.write_text(json.dumps(found, indent=1))
+    return tables
+
+
+def read(path: Path) -> tuple[dict[str, str], list[Table]]:
+    """Read a file that `report` has written: the machine, and the tables."""
+    found = json.loads(path.read_text())
+    return found["on"], [Table(**table) for table in found["tables"]]

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import argparse
+import random
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from benchmarks import fanout, fluentbit, growth, ingest, memory, replay, soak
+from benchmarks.plot import plot
+from benchmarks.process import Child
+from benchmarks.report import growth_plot
+from benchmarks.table import Table, arguments, read, report
+from handlers.fluentbit import decode
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import ModuleType
+
+SMALL = {
+    ingest: "--records 40 --rounds 1 --batches 20 --warm-up 2 --formats msgpack --codings gzip",
+    fanout: "--readers 3 --views 1,0 --rates 100 --pods 5 --seconds 0.2 --singles 0 --first-attempt 300",
+    memory: "--readers 5 --idle-seconds 0.1 --lines 200 --batches 50 --bodies 2 --body-mib 1 --bursts 1",
+    replay: "--mib 1 --readers 1,3 --repeat 2",
+    growth: "--numbers 1,3 --readers 1,3 --requests 2 --rounds 1 --visits 1",
+}
+
+
+def options(module: ModuleType, sizes: str) -> argparse.Namespace:
+    parser = arguments(module.__doc__)
+    module.add_arguments(parser)
+    return parser.parse_args(sizes.split())
+
+
+@pytest.mark.parametrize("module", [ingest, replay], ids=lambda module: module.__name__)
+def test_a_benchmark_runs_with_small_sizes_and_finds_figures(module: Any) -> None:
+    tables = module.run(options(module, SMALL[module]))
+    assert all(table.rows for table in tables)
+    assert all(len(row) == len(table.columns) for table in tables for row in table.rows)
+
+
+def test_all_lines_that_a_fan_out_posts_are_received() -> None:
+    (table,) = fanout.run(options(fanout, SMALL[fanout]))
+    assert [row[table.columns.index("delivered %")] for row in table.rows] == [100] * len(table.rows)
+
+
+def test_a_line_has_a_cost_whatever_there_is_beside_it() -> None:
+    with Child("benchmarks.receivers") as receivers:
+        for kind in (growth.KINDS[1], growth.KINDS[-1]):
+            assert growth._cost(kind, 3, receivers, options(growth, SMALL[growth])) > 0
+
+
+def test_bodies_at_once_take_memory() -> None:
+    table = memory._burst(options(memory, SMALL[memory]))
+    before, peak = table.rows[0][1:3]
+    assert isinstance(before, float)
+    assert isinstance(peak, float)
+    assert 0 < before < peak
+
+
+def test_a_soak_accounts_for_every_line_and_finds_nothing_left() -> None:
+    found = soak.run(options(soak, "--minutes 0.03 --stay 1 --namespaces 1 --readers 2 --slow 1 --no-aged"))[0]
+    happened = {str(name): number for name, number in found.rows}
+    assert happened["problems"] == 0
+    assert happened["visits"]
+    assert happened["delivered"]
+
+
+def test_what_a_server_still_holds_is_called_a_leak() -> None:
+    before: dict[str, Any] = {"readers": 0, "files": 7, "tasks": 1, "bytes": 0, "bytes_counted": 0, "chunks": 0}
+    held = before | {"readers": 2, "files": 9, "objects": {"WebSocketSession": 2}}
+    assert soak._leaks(before | {"objects": {}}, held, aged=False) == [
+        "readers: 2, and 0 before",
+        "files: 9, and 7 before",
+        "2 objects of WebSocketSession",
+    ]
+
+
+@pytest.mark.parametrize("encode", [fluentbit.as_json, fluentbit.as_messagepack])
+def test_bodies_are_what_fluent_bit_sends(encode: Any) -> None:
+    ((run,), skipped), *rest = decode(encode(fluentbit.records("shop", "web-0", 3)))
+    assert (run.source.namespace, run.source.pod, len(run.texts), skipped, rest) == ("shop", "web-0", 3, 0, [])
+    assert {len(text.encode()) for text in run.texts} == {fluentbit.TEXT_BYTES}
+
+
+def test_a_stamped_body_tells_the_time_in_its_last_line() -> None:
+    ((run,), _), *_ = decode(fluentbit.Stamped("shop", "web-0", 3).body(123))
+    assert ["t=00000000000000000123;" in text for text in run.texts] == [False, False, True]
+
+
+def test_figures_that_were_written_are_read_again(tmp_path: Path) -> None:
+    table = Table("one", "One", ["what", "number"])
+    table.add("readers", 1.5)
+    report(argparse.Namespace(json=tmp_path / "figures"), lambda _: [table])
+    assert read(tmp_path / "figures")[1] == [table]
+
+
+def test_a_table_is_aligned_and_as_markdown_has_its_numbers_to_the_right() -> None:
+    table = Table("one", "One", ["what", "n"])
+    table.add("readers", 12345)
+    table.add("x", None)
+    assert table.shown().splitlines()[-3:] == ["what          n", "readers  12,345", "x             -"]
+    assert table.markdown().splitlines()[1:] == ["| --- | ---: |", "| readers | 12,345 |", "| x | - |"]
+
+
+def test_a_plot_is_an_svg_document_with_a_line_for_each_series() -> None:
+    chance = random.Random(1)
+    series = {name: [(10.0**power, chance.uniform(1, 50)) for power in range(4)] for name in ("a<b", "c")}
+    root = ET.fromstring(plot("Growth", "number", "cost", series))
+    assert [element.tag.rpartition("}")[2] for element in root].count("polyline") == 2
+
+
+def test_a_growth_table_is_plotted_without_what_was_not_measured() -> None:
+    table = Table("growth", "Growth", ["number of", "1", "1,000", "5,000", "last/first"])
+    table.add("pods", 20.0, 21.0, None, 1.05)
+    assert growth_plot(table).count("<circle") == 2
