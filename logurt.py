@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import ctypes
 import logging
 import os
 import resource
@@ -24,6 +25,7 @@ from clients import demo, signing, terminal
 from handlers import make_application
 from handlers.base import Services
 from handlers.budget import Budget
+from handlers.complaints import Complaints
 from handlers.readers import Readers
 from handlers.tokens import Secrets, Tokens
 
@@ -40,6 +42,10 @@ __version__ = "0.1.0"
 _EPILOG = "`python logurt.py COMMAND --help` explains a command. `python logurt.py demo` shows all of it at work."
 
 log = logging.getLogger("logurt")
+
+# glibc's mallopt(3): free memory at the top of the heap that is kept (M_TRIM_THRESHOLD), and the size from which a
+# block gets a mapping that goes with it (M_MMAP_THRESHOLD). Bodies of Fluent Bit usually have 3 MB at the most.
+_MALLOC = ((-1, 32 << 20), (-3, 4 << 20))
 
 # Fluent Bit closes a connection after 30 idle seconds, and gives an answer up after 60.
 _IDLE_SECONDS = 75
@@ -119,6 +125,7 @@ class Server:
             # Bodies that arrive at the same time, kept until each is complete.
             bodies=Budget(max(_BODIES_MIB, 4 * settings.max_body_mib) << 20),
             now=time.time,
+            complaints=Complaints(loop.time),
         )
         self._http = Listener(
             make_application(self.services),
@@ -159,6 +166,7 @@ async def serve(settings: Settings) -> int:
         print(f"logurt: cannot listen on port {settings.port}: {error.strerror or error}", file=sys.stderr)
         return 1
     _allow_many_sockets()
+    _keep_memory()
     server = Server(settings)
     server.start(sockets)
     log.info("listening on %s", ", ".join(sorted({_shown(one) for one in sockets})))
@@ -183,6 +191,18 @@ async def serve(settings: Settings) -> int:
 def _shown(listening: socket.socket) -> str:
     host, port = listening.getsockname()[:2]
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def _keep_memory() -> None:
+    """Have the C library keep the memory of one request for the next.
+
+    By default it hands large blocks back to the kernel at once, and every body is paid for with a page fault for each
+    of its pages, several times over: a third of the CPU that a request of 200 records takes. Not on other C libraries.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        for parameter, size in _MALLOC:
+            mallopt(parameter, size)
 
 
 def _allow_many_sockets() -> None:

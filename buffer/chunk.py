@@ -91,11 +91,11 @@ class Chunk:
 
     def first_since(self, when: float) -> int | None:
         """Return the index of the first line that is not older than that time, in Unix seconds; None if all are."""
-        times = self.times()
         # Lines of a chunk follow each other in time: if the last is too old, so are all.
-        if unix_seconds(times[-1]) < when:
+        last = self._times[self._times.rfind(b"\n") + 1 :]
+        if _RFC3339.fullmatch(last) and unix_seconds(last) < when:
             return None
-        return next((index for index, time in enumerate(times) if unix_seconds(time) >= when), None)
+        return next((index for index, time in enumerate(self.times()) if unix_seconds(time) >= when), None)
 
     def streams(self) -> list[str | None]:
         """Return the output stream of each line: stdout, stderr, or None where it is not known."""

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from buffer.chunk import Chunk
     from buffer.view import View
 
-# Readers that are served in one turn of the event loop, before anything else may run.
+# How long readers that are behind are served in one turn of the event loop, in seconds, and how many of them at most.
+TURN_SECONDS = 0.005
 READERS_A_TURN = 16
 
 # A pattern takes some kilobytes once compiled, and up to a megabyte if it is meant to.
@@ -241,7 +242,7 @@ class Hub:
             reader.gap = Gap(None, "evicted")
 
     def _go_back(self, reader: Reader, ring: Ring, start: Start) -> None:
-        """Put a reader so many lines back as its start says; a search for text is gone on with later."""
+        """Put a reader so many lines back as its start says, or leave that to its turns."""
         if start.since is not None:
             reader.floor = ring.since(start.since, reader.audience.sources)
         if start.tail is None:
@@ -249,7 +250,8 @@ class Hub:
             return
         reader.position = Position(ring.next_seq, 0)
         reader.missing = start.tail
-        reader.missing = reader.audience.search(reader, ring)
+        if not reader.audience.view.text:  # a search for text can take long: it is done in turns
+            reader.missing = reader.audience.search(reader, ring)
 
     def _enqueue(self, reader: Reader) -> None:
         if not reader.queued:
@@ -265,11 +267,14 @@ class Hub:
     def _take_turn(self) -> None:
         """Write to some of the readers that are behind, one range each, and leave the rest to the next turn."""
         self._turn_is_due = False
+        until = self._monotonic() + TURN_SECONDS
         for _ in range(min(len(self._queue), READERS_A_TURN)):
             reader = self._queue.popleft()
             reader.queued = False
             if reader in reader.audience.behind and self._write_next(reader):
                 self._enqueue(reader)
+            if self._monotonic() > until:
+                break
         self._schedule_turn()
 
     def _write_next(self, reader: Reader) -> bool:

@@ -18,7 +18,7 @@ MAX_PATTERNS = 10
 
 # Memory that one compiled pattern may take, its cache of automaton states included. RE2 runs on with a slower
 # automaton when this is used up; with its default of 8 MiB, a thousand different filters could take 8 GiB.
-_MAX_MEMORY = 512 * 1024
+_MAX_MEMORY = 256 * 1024
 
 # What can make a match in joined lines and a match in a single line differ, other than ^ and $: anchors to the text's
 # ends, and flags or quotings that could change what the rest means.

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from buffer.broker import Broker
     from buffer.hub import Hub
     from handlers.budget import Budget
+    from handlers.complaints import Complaints
     from handlers.readers import Readers
     from handlers.tokens import Secrets, Tokens
     from settings import Settings
@@ -51,6 +52,7 @@ class Services:
     readers: Readers
     bodies: Budget
     now: Callable[[], float]
+    complaints: Complaints
     underway: Underway = field(default_factory=Underway)
 
 
@@ -164,7 +166,7 @@ class Handler(Answers):
     So nothing is raised before the body is over: `refuse` notes the error, and what still comes is thrown away.
     """
 
-    max_body = 64 * 1024
+    max_body = 0
 
     def initialize(self, services: Services) -> None:
         """Take what the table of routes hands over. A method that HTTP does not have gets no further than here."""

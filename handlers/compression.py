@@ -51,7 +51,7 @@ class BodyTooLarge(BodyError):
         self.limit = limit
 
     def __str__(self) -> str:
-        return f"the body is larger than {self.limit} bytes when decompressed"
+        return f"the body is larger than {self.limit} bytes, after decompression if there is any"
 
 
 class Undecodable(BodyError):

@@ -14,24 +14,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import msgspec
 
 from handlers import lines, messagepack, metadata, record, salvage
-from handlers.compression import BodyError, BodyTooLarge, Undecodable, UnsupportedEncoding, decompress
+from handlers.compression import Undecodable
 from handlers.record import CriRecord, Line, LogRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from buffer.source import Source
-
-__all__ = [
-    "Batch",
-    "BodyError",
-    "BodyTooLarge",
-    "Run",
-    "Undecodable",
-    "UnsupportedEncoding",
-    "decode",
-    "decompress",
-]
 
 
 class Run(NamedTuple):
@@ -55,8 +44,8 @@ class Batch(NamedTuple):
 
 # Records in a batch, where a body cannot be decoded in one go.
 _BATCH = 256
-# A body this large with a record for less than 64 bytes is read in batches: its objects would take gigabytes at once.
-_LARGE, _SMALLEST = 4 << 20, 64
+# Only in a body this large are records counted before it is decoded in one go.
+_LARGE = 4 << 20
 _BROKEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _NO_ENTRIES = b"\x90"
 _BOM = b"\xef\xbb\xbf"

@@ -156,7 +156,8 @@ class LogsHandler(Answers, WebSocketHandler):
             self.set_header(name, value)
 
     def _authorise(self) -> Grant:
-        token = self._bearer() or self.get_query_argument("token", "") or self._subprotocol_token()
+        given = self.request.query_arguments.get("token", [b""])[0]
+        token = self._bearer() or _text("token", given) or self._subprotocol_token()
         if not token:
             raise Unauthorized("a token is needed: Authorization: Bearer <token>, or ?token=<token>")
         return self.services.tokens.verify(token)

@@ -11,6 +11,10 @@ if TYPE_CHECKING:
 # Proxies close connections on which nothing is sent for a minute; browsers and clients answer a ping at once.
 HEARTBEAT_SECONDS = 25
 
+# How long clients may take at shutdown to read the end of their streams, and how often that is looked at.
+_GOODBYE_SECONDS = 2
+_LOOK_SECONDS = 0.02
+
 
 class TooManyReaders(Exception):
     """There are `limit` readers already."""
@@ -57,6 +61,9 @@ class Session(Protocol):
     def heartbeat(self) -> bool:
         """Show the client, and what is between, that the stream is alive; False if the client seems dead."""
 
+    def is_open(self) -> bool:
+        """Tell whether the connection is still there."""
+
     def end(self, ending: Ending) -> None:
         """End the stream."""
 
@@ -100,14 +107,20 @@ class Readers:
         """End the sessions whose token has expired or whose client takes nothing, and keep the others alive."""
         now, monotonic = self._now(), self._monotonic()
         for session in list(self._sessions):
-            if now >= session.expires_at:
-                session.end(EXPIRED)
-            elif session.stalled_for(monotonic) >= self._stall_timeout:
-                session.end(STALLED)
-            elif monotonic >= session.heartbeat_at:
-                session.heartbeat_at = monotonic + HEARTBEAT_SECONDS
-                if not session.heartbeat():
-                    session.abort()
+            try:
+                self._look_after(session, now, monotonic)
+            except OSError:  # the system cannot tell how its connection is doing
+                session.abort()
+
+    def _look_after(self, session: Session, now: float, monotonic: float) -> None:
+        if now >= session.expires_at:
+            session.end(EXPIRED)
+        elif session.stalled_for(monotonic) >= self._stall_timeout:
+            session.end(STALLED)
+        elif monotonic >= session.heartbeat_at:
+            session.heartbeat_at = monotonic + HEARTBEAT_SECONDS
+            if not session.heartbeat():
+                session.abort()
 
     async def drain(self, seconds: float) -> None:
         """Take no new readers, and end those that there are one by one, spread evenly over so many seconds."""
@@ -119,3 +132,7 @@ class Readers:
             pause = started + seconds * number / len(sessions) - self._monotonic()
             if pause > 0:
                 await asyncio.sleep(pause)
+        # Their last bytes and the closing handshake take a moment more.
+        until = self._monotonic() + _GOODBYE_SECONDS
+        while any(session.is_open() for session in sessions) and self._monotonic() < until:  # noqa: ASYNC110 - no event tells
+            await asyncio.sleep(_LOOK_SECONDS)

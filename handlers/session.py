@@ -87,6 +87,10 @@ class Session(ABC):
         self.leave("the client did not answer")
         self._stream.close()
 
+    def is_open(self) -> bool:
+        """Tell whether the connection is still there."""
+        return not self._stream.closed()
+
     @abstractmethod
     def heartbeat(self) -> bool:
         """Show that the stream is alive; False if the client seems dead."""
@@ -191,6 +195,7 @@ class HttpSession(Session):
 
     def begin(self, view: View, start: Start, *, follow: bool) -> None:
         """Join the hub. Raises what `Hub.join` raises."""
+        self._follows = follow
         super().begin(view, start, follow=follow)
         self._ignore_input()
 
@@ -211,19 +216,21 @@ class HttpSession(Session):
             self._write(http_chunk(self._comment) if self._is_chunked else self._comment)
         return True
 
-    def _say_goodbye(self, ending: Ending) -> None:  # noqa: ARG002 - an HTTP body can only end
+    def _say_goodbye(self, ending: Ending) -> None:
         stream = self._stream
         if stream.closed():
             return
-        # An empty chunk ends the body (RFC 9112, section 7.1), HTTP/1.0 ends it with the connection.
-        last = stream.write(http_chunk(b"") if self._is_chunked else b"")
+        # An empty chunk ends a body that is complete (RFC 9112, section 7.1): a backlog must not end so before all of
+        # it has been sent. HTTP/1.0 ends bodies with the connection, and has no way to tell.
+        is_complete = self._follows or ending is FINISHED
+        last = stream.write(http_chunk(b"") if self._is_chunked and is_complete else b"")
         last.add_done_callback(lambda _: stream.close())
         # A client that takes nothing would keep its connection for ever.
         stream.io_loop.call_later(_GOODBYE_SECONDS, stream.close)
 
 
 def _send_queue(stream: IOStream) -> int:
-    """Return how many bytes the kernel holds that the client has not acknowledged."""
+    """Return how many bytes the kernel holds that the client has not acknowledged. Raises OSError."""
     return int(struct.unpack("i", fcntl.ioctl(stream.socket, termios.TIOCOUTQ, b"\0" * 4))[0])
 
 

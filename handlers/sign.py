@@ -12,6 +12,8 @@ from handlers.tokens import Unauthorized, parse_sign_request
 class SignHandler(Handler):
     """Signs tokens for those who hold the API secret."""
 
+    max_body = 64 * 1024
+
     def prepare(self) -> None:
         """Refuse who does not hold the API secret."""
         super().prepare()

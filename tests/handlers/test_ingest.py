@@ -391,7 +391,10 @@ async def test_a_bomb_is_refused(live: LiveServer, encoding: str) -> None:
     bomb = BOMBS[encoding]
     assert len(bomb) < MIB
     answer = await posted(live, bomb, TOKEN, f"Content-Encoding: {encoding}")
-    assert (answer.status, answer.json) == (413, {"error": "the body is larger than 1048576 bytes when decompressed"})
+    assert (answer.status, answer.json) == (
+        413,
+        {"error": "the body is larger than 1048576 bytes, after decompression if there is any"},
+    )
     assert live.services.bodies._taken == 0
 
 
@@ -487,5 +490,4 @@ async def test_nothing_is_logged_of_what_comes_in(live: LiveServer, caplog: pyte
     caplog.set_level(logging.DEBUG, "logurt")
     caplog.set_level(logging.DEBUG, "tornado")
     await counts(live, batch("hello"))
-    await counts(live, b'[{"log": "skipped"}]')
     assert [record.getMessage() for record in caplog.records if record.name.startswith(("logurt", "tornado"))] == []

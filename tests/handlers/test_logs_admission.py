@@ -77,7 +77,7 @@ async def test_the_server_selects_its_own_subprotocol_and_never_echoes_the_token
         ("token={token}&pod=%FF", 400, "parameter pod is not UTF-8"),
         ("token={token}&cursor=x", 400, "cursor is not one that this server has given out"),
         ("token={token}&include=(", 400, "parameter include is not a usable pattern: missing ): ("),
-        ("token=%FF", 400, "bad request"),
+        ("token=%FF", 400, "parameter token is not UTF-8"),
     ],
 )
 async def test_a_refusal_is_a_status_and_a_sentence_before_any_upgrade(

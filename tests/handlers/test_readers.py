@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given
@@ -36,6 +37,9 @@ class Watched:
     def stalled_for(self, now: float) -> float:  # noqa: ARG002 - the protocol's signature
         return self.stalled
 
+    def is_open(self) -> bool:
+        return False
+
     def heartbeat(self) -> bool:
         self.beats += 1
         return self.is_alive
@@ -69,6 +73,14 @@ def test_the_last_place_is_given_and_no_more() -> None:
     watch.readers.remove(sessions[0])
     watch.readers.admit()
     assert len(watch.readers) == 1
+
+
+def test_a_session_of_which_the_system_tells_nothing_is_aborted_and_the_others_are_looked_after() -> None:
+    watch = Watch()
+    broken, expired = watch.add(Watched()), watch.add(Watched(expires_at=0.0))
+    with patch.object(broken, "stalled_for", side_effect=OSError):
+        watch.readers.sweep()
+    assert (broken.fate, expired.fate) == ("aborted", EXPIRED)
 
 
 @given(st.floats(0, 2000), st.floats(0, 2000))
