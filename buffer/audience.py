@@ -22,9 +22,6 @@ WRITE_BYTES = 192 * 1024
 # Bytes of chunks that may be searched for one reader before the others get their turn.
 SEARCH_BYTES = 256 * 1024
 
-# What a line may grow by when it is rendered: frame, cursor, time, names.
-_RENDERED_BYTES = 200
-
 _START = Position(1, 0)
 
 
@@ -95,7 +92,7 @@ class Audience:
         # must be fresh too, even if those it was collected for have left.
         if self.live or self._fresh:
             self._fresh.append(chunk)
-            self._fresh_bytes += len(chunk.text) + _RENDERED_BYTES * chunk.count
+            self._fresh_bytes += len(chunk.text) + self.view.format.growth * chunk.count
             if self._fresh_bytes >= WRITE_BYTES:
                 self.flush()
         return bool(self._fresh)

@@ -7,7 +7,7 @@ values: equal ones are interchangeable, which is what lets readers share rendere
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import msgspec
 
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 
 class Format(Protocol):
-    """How a line reads."""
+    """How a line reads. `growth` is about how many bytes it adds to a line, framing included."""
+
+    growth: ClassVar[int]
 
     def payloads(self, chunk: Chunk, indices: Sequence[int] | None) -> list[bytes]:
         """Return these lines of the chunk (None: all of them), without anything at their ends."""
@@ -51,6 +53,8 @@ class Framing(Protocol):
 class Text:
     """The text as it was written, after its time and its writer where asked for."""
 
+    growth: ClassVar[int] = 40
+
     timestamps: bool = False
     prefix: bool = False
 
@@ -77,6 +81,8 @@ class Text:
 @dataclass(frozen=True, slots=True)
 class Json:
     """One object a line, with the cursor to come back with. `epoch` is the broker's."""
+
+    growth: ClassVar[int] = 200
 
     epoch: str
 
