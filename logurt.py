@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import ctypes
+import gc
 import logging
 import os
 import resource
@@ -46,6 +47,9 @@ log = logging.getLogger("logurt")
 # glibc's mallopt(3): free memory at the top of the heap that is kept (M_TRIM_THRESHOLD), and the size from which a
 # block gets a mapping that goes with it (M_MMAP_THRESHOLD). Bodies of Fluent Bit usually have 3 MB at the most.
 _MALLOC = ((-1, 32 << 20), (-3, 4 << 20))
+
+# Containers made before the young generation is looked through, and how many such looks before the older ones are.
+_GARBAGE = (20_000, 20, 100)
 
 # Fluent Bit closes a connection after 30 idle seconds, and gives an answer up after 60.
 _IDLE_SECONDS = 75
@@ -167,6 +171,7 @@ async def serve(settings: Settings) -> int:
         return 1
     _allow_many_sockets()
     _keep_memory()
+    _collect_garbage_rarely()
     server = Server(settings)
     server.start(sockets)
     log.info("listening on %s", ", ".join(sorted({_shown(one) for one in sockets})))
@@ -203,6 +208,17 @@ def _keep_memory() -> None:
     if mallopt is not None:
         for parameter, size in _MALLOC:
             mallopt(parameter, size)
+
+
+def _collect_garbage_rarely() -> None:
+    """Have the garbage collector look for cycles less often.
+
+    What comes in with a request goes by reference counting; by default the collector runs several times for each
+    request nevertheless, which takes about an eighth of the CPU of a request of 200 records.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_GARBAGE)
 
 
 def _allow_many_sockets() -> None:
