@@ -162,6 +162,9 @@ class Stream:
             return {**elsewhere, "cursor": [self._cursor]}
         if self._live_since is None:
             return self._asked
+        if self._asked.get("tail") != ["0"] and "since" not in self._asked:
+            # There was no backlog at all: whatever there is now has come since.
+            return {**elsewhere, "tail": ["all"]}
         # Without a line there is no cursor. As nothing was shown, what is a little older shows nothing twice.
         seconds = math.ceil(max(0.0, self._now() - self._live_since)) + _ARRIVAL_SECONDS
         return {**elsewhere, "tail": ["all"], "since": [f"{seconds}s"]}

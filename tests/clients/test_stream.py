@@ -87,6 +87,20 @@ async def test_a_stream_without_lines_misses_none_after_a_cut(live: LiveServer) 
     assert watcher.lines == ["meanwhile"]
 
 
+async def test_a_stream_whose_backlog_was_empty_asks_for_all_lines_however_old_they_say_they_are(
+    live: LiveServer,
+) -> None:
+    watcher = Watcher()
+    async with running(stream(live.url(""), await live.sign(), watcher, NoPauses(), tail="5")):
+        await watcher.until_live()
+        live.services.readers.stopping = True
+        _end_all(live, STOPPING)
+        await live.write(*map(str, range(7)))
+        live.services.readers.stopping = False
+        await watcher.until(lambda: len(watcher.lines) == 7)
+    assert watcher.lines == list(map(str, range(7)))
+
+
 async def test_a_stream_that_was_never_live_asks_the_same_again(live: LiveServer) -> None:
     following = stream(live.url(""), "token", Watcher(), tail="0", include="x")
     assert following._query() == {"tail": ["0"], "include": ["x"], "format": ["json"], "batch": ["true"]}
