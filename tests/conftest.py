@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 import logging
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,13 @@ if TYPE_CHECKING:
 API_SECRET = "an-api-secret-for-tests"
 INGEST_SECRET = "an-ingest-secret-for-tests"
 JWT_SIGNING_KEY = "a-signing-key-for-tests-of-32-bytes-or-more"
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Give `io_loop` to each async test that does not ask for it: it would run on a loop that nobody closes."""
+    if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.function):
+        names = item.fixturenames  # shared by the cases of a parametrized test
+        names.extend({"io_loop"}.difference(names))
 
 
 @pytest.fixture
