@@ -7,11 +7,11 @@ and ingest, which has many more lines than anyone will ask the time of, does not
 
 from __future__ import annotations
 
-import datetime as dt
-import re
 from array import array
 from itertools import accumulate
 from typing import TYPE_CHECKING
+
+from buffer.timestamp import TIMESTAMP, rfc3339, unix_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -28,7 +28,6 @@ CHUNK_OVERHEAD = 480
 
 _STREAMS: dict[str | None, int] = {None: 0, "stdout": 1, "stderr": 2}
 _STREAM_NAMES = (None, "stdout", "stderr")
-_RFC3339 = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)", re.ASCII)
 
 
 class Chunk:
@@ -87,13 +86,13 @@ class Chunk:
         """Return the RFC 3339 time of each line; the time of arrival stands in for a missing or odd one."""
         times = self._times.split(b"\n")
         fallback = rfc3339(self.arrived).encode()
-        return [time if _RFC3339.fullmatch(time) else fallback for time in times]
+        return [time if TIMESTAMP.fullmatch(time) else fallback for time in times]
 
     def first_since(self, when: float) -> int | None:
         """Return the index of the first line that is not older than that time, in Unix seconds; None if all are."""
         # Lines of a chunk follow each other in time: if the last is too old, so are all.
         last = self._times[self._times.rfind(b"\n") + 1 :]
-        if _RFC3339.fullmatch(last) and unix_seconds(last) < when:
+        if TIMESTAMP.fullmatch(last) and unix_seconds(last) < when:
             return None
         return next((index for index, time in enumerate(self.times()) if unix_seconds(time) >= when), None)
 
@@ -133,19 +132,6 @@ def pack(
         part = slice(start, start + step)
         # A part with the long lines of a mixed lot may still be too large: then it is divided again.
         yield from pack(source, texts[part], times[part], streams[part], arrived=arrived, max_line_bytes=max_line_bytes)
-
-
-def rfc3339(seconds: float) -> str:
-    """Return Unix seconds as RFC 3339 in UTC with microseconds."""
-    return dt.datetime.fromtimestamp(seconds, dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-def unix_seconds(time: bytes) -> float:
-    """Return an RFC 3339 time as Unix seconds; one that no calendar has counts as the beginning of time."""
-    try:
-        return dt.datetime.fromisoformat(time.decode()).timestamp()
-    except (ValueError, OverflowError):
-        return 0.0
 
 
 def _join(texts: Sequence[str]) -> tuple[bytes, array[int] | None]:

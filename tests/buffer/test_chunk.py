@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from buffer.chunk import CHUNK_BYTES, CHUNK_LINES, Chunk, pack, rfc3339, unix_seconds
+from buffer.chunk import CHUNK_BYTES, CHUNK_LINES, Chunk, pack
 from buffer.ring import Ring
 from tests.buffer.doubles import ARRIVED, chunk, source
 
@@ -111,27 +111,6 @@ def test_a_long_line_is_cut_once_however_often_its_batch_is_divided() -> None:
     stored = [line for made in packed(lines) for line in made.lines()]
     assert stored[1:-1] == [b"y"] * 3000
     assert [line.count(b"[logurt]") for line in (stored[0], stored[-1])] == [1, 1]
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0.0, "1970-01-01T00:00:00.000000Z"), (1.5, "1970-01-01T00:00:01.500000Z")]
-)
-def test_unix_seconds_read_as_rfc_3339_and_back(seconds: float, text: str) -> None:
-    assert rfc3339(seconds) == text
-    assert unix_seconds(text.encode()) == seconds
-
-
-@pytest.mark.parametrize(
-    "text", [b"2025-13-01T00:00:00Z", b"2025-02-30T00:00:00Z", b"2016-12-31T23:59:60Z", b"0000-01-01T00:00:00Z"]
-)
-def test_a_time_of_no_calendar_is_the_beginning_of_time(text: bytes) -> None:
-    assert unix_seconds(text) == 0.0
-
-
-@pytest.mark.parametrize("fraction", ["", ".1", ".12", ".1234", ".1234567", ".123456789"])
-def test_a_time_may_have_any_number_of_digits(fraction: str) -> None:
-    seconds = unix_seconds(f"1970-01-01T02:00:01{fraction}+02:00".encode())
-    assert seconds == pytest.approx(float(f"1{fraction}"), abs=1e-6)
 
 
 @pytest.mark.parametrize(("when", "first"), [(0, 0), (11, 0), (12, 1), (12.5, 2), (13, 2), (14, None)])
