@@ -20,6 +20,7 @@ from buffer.encoding import (
 from buffer.hub import Start
 from buffer.pattern import MAX_PATTERNS, BadPattern, TextFilter
 from buffer.source import Selector, sorted_labels
+from buffer.timestamp import TIMESTAMP
 from buffer.view import ALL_TEXT, View
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 _MAX_TAIL = 10**9
 _DURATION = re.compile(r"(?:(\d{1,9})d)?(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s)?", re.ASCII)
-_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
 # Every parameter, in the order in which the protocol's page names them; those that may be given more than once.
 PARAMETERS = (
@@ -175,9 +175,10 @@ def _since(text: str, now: float) -> float:
     if match is not None and text:
         days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
         return now - (((days * 24 + hours) * 60 + minutes) * 60 + seconds)
-    if _RFC3339.fullmatch(text):
+    time = text.upper()  # RFC 3339, section 5.6: T and Z may be small
+    if TIMESTAMP.fullmatch(time.encode()):
         try:
-            return dt.datetime.fromisoformat(text.upper()).timestamp()
+            return dt.datetime.fromisoformat(time).timestamp()
         except (ValueError, OverflowError):
             pass  # such a day or time does not exist
     raise BadParameter("since", "must be a duration such as 90s, 5m or 1h30m, or an RFC 3339 time")

@@ -19,11 +19,13 @@ if TYPE_CHECKING:
     from buffer.source import Source
 
 LONGEST_TIME = 64
-RFC3339 = (
+# Stricter than what a chunk takes for a time (`buffer.timestamp`): this decides whether a member is a time of Fluent
+# Bit's or belongs to the application, and a date that no calendar has is not Fluent Bit's.
+_TIME = re.compile(
     r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])[Tt](?:[01]\d|2[0-3]):[0-5]\d:(?:[0-5]\d|60)(?:\.\d{1,9})?"
-    r"(?:[Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)"
+    r"(?:[Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)",
+    re.ASCII,
 )
-_TIME = re.compile(RFC3339, re.ASCII)
 # Json_date_format java_sql_timestamp: UTC, without saying so.
 _SQL_TIME = re.compile(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d(?:\.\d{1,9})?)", re.ASCII)
 # What is written first when Json_date_key is not set, and what is often set.
