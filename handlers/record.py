@@ -180,7 +180,7 @@ def is_time(text: str) -> bool:
 def _time(members: dict[str, msgspec.Raw]) -> str:
     time = _string(members.get("time"))
     if is_time(time):
-        return time
+        return time.upper()  # T and Z may be small; chunks, and many a reader, know them only as capitals
     date = _date_key(members)
     return _date(members[date]) if date else ""
 
@@ -197,7 +197,7 @@ def _date(raw: msgspec.Raw) -> str:
     """Return a date of any Json_date_format as RFC 3339, "" if it is none."""
     text = _string(raw)
     if is_time(text):
-        return text
+        return text.upper()
     if sql := _SQL_TIME.fullmatch(text):
         text = f"{sql[1]}T{sql[2]}Z"
         return text if is_time(text) else ""

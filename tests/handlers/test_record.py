@@ -115,6 +115,11 @@ def test_time_is_kept_as_it_was_sent_and_comes_before_the_date() -> None:
     assert line(of(date=1.5, time=own, log="x"), sent=TIME).time == own
 
 
+def test_a_time_in_small_letters_is_kept_in_capitals() -> None:
+    small, capital = "2025-11-22t08:15:41z", "2025-11-22T08:15:41Z"
+    assert [line(of(time=small, log="x")).time, line(of(date=small, log="x")).time] == [capital, capital]
+
+
 @pytest.mark.parametrize("time", ["soon", "", 5, "2025-11-22", "2025-11-22T25:00:00Z", "9" * 200])
 def test_what_is_no_time_gives_way_to_what_was_sent(time: object) -> None:
     assert line(of(time=time, log="x"), sent=TIME).time == TIME
