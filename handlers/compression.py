@@ -13,6 +13,9 @@ import zstandard
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import TypeAlias
+
+    _Inflater: TypeAlias = zlib._Decompress | zstandard.ZstdDecompressionObj  # noqa: SLF001 - has no other name
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
@@ -22,10 +25,10 @@ _MAX_MEMBERS = 10_000
 _MAX_CODINGS = 2
 # RFC 9659 lets a sender assume a window of 8 MiB.
 _ZSTD_WINDOW = 8 << 20
-# A zstd block of 3 bytes becomes 128 KiB at most, a snappy copy of 3 bytes becomes 64.
-_ZSTD_BLOCK, _ZSTD_LEAST = 128 << 10, 3
-_SNAPPY_RATIO = 22
-_FIRST_PIECE, _PIECE = 512, 64 << 10
+# What a byte can become: deflate copies 258 bytes for two bits and more, a zstd block of 3 bytes becomes 128 KiB, a
+# snappy copy of 3 bytes becomes 64.
+_DEFLATE_RATIO, _ZSTD_RATIO, _SNAPPY_RATIO = 1032, (128 << 10) // 3 + 1, 22
+_LEAST_PIECE, _FIRST_PIECE, _PIECE = 64, 512, 64 << 10
 
 
 class BodyError(Exception):
@@ -96,72 +99,57 @@ def _undo(body: bytes, name: str, limit: int) -> bytes:
         raise Undecodable(name) from error
 
 
-def _inflate(body: bytes, limit: int, wbits: int) -> bytes:
-    """Inflate zlib members up to the limit; what follows a complete member and is none itself is padding."""
+def _inflate(body: bytes, limit: int, ratio: int, begin: Callable[[], _Inflater]) -> bytes:
+    """Inflate members up to the limit; what follows a complete one of gzip and is none itself is padding."""
     view, parts, left, position = memoryview(body), list[bytes](), limit, 0
-    for member in range(_MAX_MEMBERS):
-        inflater = zlib.decompressobj(wbits)
+    for number in range(_MAX_MEMBERS):
         # The bytes after a member are copied on its end, so a new one starts on a small piece.
-        piece = _FIRST_PIECE
+        member, piece = begin(), _FIRST_PIECE
         try:
-            while not inflater.eof and position < len(view):
+            while not member.eof:
+                # All that is given is inflated, whatever size is declared: it must not become much more than the limit.
+                piece = min(piece, max(left // ratio, _LEAST_PIECE))
                 given = view[position : position + piece]
-                part = inflater.decompress(given, left + 1)
+                if not given:
+                    raise EOFError
+                part = member.decompress(given)
                 if len(part) > left:
                     raise BodyTooLarge(limit)
                 left -= len(part)
                 parts.append(part)
-                position += len(given) - len(inflater.unused_data)
+                position += len(given) - len(member.unused_data)
                 piece = min(2 * piece, _PIECE)
         except zlib.error:
-            if not member:
+            if not number:
                 raise
             return b"".join(parts)
-        if not inflater.eof:
-            raise EOFError
-        if position == len(view) or wbits != _GZIP_BITS:
+        if position == len(view):
             return b"".join(parts)
     raise ValueError(_MAX_MEMBERS)
 
 
-_GZIP_BITS = 16 + zlib.MAX_WBITS
-
-
 def _gunzip(body: bytes, limit: int) -> bytes:
-    return _inflate(body, limit, _GZIP_BITS)
+    return _inflate(body, limit, _DEFLATE_RATIO, lambda: zlib.decompressobj(16 + zlib.MAX_WBITS))
+
+
+def _unzstd(body: bytes, limit: int) -> bytes:
+    decompressor = zstandard.ZstdDecompressor(max_window_size=max(_ZSTD_WINDOW, limit))
+    return _inflate(body, limit, _ZSTD_RATIO, decompressor.decompressobj)
 
 
 def _undeflate(body: bytes, limit: int) -> bytes:
     """Undo RFC 9110's deflate: a zlib stream, or bare deflate data as some senders have it."""
     try:
-        return _inflate(body, limit, zlib.MAX_WBITS)
+        stream = zlib.decompressobj()
+        data = stream.decompress(body, limit + 1)
     except zlib.error:
-        return _inflate(body, limit, -zlib.MAX_WBITS)
-
-
-def _unzstd(body: bytes, limit: int) -> bytes:
-    """Undo zstd frames. The declared content size is not relied on: it may be a lie, or missing."""
-    decompressor = zstandard.ZstdDecompressor(max_window_size=max(_ZSTD_WINDOW, limit))
-    view, parts, left, position = memoryview(body), list[bytes](), limit, 0
-    for _ in range(_MAX_MEMBERS):
-        frame = decompressor.decompressobj()
-        piece = _FIRST_PIECE
-        while not frame.eof:
-            # The library inflates all it is given, so it is given what cannot go far beyond the limit.
-            piece = min(piece, max(_ZSTD_LEAST * left // _ZSTD_BLOCK, 64))
-            given = view[position : position + piece]
-            if not given:
-                raise EOFError
-            part = frame.decompress(given)
-            if len(part) > left:
-                raise BodyTooLarge(limit)
-            left -= len(part)
-            parts.append(part)
-            position += len(given) - len(frame.unused_data)
-            piece = min(2 * piece, _PIECE)
-        if position == len(view):
-            return b"".join(parts)
-    raise ValueError(_MAX_MEMBERS)
+        stream = zlib.decompressobj(-zlib.MAX_WBITS)
+        data = stream.decompress(body, limit + 1)
+    if len(data) > limit:
+        raise BodyTooLarge(limit)
+    if not stream.eof:
+        raise EOFError
+    return data
 
 
 def _unsnappy(body: bytes, limit: int) -> bytes:
