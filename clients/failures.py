@@ -17,10 +17,13 @@ class Failure(Exception):
     """Something that a client cannot go on after."""
 
     passes = False  # whether it may be gone when the client tries again
+    exit_code = 1
 
 
 class BadInput(Failure):
     """An argument or a variable that cannot be used."""
+
+    exit_code = 2
 
     def __init__(self, problem: str) -> None:
         super().__init__(problem)

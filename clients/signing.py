@@ -8,8 +8,8 @@ import sys
 
 from clients import arguments
 from clients.credential import Signer
-from clients.failures import BadInput, Failure
-from clients.terminal import tell
+from clients.failures import Failure
+from clients.terminal import give_up
 
 _EXAMPLES = """\
 examples:
@@ -44,15 +44,9 @@ def run(options: argparse.Namespace) -> int:
     try:
         known = arguments.variables()
         server = arguments.address(options, known)
-        signer = Signer(server, arguments.api_secret(known), arguments.scope(options))
-    except BadInput as error:
-        tell(str(error))
-        return 2
-    try:
-        signed = asyncio.run(signer.sign())
+        signed = asyncio.run(Signer(server, arguments.api_secret(known), arguments.scope(options)).sign())
     except Failure as failure:
-        tell(str(failure))
-        return 1
+        return give_up(failure)
     print(signed.token, flush=True)
     print(f"opens {options.namespace} until {signed.expires_at}:\n{server.link(signed.token)}", file=sys.stderr)
     return 0

@@ -103,8 +103,7 @@ def run(options: argparse.Namespace) -> int:
         credential = arguments.credential(options, known, server)
         query = query_of(options)
     except BadInput as error:
-        tell(str(error))
-        return 2
+        return give_up(error)
     die_quietly()
     return finish(follow(options, known, server, credential, query))
 
@@ -118,8 +117,7 @@ def finish(following: Coroutine[None, None, None]) -> int:
     except BrokenPipeError:
         die_of(signal.SIGPIPE)
     except Failure as failure:
-        tell(str(failure))
-        return 1
+        return give_up(failure)
     except OSError as error:
         tell(f"cannot write: {error.strerror}")
         return 1
@@ -180,6 +178,12 @@ def query_of(options: argparse.Namespace) -> dict[str, list[str]]:
 def tell(sentence: str) -> None:
     """Tell the user something that is not a line."""
     print(f"logurt: {sentence}", file=sys.stderr, flush=True)
+
+
+def give_up(failure: Failure) -> int:
+    """Tell the user of a failure; return the exit code."""
+    tell(str(failure))
+    return failure.exit_code
 
 
 def _warn_of_other_namespace(asked: str | None, opened: object) -> None:
