@@ -56,6 +56,12 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "--token", metavar="TOKEN", help="others can see it in the list of processes: LOGURT_TOKEN is safer"
     )
     arguments.add_selection(parser)
+    _add_choice(parser)
+    _add_looks(parser)
+
+
+def _add_choice(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say which lines there are to be."""
     add = parser.add_argument
     add("--stream", choices=("stdout", "stderr"), help="only lines of this output")
     add(
@@ -78,6 +84,11 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         default=True,
         help="go on with live lines (default: yes)",
     )
+
+
+def _add_looks(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say what the lines look like."""
+    add = parser.add_argument
     add("-t", "--timestamps", action="store_true", help="show when each line was written")
     add("--prefix", action=argparse.BooleanOptionalAction, default=True, help="show pod/container (default: yes)")
     add(
