@@ -42,14 +42,12 @@ class Tail(NamedTuple):
 class Holding:
     """What a ring holds of one source. `evicted_seq` is the highest number that it no longer holds (0: none)."""
 
-    __slots__ = ("bytes", "evicted_seq", "last_arrived", "lines", "shelf", "source")
+    __slots__ = ("bytes", "evicted_seq", "shelf", "source")
 
     def __init__(self, source: Source) -> None:
         self.source = source
         self.shelf = Shelf()
         self.bytes = HOLDING_OVERHEAD + source.size
-        self.lines = 0
-        self.last_arrived = 0.0
         self.evicted_seq = 0
 
 
@@ -82,8 +80,6 @@ class Ring:
         chunk.source = holding.source  # equal already, but another object of as many bytes
         holding.shelf.put(chunk)
         holding.bytes += chunk.size
-        holding.lines += chunk.count
-        holding.last_arrived = chunk.arrived
         self._order.put(chunk)
         self._heaviest.set(chunk.source, holding.bytes)
         self.bytes += chunk.size
@@ -186,7 +182,6 @@ class Ring:
         holding.evicted_seq = chunk.seq
         self._order.take(chunk.seq)
         holding.bytes -= chunk.size
-        holding.lines -= chunk.count
         self.bytes -= chunk.size
         self.lines -= chunk.count
         if holding.shelf:
