@@ -81,11 +81,10 @@ class InvalidMember(InvalidRequest):
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a verified token gives, and until when. Times are Unix seconds."""
+    """What a verified token gives, and until when in Unix seconds."""
 
     selector: Selector
     expires_at: int
-    issued_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,11 +171,11 @@ class Tokens:
         if expires_at <= now:
             raise Unauthorized("the token has expired")
         # `iat` is not compared with the clock: were ours behind, a fresh token of another minter would fail.
-        issued_at = _time(claims, "iat")
+        _time(claims, "iat")
         if (_time(claims, "nbf") or 0) > now:
             raise Unauthorized("the token is not valid yet")
         try:
-            return Grant(_selector(claims), expires_at, issued_at)
+            return Grant(_selector(claims), expires_at)
         except InvalidMember as invalid:
             raise Unauthorized(f"the token's claim {invalid}") from None
 
