@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
-import socket
-import struct
-import termios
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from tornado.iostream import StreamClosedError
 
 from buffer.encoding import http_chunk
+from handlers import kernel
 from handlers.base import log
 from handlers.readers import FINISHED, Ending
 
@@ -29,10 +26,6 @@ _GOODBYE_SECONDS = 5
 
 # What is read at a time of what nobody asked for.
 _INPUT_BYTES = 4096
-
-# What makes the kernel give up a peer that has vanished without a word: seconds of silence, between questions, until
-# the end. Not all systems have all of them.
-_KEEPALIVE = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4))
 
 
 class Session(ABC):
@@ -53,10 +46,7 @@ class Session(ABC):
         self._is_over = False
         if not stream.closed():  # the client may have gone before it was answered
             stream.set_nodelay(True)
-            stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            for name, value in _KEEPALIVE:
-                if hasattr(socket, name):
-                    stream.socket.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+            kernel.keep_alive(stream.socket)
 
     def begin(self, view: View, start: Start, *, follow: bool) -> None:
         """Join the hub. Raises what `Hub.join` raises."""
@@ -105,7 +95,7 @@ class Session(ABC):
             return 0.0
         # That Tornado waits to write more says little: the kernel wakes it only when much of its queue is free again.
         # That the queue shrinks at all is what tells a slow client from one that has stopped.
-        unsent = _send_queue(self._stream)
+        unsent = kernel.send_queue(self._stream.socket)
         if unsent != self._unsent:
             self._unsent, self._progress_at = unsent, now
         return now - self._progress_at
@@ -166,8 +156,8 @@ class WebSocketSession(Session):
         stream = self._stream
         if stream.closed() or stream.writing():
             return True  # Tornado is about to tell; whether it still takes something is the stall timeout's question
-        before, self._taken = self._taken, _acknowledged(stream)
-        if _send_queue(stream) and self._taken != before:
+        before, self._taken = self._taken, kernel.acknowledged(stream.socket)
+        if kernel.send_queue(stream.socket) and self._taken != before:
             # The kernel holds megabytes in front of a ping, which a slow client may well need minutes for.
             self._awaits_pong = False
             return True
@@ -227,17 +217,3 @@ class HttpSession(Session):
         last.add_done_callback(lambda _: stream.close())
         # A client that takes nothing would keep its connection for ever.
         stream.io_loop.call_later(_GOODBYE_SECONDS, stream.close)
-
-
-def _send_queue(stream: IOStream) -> int:
-    """Return how many bytes the kernel holds that the client has not acknowledged. Raises OSError."""
-    return int(struct.unpack("i", fcntl.ioctl(stream.socket, termios.TIOCOUTQ, b"\0" * 4))[0])
-
-
-def _acknowledged(stream: IOStream) -> int:
-    """Return how many bytes the client's kernel has taken, ever; 0 where the system does not tell."""
-    if not hasattr(socket, "TCP_INFO"):
-        return 0
-    # `tcpi_bytes_acked` of Linux's struct tcp_info.
-    info = stream.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 128)
-    return int(struct.unpack_from("=Q", info, 120)[0]) if len(info) == 128 else 0

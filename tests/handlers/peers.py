@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from handlers.session import _send_queue
+from handlers import kernel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -184,7 +184,7 @@ async def join(live: LiveServer, peer: Peer, headers: dict[str, str] = UPGRADE, 
 
 
 async def acknowledged(session: Any) -> None:
-    await until(lambda: not _send_queue(session._stream))
+    await until(lambda: not kernel.send_queue(session._stream.socket))
 
 
 async def stuff(live: LiveServer, peer: Peer, headers: dict[str, str] = UPGRADE) -> Any:

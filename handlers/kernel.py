@@ -1,0 +1,34 @@
+"""What the kernel does for a TCP connection, and what it knows of it."""
+
+from __future__ import annotations
+
+import fcntl
+import socket
+import struct
+import termios
+
+# What makes the kernel give up a peer that has vanished without a word: seconds of silence, between questions, until
+# the end. Not all systems have all of them.
+_KEEPALIVE = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4))
+
+
+def keep_alive(connection: socket.socket) -> None:
+    """Have the connection end when its peer has vanished."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _KEEPALIVE:
+        if hasattr(socket, name):
+            connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+def send_queue(connection: socket.socket) -> int:
+    """Return how many bytes the kernel holds that the peer has not acknowledged. Raises OSError."""
+    return int(struct.unpack("i", fcntl.ioctl(connection, termios.TIOCOUTQ, b"\0" * 4))[0])
+
+
+def acknowledged(connection: socket.socket) -> int:
+    """Return how many bytes the peer's kernel has taken, ever; 0 where the system does not tell. Raises OSError."""
+    if not hasattr(socket, "TCP_INFO"):
+        return 0
+    # `tcpi_bytes_acked` of Linux's struct tcp_info.
+    info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 128)
+    return int(struct.unpack_from("=Q", info, 120)[0]) if len(info) == 128 else 0
