@@ -13,6 +13,7 @@ from handlers.query import BadParameter, Query, parse
 from handlers.readers import BAD_MESSAGE
 from handlers.session import HttpSession, WebSocketSession
 from handlers.tokens import Unauthorized
+from handlers.transport import Transport
 
 if TYPE_CHECKING:
     from handlers.base import Services
@@ -51,7 +52,7 @@ class LogsHandler(Answers, WebSocketHandler):
         self.services.readers.admit()
         self.services.hub.check(self._view, self._query.start())
         # Nothing is awaited from here to where the session joins the hub, so that what is admitted can join.
-        if transport == "websocket":
+        if transport is Transport.WEBSOCKET:
             self._check_upgrade()
             await super().get()
         else:
@@ -116,15 +117,14 @@ class LogsHandler(Answers, WebSocketHandler):
 
     # HTTP
 
-    def _stream_response(self, transport: str) -> None:
+    def _stream_response(self, transport: Transport) -> None:
         """Send the head of the response, and hand the connection over to a session."""
-        is_events = transport.startswith("events")
         lines_type = "application/x-ndjson" if self._query.format == "json" else "text/plain"
-        self.set_header("Content-Type", f"{'text/event-stream' if is_events else lines_type}; charset=utf-8")
+        self.set_header("Content-Type", f"{'text/event-stream' if transport.is_events else lines_type}; charset=utf-8")
         self.set_header("X-Accel-Buffering", "no")  # nginx would hold lines back to fill its buffers
         self.set_header("X-Content-Type-Options", "nosniff")
         self.set_header("Connection", "close")
-        if is_events:
+        if transport.is_events:
             self.write(_RETRY)
         self.flush()
         stream = self.detach()
@@ -133,12 +133,13 @@ class LogsHandler(Answers, WebSocketHandler):
 
     # Who asks, and for what
 
-    def _transport(self) -> str:
-        """Return websocket, events or http; the latter two as events/1.0 and http/1.0 where chunks are not known."""
+    def _transport(self) -> Transport:
         if self.request.headers.get("Upgrade", "").lower() == "websocket":
-            return "websocket"
-        transport = "events" if "text/event-stream" in self.request.headers.get("Accept", "") else "http"
-        return transport if self.request.version != "HTTP/1.0" else f"{transport}/1.0"
+            return Transport.WEBSOCKET
+        wants_events = "text/event-stream" in self.request.headers.get("Accept", "")
+        if self.request.version == "HTTP/1.0":
+            return Transport.EVENTS_1_0 if wants_events else Transport.HTTP_1_0
+        return Transport.EVENTS if wants_events else Transport.HTTP
 
     def _check_origin(self) -> None:
         """Let browsers in whose page is of an allowed origin, or of our own."""

@@ -22,6 +22,7 @@ from buffer.pattern import MAX_PATTERNS, BadPattern, TextFilter
 from buffer.source import Selector, sorted_labels
 from buffer.timestamp import TIMESTAMP
 from buffer.view import ALL_TEXT, View
+from handlers.transport import Transport
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -99,26 +100,16 @@ class Query:
         """Return where the reader begins."""
         return Start(self.tail, self.since, self.cursor)
 
-    def view(self, scope: Selector, epoch: str, transport: str) -> View:
-        """Return what the reader sees: never more than the token's scope. Raises OutOfScope.
-
-        `transport` is websocket, events or http, the latter two ending in /1.0 where HTTP has no chunks.
-        """
+    def view(self, scope: Selector, epoch: str, transport: Transport) -> View:
+        """Return what the reader sees: never more than the token's scope. Raises OutOfScope."""
         kind: Format = Json(epoch) if self.format == "json" else Text(self.timestamps, self.prefix)
         return View(self._narrow(scope), kind, self._framing(epoch, transport), self.stream, self.text)
 
-    def _framing(self, epoch: str, transport: str) -> Framing:
-        match transport:
-            case "websocket":
-                return WebSocketBatches() if self.batch else WebSocketMessages()
-            case "events":
-                return Chunked(ServerSentEvents(epoch))
-            case "events/1.0":
-                return ServerSentEvents(epoch)
-            case "http":
-                return Chunked(PlainLines())
-            case _:
-                return PlainLines()
+    def _framing(self, epoch: str, transport: Transport) -> Framing:
+        if transport is Transport.WEBSOCKET:
+            return WebSocketBatches() if self.batch else WebSocketMessages()
+        framing: Framing = ServerSentEvents(epoch) if transport.is_events else PlainLines()
+        return Chunked(framing) if transport.is_chunked else framing
 
     def _narrow(self, scope: Selector) -> Selector:
         if self.pod is not None and scope.pod not in {None, self.pod}:

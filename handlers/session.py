@@ -12,6 +12,7 @@ from buffer.encoding import http_chunk
 from handlers import kernel
 from handlers.base import log
 from handlers.readers import FINISHED, Ending
+from handlers.transport import Transport
 
 if TYPE_CHECKING:
     from tornado.iostream import IOStream
@@ -34,7 +35,7 @@ class Session(ABC):
     `expires_at` is in Unix seconds, `heartbeat_at` on the monotonic clock.
     """
 
-    def __init__(self, services: Services, stream: IOStream, transport: str, expires_at: float) -> None:
+    def __init__(self, services: Services, stream: IOStream, transport: Transport, expires_at: float) -> None:
         self.expires_at = expires_at
         self.heartbeat_at = 0.0
         self._services = services
@@ -55,7 +56,9 @@ class Session(ABC):
         )
         self._scope = view.selector
         self._services.readers.add(self)
-        log.info("reader joined %s by %s; readers: %d", self._named(), self._transport, len(self._services.readers))
+        log.info(
+            "reader joined %s by %s; readers: %d", self._named(), self._transport.value, len(self._services.readers)
+        )
 
     def leave(self, why: str) -> None:
         """Leave the hub. Does nothing the second time."""
@@ -146,7 +149,7 @@ class WebSocketSession(Session):
     """A reader on a WebSocket: Tornado has the protocol, the session writes ready frames."""
 
     def __init__(self, services: Services, handler: WebSocketHandler, stream: IOStream, expires_at: float) -> None:
-        super().__init__(services, stream, "WebSocket", expires_at)
+        super().__init__(services, stream, Transport.WEBSOCKET, expires_at)
         self._handler = handler
         self._awaits_pong = False
         self._taken = 0  # bytes that the client had acknowledged at the last heartbeat
@@ -178,10 +181,10 @@ class WebSocketSession(Session):
 class HttpSession(Session):
     """A reader on an HTTP response whose head has been sent, and whose stream is detached."""
 
-    def __init__(self, services: Services, stream: IOStream, transport: str, expires_at: float) -> None:
+    def __init__(self, services: Services, stream: IOStream, transport: Transport, expires_at: float) -> None:
         super().__init__(services, stream, transport, expires_at)
-        self._is_chunked = not transport.endswith("/1.0")
-        self._comment = b": \n\n" if transport.startswith("events") else b""
+        self._is_chunked = transport.is_chunked
+        self._comment = b": \n\n" if transport.is_events else b""
 
     def begin(self, view: View, start: Start, *, follow: bool) -> None:
         """Join the hub. Raises what `Hub.join` raises."""

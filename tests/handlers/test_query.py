@@ -12,6 +12,7 @@ from buffer.cursor import BadCursor, Cursor
 from buffer.pattern import TextFilter
 from buffer.source import Selector, Source, sorted_labels
 from handlers.query import PARAMETERS, BadParameter, OutOfScope, Query, parse
+from handlers.transport import Transport
 
 NOW = 1_700_000_000.0
 REPEATABLE = {"label", "include", "exclude"}
@@ -163,7 +164,7 @@ def test_narrowing_shows_what_both_scope_and_query_admit_and_never_more(
         and all(label in source.labels for label in asked)
     )
     try:
-        view = query.view(scope, "e1", "websocket")
+        view = query.view(scope, "e1", Transport.WEBSOCKET)
     except OutOfScope:
         assert not (scope.admits(source) and wanted), "what is admitted was refused"
         return
@@ -182,9 +183,11 @@ def test_narrowing_shows_what_both_scope_and_query_admit_and_never_more(
 def test_what_is_outside_the_scope_is_refused_by_name(asked: Query, named: str) -> None:
     scope = Selector("n", "web-0", "app", (("app", "web"),))
     with pytest.raises(OutOfScope, match=f"parameter {named} asks for something outside the token's scope"):
-        asked.view(scope, "e1", "websocket")
+        asked.view(scope, "e1", Transport.WEBSOCKET)
 
 
 def test_labels_in_any_order_are_one_view() -> None:
-    views = [parsed(label=order).view(Selector("n"), "e1", "http") for order in (["a=1", "b=2"], ["b=2", "a=1"])]
+    views = [
+        parsed(label=order).view(Selector("n"), "e1", Transport.HTTP) for order in (["a=1", "b=2"], ["b=2", "a=1"])
+    ]
     assert views[0] == views[1]
