@@ -136,9 +136,8 @@ def pack(
 
 def _join(texts: Sequence[str]) -> tuple[bytes, array[int] | None]:
     """Return the joined UTF-8 and, only where a line holds a newline, where each line ends."""
-    joined = "\n".join(texts)
-    if joined.count("\n") == len(texts) - 1:
-        return joined.encode(), None
+    if "\n" not in "".join(texts):  # several times quicker than to count them in what is joined by them
+        return "\n".join(texts).encode(), None
     texts = [text.removesuffix("\n") for text in texts]
     joined = "\n".join(texts)
     if joined.count("\n") == len(texts) - 1:

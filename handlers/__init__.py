@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tornado.web import Application
+from tornado.routing import Router
+from tornado.web import Application, RequestHandler
 
 from handlers.base import NotFound
 from handlers.health import AliveHandler, ReadyHandler
-from handlers.ingest import IngestHandler
+from handlers.ingest import IngestRouter
 from handlers.logs import LogsHandler
 from handlers.sign import SignHandler
 
 if TYPE_CHECKING:
     from handlers.base import Services
 
-ROUTES = (
+ROUTES: tuple[tuple[str, type[RequestHandler | IngestRouter]], ...] = (
     ("/api/sign", SignHandler),
-    ("/_ingest/fluentbit", IngestHandler),
+    ("/_ingest/fluentbit", IngestRouter),
     ("/logs", LogsHandler),
     ("/healthz", AliveHandler),
     ("/readyz", ReadyHandler),
@@ -31,7 +32,10 @@ def make_application(services: Services) -> Application:
     """Return the application with all routes."""
     arguments = {"services": services}
     return Application(
-        [(path, handler, arguments) for path, handler in ROUTES],
+        [
+            (path, target(services)) if issubclass(target, Router) else (path, target, arguments)
+            for path, target in ROUTES
+        ],
         default_handler_class=NotFound,
         default_handler_args=arguments,
         # Requests are not logged one by one: those with logs would come back as logs, those for logs hold tokens.

@@ -14,6 +14,7 @@ from tornado.web import HTTPError, RequestHandler, stream_request_body
 from buffer.broker import BrokerUnavailable
 from buffer.cursor import BadCursor
 from buffer.hub import TooManyPatterns
+from handlers.body import Body
 from handlers.budget import Overloaded
 from handlers.compression import BodyTooLarge, Undecodable, UnsupportedEncoding
 from handlers.query import BadParameter, OutOfScope
@@ -93,6 +94,12 @@ _STATUSES: dict[type[Exception], HTTPStatus] = {
     ServerStopping: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
+# What all answers are, unless they are streams.
+JSON = "application/json; charset=utf-8"
+
+# For Tornado: bodies of any length are received.
+ANY_LENGTH = 1 << 62
+
 _SENTENCES = {
     HTTPStatus.NOT_FOUND: "there is nothing at this path",
     HTTPStatus.METHOD_NOT_ALLOWED: "this path does not take that method",
@@ -107,6 +114,16 @@ def status_of(error: BaseException | None) -> HTTPStatus | None:
     return HTTPStatus(error.status_code) if isinstance(error, HTTPError) else None
 
 
+def is_told(error: BaseException | None) -> bool:
+    """Tell whether an error has a sentence for the client. Whatever is our fault is told nothing of."""
+    return status_of(error) is not None and not isinstance(error, HTTPError)
+
+
+def sentence_of(error: BaseException | None, status: HTTPStatus) -> str:
+    """Return the sentence that an error's answer has."""
+    return str(error) if is_told(error) else _SENTENCES.get(status, status.phrase.lower())
+
+
 class Answers(RequestHandler):
     """Answers in JSON, errors included. The name of a credential's scheme is set where one is asked for."""
 
@@ -119,7 +136,7 @@ class Answers(RequestHandler):
     def set_default_headers(self) -> None:
         """Say nothing of the server's software, and that answers are JSON."""
         self.clear_header("Server")
-        self.set_header("Content-Type", "application/json; charset=utf-8")
+        self.set_header("Content-Type", JSON)
         self.set_header("Cache-Control", "no-store")
 
     def answer(self, value: Any, status: HTTPStatus = HTTPStatus.OK) -> None:
@@ -128,16 +145,14 @@ class Answers(RequestHandler):
         self.finish(msgspec.json.encode(value))
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
-        """Answer with what the table of errors says; whatever is not in it is our fault and is told nothing of."""
+        """Answer with what the table of errors says."""
         error = kwargs["exc_info"][1] if "exc_info" in kwargs else None
         status = status_of(error) or HTTPStatus(status_code)
         if status is HTTPStatus.METHOD_NOT_ALLOWED:
             self.set_header("Allow", ", ".join(self._methods()))
         if status is HTTPStatus.UNAUTHORIZED:
             self.set_header("WWW-Authenticate", self.scheme)
-        expected = status_of(error) is not None and not isinstance(error, HTTPError)
-        sentence = str(error) if expected else _SENTENCES.get(status, status.phrase.lower())
-        self.answer({"error": sentence}, status)
+        self.answer({"error": sentence_of(error, status)}, status)
 
     def log_exception(
         self,
@@ -160,58 +175,24 @@ class Answers(RequestHandler):
 
 @stream_request_body
 class Handler(Answers):
-    """A handler whose request body is read to its end, whatever becomes of the request.
-
-    An early close would be taken for a broken connection: Fluent Bit would send the same body again, for ever.
-    So nothing is raised before the body is over: `refuse` notes the error, and what still comes is thrown away.
-    """
+    """A handler whose request body is read to its end, whatever becomes of the request."""
 
     max_body = 0
 
     def initialize(self, services: Services) -> None:
         """Take what the table of routes hands over. A method that HTTP does not have gets no further than here."""
         super().initialize(services)
-        self._parts: list[bytes] = []
-        self._size = 0
-        self._refusal: Exception | None = None
+        self.body = Body(services.bodies, self.max_body)
 
     def prepare(self) -> None:
         """Get ready for a body of any length."""
         self.services.underway.add(self)
         # Bodies that are too long are answered here, in our own words, once they are over.
-        cast("HTTP1Connection", self.request.connection).set_max_body_size(1 << 62)
-
-    def refuse(self, error: Exception) -> None:
-        """Answer with this error once the body is over; the first one counts."""
-        if self._refusal is None:
-            self._refusal = error
-        self._let_go()
+        cast("HTTP1Connection", self.request.connection).set_max_body_size(ANY_LENGTH)
 
     def data_received(self, chunk: bytes) -> None:
         """Keep a part of the body, unless the request is refused."""
-        if self._refusal is not None:
-            return
-        if self._size + len(chunk) > self.max_body:
-            self.refuse(BodyTooLarge(self.max_body))
-            return
-        try:
-            self.hold(self._size + len(chunk))
-        except Overloaded as error:
-            self.refuse(error)
-            return
-        self._parts.append(chunk)
-
-    def hold(self, size: int) -> None:
-        """Count so many bytes for this request's body from now on. Raises Overloaded."""
-        self.services.bodies.take(size - self._size)
-        self._size = size
-
-    def body(self) -> bytes:
-        """Return the whole body, or raise what the request is refused for."""
-        if self._refusal is not None:
-            raise self._refusal
-        parts, self._parts = self._parts, []
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        self.body.add(chunk)
 
     def finish(self, chunk: str | bytes | dict[str, Any] | None = None) -> Future[None]:
         """Send the answer; while the server is stopping, the next request had better go elsewhere."""
@@ -221,19 +202,14 @@ class Handler(Answers):
 
     def on_finish(self) -> None:
         """Let go of the body when the request is over."""
-        self._let_go()
+        self.body.let_go()
         self.services.underway.remove(self)
 
     def on_connection_close(self) -> None:
         """Let go of the body when the client has gone."""
-        self._let_go()
+        self.body.let_go()
         self.services.underway.remove(self)
         super().on_connection_close()
-
-    def _let_go(self) -> None:
-        self.services.bodies.give_back(self._size)
-        self._size = 0
-        self._parts = []
 
 
 class NotFound(Handler):
@@ -242,9 +218,9 @@ class NotFound(Handler):
     def prepare(self) -> None:
         """Refuse whatever it is."""
         super().prepare()
-        self.refuse(HTTPError(HTTPStatus.NOT_FOUND))
+        self.body.refuse(HTTPError(HTTPStatus.NOT_FOUND))
 
     def _answer(self) -> None:
-        self.body()
+        self.body.whole()
 
     get = head = post = put = patch = delete = options = _answer

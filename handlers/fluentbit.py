@@ -111,15 +111,16 @@ def _all_of_json(body: bytes, tagged: Source | None) -> Batch | None:
 
 
 def _all_of_messagepack(body: bytes, tagged: Source | None) -> Batch | None:
-    count, array = messagepack.counted(body)
-    if not count or lines.is_dense(len(body), count):
-        return None
-    for decoder in _ENTRIES:
-        try:
-            entries: list[tuple[msgspec.Raw, _Record]] = decoder.decode(array)
-        except _BROKEN:
-            continue
-        return _grouped([entry[1] for entry in entries], metadata.from_messagepack, tagged)
+    for count in messagepack.counts(body):
+        if lines.is_dense(len(body), count):
+            return None
+        array = messagepack.array_of(body, count)
+        for decoder in _ENTRIES:
+            try:
+                entries: list[tuple[msgspec.Raw, _Record]] = decoder.decode(array)
+            except _BROKEN:
+                continue
+            return _grouped([entry[1] for entry in entries], metadata.from_messagepack, tagged)
     return None
 
 

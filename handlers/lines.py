@@ -127,10 +127,11 @@ def of_messagepack(body: bytes, tagged: Source | None) -> Iterator[Step]:
 
 
 def _entries(body: bytes) -> Iterable[messagepack.Entry | None]:
-    count, array = messagepack.counted(body)
-    if count and not is_dense(len(body), count):
+    for count in messagepack.counts(body):
+        if is_dense(len(body), count):
+            break
         try:
-            return (messagepack.Entry(*pair) for pair in _ENTRIES.decode(array))
+            return (messagepack.Entry(*pair) for pair in _ENTRIES.decode(messagepack.array_of(body, count)))
         except _BROKEN:
             pass
     return messagepack.entries(body)

@@ -27,6 +27,9 @@ _PATIENCE, _ATTEMPT = 1_000_000, 20
 _GROUP_MARKERS = frozenset((0xFFFFFFFF, 0xFFFFFFFE))
 _MARKED = b"\xff\xff\xff"
 _TIME_HEAD = b"\xd7\x00"
+_TIME_BYTES = len(_TIME_HEAD) + 8
+# As much of a record's start is the same for all of an hour: its first key, and of its time the date.
+_ALIKE = 20
 _START = re.compile(rb"(?:\x92|\xdc\x00\x02|\xdd\x00\x00\x00\x02){1,2}\xd7\x00")
 _LONGEST_START = 12
 _PAIRS = (b"\x92", b"\xdc\x00\x02", b"\xdd\x00\x00\x00\x02")
@@ -155,15 +158,25 @@ def _next_start(body: bytes, position: int, end: int) -> int:
     return start
 
 
-def counted(body: bytes) -> tuple[int, bytes]:
-    """Guess how many entries there are, and return the body as one array of that many.
+def counts(body: bytes) -> Iterator[int]:
+    """Yield guesses of how many entries there are, the cheapest first; none if there is no first entry with a time.
 
-    The guess counts the start of the first entry up to its time. If the array decodes, it was right:
-    a wrong count leaves bytes over, or runs out of them.
+    What comes again with each entry is counted: the start of the first record, or the start of the first entry. The
+    former is longer and found more quickly, but not all records need to start alike.
     """
-    head = body[: body.find(_TIME_HEAD, 0, 16) + 2]
-    count = body.count(head) if len(head) > 2 else 0
-    return count, b"\xdd" + count.to_bytes(4, "big") + body
+    time = body.find(_TIME_HEAD, 0, 16)
+    if time > 0:
+        record = time + _TIME_BYTES
+        yield body.count(body[record : record + _ALIKE])
+        yield body.count(body[: time + len(_TIME_HEAD)])
+
+
+def array_of(body: bytes, count: int) -> bytes:
+    """Return a body of so many entries as one array.
+
+    If the array decodes, the count was right: a wrong one leaves bytes over, or runs out of them.
+    """
+    return b"\xdd" + count.to_bytes(4, "big") + body
 
 
 def entries(body: bytes) -> Iterator[Entry | None]:

@@ -18,11 +18,11 @@ class SignHandler(Handler):
         """Refuse who does not hold the API secret."""
         super().prepare()
         if not self.services.api_secrets.accepts(self.request.headers.get_list("Authorization")):
-            self.refuse(Unauthorized("the Authorization header must be: Token <API_SECRET>"))
+            self.body.refuse(Unauthorized("the Authorization header must be: Token <API_SECRET>"))
 
     def post(self) -> None:
         """Answer with a token, the path to read at, and when it expires."""
-        request = parse_sign_request(self.body(), self.services.settings.jwt_expiration_minutes * 60)
+        request = parse_sign_request(self.body.whole(), self.services.settings.jwt_expiration_minutes * 60)
         token, expires_at = self.services.tokens.sign(request.selector, request.expires_in)
         self.answer(
             {

@@ -76,6 +76,8 @@ async def test_a_path_of_60_kilobytes_is_unknown_too(live: LiveServer) -> None:
         ("/_ingest/fluentbit", "PUT", "POST"),
         ("/_ingest/fluentbit", "OPTIONS", "POST"),
         ("/_ingest/fluentbit", "PATCH", "POST"),
+        ("/_ingest/fluentbit", "PROPFIND", "POST"),
+        ("/_ingest/fluentbit", "post", "POST"),
         ("/healthz", "POST", "GET, HEAD"),
         ("/readyz", "DELETE", "GET, HEAD"),
     ],
@@ -89,7 +91,7 @@ async def test_a_wrong_method_is_told_which_are_right(live: LiveServer, target: 
 
 
 @pytest.mark.parametrize("method", ["PROPFIND", "FOO", "get", "CONNECT"])
-@pytest.mark.parametrize("target", ["/_ingest/fluentbit", "/healthz", "/nope"])
+@pytest.mark.parametrize("target", ["/api/sign", "/healthz", "/nope"])
 async def test_a_method_that_http_does_not_have_is_answered(live: LiveServer, method: str, target: str) -> None:
     async with connected(live.port) as wire:
         await wire.send(request(target, INGEST, method=method))
@@ -136,6 +138,8 @@ async def test_a_body_that_is_thrown_away_takes_no_memory_of_the_budget(live: Li
     [
         head("/_ingest/fluentbit", INGEST, f"Content-Length: {2**62 + 1}"),
         head("/_ingest/fluentbit", INGEST, "Content-Length: -1"),
+        head("/_ingest/fluentbit", INGEST, "Content-Length: " + "9" * 5000),
+        head("/_ingest/fluentbit", INGEST, "Content-Length: \xb2"),
         head("/_ingest/fluentbit", INGEST, "Content-Length: 5", "Content-Length: 6") + b"000000",
         head("/_ingest/fluentbit", INGEST, "Content-Length: 5", "Transfer-Encoding: chunked") + b"0\r\n\r\n",
         head("/_ingest/fluentbit", INGEST, "Transfer-Encoding: chunked") + b"zz\r\n",

@@ -289,6 +289,37 @@ async def test_a_body_in_pieces_of_a_byte_is_taken_like_any_other(live: LiveServ
         assert (await wire.answer()).json == {"accepted": 1, "skipped": 0}
 
 
+@pytest.mark.parametrize("size", [1000, 262_144, 262_145, 300_000, 900_000])
+async def test_what_follows_a_body_of_any_size_is_the_next_request(live: LiveServer, size: int) -> None:
+    body = batch("x" * 30_000) + b" " * size
+    async with connected(live.port) as wire:
+        await wire.send((request(PATH, TOKEN, body=body) + request("/healthz", method="GET")) * 2)
+        for _ in range(2):
+            assert (await wire.answer()).json == {"accepted": 1, "skipped": 0}
+            assert (await wire.answer()).json == {"status": "alive"}
+    assert [len(line) for line in await backlog(live)] == [30_000] * 2
+
+
+@pytest.mark.parametrize("sent", [b"", b"[" * 100, b"[" * 300_000])
+async def test_a_body_that_does_not_come_closes_the_connection(
+    live: LiveServer, monkeypatch: pytest.MonkeyPatch, sent: bytes
+) -> None:
+    monkeypatch.setattr("handlers.ingest._BODY_SECONDS", 0.05)
+    async with connected(live.port) as wire:
+        await wire.send(head(PATH, TOKEN, f"Content-Length: {len(sent) + 1}"), sent)
+        assert await wire.rest() == b""
+    assert (live.services.bodies._taken, live.services.underway._requests) == (0, set())
+
+
+async def test_what_came_of_a_body_before_its_client_left_is_no_request(live: LiveServer) -> None:
+    hidden = request(PATH, TOKEN, body=batch("hidden"))
+    async with connected(live.port) as wire:
+        await wire.send(head(PATH, TOKEN, "Content-Length: 100000"), hidden * 3)
+        await taken(live, 100_000)
+    await taken(live, 0)
+    assert await backlog(live) == []
+
+
 @pytest.mark.parametrize("body", [b"", b" \n", b"[]"])
 async def test_a_body_without_records_is_fine(live: LiveServer, body: bytes) -> None:
     assert await counts(live, body) == {"accepted": 0, "skipped": 0}
@@ -408,7 +439,7 @@ async def half_sent(live: LiveServer) -> AsyncIterator[list[Wire]]:
         wires = [await stack.enter_async_context(connected(live.port)) for _ in range(4)]
         for wire in wires:
             await wire.send(head(PATH, TOKEN, f"Content-Length: {MIB}"), b"[" + b" " * (MIB - 11))
-        await taken(live, 4 * (MIB - 10))
+        await taken(live, 4 * MIB)
         yield wires
         for wire in wires:
             wire.vanish()
@@ -432,6 +463,14 @@ async def test_more_bodies_at_the_same_time_than_fit_are_to_come_again(live: Liv
         assert (await wires[0].answer()).status == 200
         assert (await posted(live, batch("hello"))).status == 200
     await taken(live, 0)
+
+
+async def test_a_body_that_runs_out_of_room_midway_is_read_to_its_end(live: LiveServer) -> None:
+    live.services.bodies._limit = 400_000
+    async with connected(live.port) as wire:
+        await wire.send(request(PATH, TOKEN, body=b" " * 900_000) + request(PATH, TOKEN, body=batch("hello")))
+        assert (await wire.answer()).status == 503
+        assert (await wire.answer()).json == {"accepted": 1, "skipped": 0}
 
 
 async def test_a_client_that_vanishes_amid_a_body_gives_its_memory_back(live: LiveServer) -> None:

@@ -40,10 +40,19 @@ def test_every_shape_of_entry_is_read(body: bytes) -> None:
 
 @pytest.mark.parametrize("body", [NEW * 3, OLD * 3])
 def test_the_count_of_entries_is_guessed_from_the_first(body: bytes) -> None:
-    count, array = messagepack.counted(body)
-    assert count == 3
+    assert list(messagepack.counts(body)) == [3, 3]
+    array = messagepack.array_of(body, 3)
     assert len(msgspec.msgpack.decode(array, type=list[msgspec.Raw])) == 3
-    assert messagepack.counted(RECORD)[0] == 0
+
+
+def test_records_that_start_otherwise_are_found_by_the_second_guess() -> None:
+    other = NEW.replace(b"\xa3log", b"\xa3msg")
+    assert list(messagepack.counts(NEW + other + NEW)) == [2, 3]
+
+
+@pytest.mark.parametrize("body", [RECORD, b"", b"\xd7\x00", b"\x92"])
+def test_without_a_first_entry_that_has_a_time_nothing_is_guessed(body: bytes) -> None:
+    assert list(messagepack.counts(body)) == []
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import pytest
+
+from handlers.body import Body
+from handlers.budget import Budget, Overloaded
+from handlers.compression import BodyTooLarge
+
+
+def test_a_body_is_its_parts_in_order() -> None:
+    budget = Budget(100)
+    body = Body(budget, 100)
+    body.add(b"one ")
+    piece = body.piece(4)
+    assert piece is not None
+    piece[:] = b"two "
+    body.add(b"three")
+    assert body.whole() == b"one two three"
+    assert budget._taken == 13
+
+
+def test_a_body_that_is_let_go_gives_its_room_back_once() -> None:
+    budget = Budget(100)
+    body = Body(budget, 100)
+    body.add(b"x" * 60)
+    body.let_go()
+    body.let_go()
+    assert budget._taken == 0
+
+
+def test_a_body_may_have_as_many_bytes_as_the_limit_and_no_more() -> None:
+    body = Body(Budget(100), 10)
+    body.add(b"x" * 10)
+    assert not body.refused
+    assert body.piece(1) is None
+    with pytest.raises(BodyTooLarge):
+        body.whole()
+
+
+def test_a_body_for_which_there_is_no_room_is_refused_and_takes_none() -> None:
+    budget = Budget(100)
+    budget.take(50)
+    body = Body(budget, 100)
+    body.add(b"x" * 40)
+    body.add(b"x" * 20)
+    body.add(b"x")
+    assert budget._taken == 50
+    with pytest.raises(Overloaded):
+        body.whole()
+
+
+def test_the_first_refusal_counts() -> None:
+    body = Body(Budget(1), 1)
+    body.refuse(ValueError("first"))
+    body.add(b"too much")
+    body.refuse(ValueError("last"))
+    with pytest.raises(ValueError, match="first"):
+        body.whole()
