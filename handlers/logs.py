@@ -105,6 +105,11 @@ class LogsHandler(Answers, WebSocketHandler):
         else:
             self._session.end(BAD_MESSAGE)
 
+    def on_ping(self, data: bytes) -> None:  # noqa: ARG002 - Tornado's signature
+        """Note that Tornado has answered."""
+        if self._session is not None:
+            self._session.note_frame()
+
     def on_pong(self, data: bytes) -> None:  # noqa: ARG002 - Tornado's signature
         """Note that the client is alive."""
         if self._session is not None:

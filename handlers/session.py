@@ -15,6 +15,8 @@ from handlers.readers import FINISHED, Ending
 from handlers.transport import Transport
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tornado.iostream import IOStream
     from tornado.websocket import WebSocketHandler
 
@@ -41,11 +43,14 @@ class Session(ABC):
         self._services = services
         self._stream = stream
         self._transport = transport
+        self._send: Callable[[bytes], int] = _send_nowhere
         self._pending = 0  # writes that the socket has not taken yet
+        self._may_lag = stream.writing()  # Tornado has had to wait with something of its own, and may again
         self._unsent = -1  # bytes in the kernel's send queue when last looked at
         self._progress_at = 0.0  # when they last changed, on the monotonic clock
         self._is_over = False
         if not stream.closed():  # the client may have gone before it was answered
+            self._send = stream.socket.send
             stream.set_nodelay(True)
             kernel.keep_alive(stream.socket)
 
@@ -105,19 +110,16 @@ class Session(ABC):
 
     def _write(self, data: bytes) -> bool:
         """Write shared bytes, and tell whether the socket has taken all of them."""
-        stream = self._stream
-        if stream.closed():
-            return False
         sent = 0
         # Straight to the socket if nothing waits in front: `IOStream.write` makes a future for every write, which
-        # costs a live reader about as much as the system call does.
-        if not stream.writing():
+        # costs a live reader about as much as the system call does, and to ask Tornado each time a tenth of it.
+        if not self._pending and not (self._may_lag and self._stream.writing()):
             try:
-                sent = stream.socket.send(data)
+                sent = self._send(data)
             except BlockingIOError:
                 pass
             except OSError:
-                stream.close()
+                self._stream.close()
                 return False
             if sent == len(data):
                 return True
@@ -168,7 +170,15 @@ class WebSocketSession(Session):
             return False
         self._awaits_pong = True
         self._handler.ping()
+        self.note_frame()
         return True
+
+    def note_frame(self) -> None:
+        """Note that Tornado has just written a frame of its own, of which a part may wait for the socket.
+
+        Once that has happened it may happen at any time: further pongs wait for the first.
+        """
+        self._may_lag = self._may_lag or self._stream.writing()
 
     def pong(self) -> None:
         """Note that the client has answered."""
@@ -220,3 +230,7 @@ class HttpSession(Session):
         last.add_done_callback(lambda _: stream.close())
         # A client that takes nothing would keep its connection for ever.
         stream.io_loop.call_later(_GOODBYE_SECONDS, stream.close)
+
+
+def _send_nowhere(_: bytes) -> int:
+    raise BrokenPipeError

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from handlers.readers import STOPPING
+from handlers.session import HttpSession
+from handlers.transport import Transport
 from tests.handlers.peers import (
     CLOSE,
     LONG_LINES,
@@ -41,6 +44,7 @@ async def block(live: LiveServer, peer: Peer) -> tuple[Any, int]:
     session._stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 32 * 1024)
     while not session._stream.writing():
         session._stream.write(PINGS)
+        session.note_frame()
         count += 10_000
     return session, count
 
@@ -99,6 +103,38 @@ async def test_no_line_overtakes_what_tornado_has_yet_to_write(live: LiveServer,
     assert not session._write(b"\x81\x04line")
     assert {(await peer.frame()).opcode for _ in range(count)} == {PING}
     assert await peer.frame() == (TEXT, b"line")
+
+
+async def test_no_line_overtakes_a_pong_that_waits(live: LiveServer, connect: Connect) -> None:
+    peer, sent = connect(4096), 0
+    session = await join(live, peer)
+    connection = session._stream.socket
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 32 * 1024)
+    while not session._stream.writing():
+        with suppress(BlockingIOError):
+            while True:
+                sent += connection.send(PINGS[sent % 2 :])
+        await peer.send(client_frame(PING, b"hello"))
+        await live.fetch("/healthz")
+    room = 0
+    while not room:  # until there is room again, which Tornado has not heard of
+        with suppress(BlockingIOError):
+            peer._received += peer.socket.recv(65536)
+        with suppress(BlockingIOError):
+            room = connection.send(PINGS[:2][sent % 2 :])
+    assert not session._write(b"\x81\x04line")
+    frames = [await peer.frame()]
+    while frames[-1].opcode != TEXT:
+        frames.append(await peer.frame())
+    assert frames[-2:] == [(PONG, b"hello"), (TEXT, b"line")]
+
+
+async def test_what_is_written_to_a_client_that_has_gone_goes_nowhere(live: LiveServer, connect: Connect) -> None:
+    session = await join(live, connect())
+    session._stream.close()
+    assert not session._write(b"\x81\x04line")
+    gone = HttpSession(live.services, session._stream, Transport.HTTP, 0.0)
+    assert not gone._write(b"line")
 
 
 async def test_a_socket_has_drained_when_it_has_taken_the_last_of_several_writes(
