@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from buffer.chunk import Chunk
+    from buffer.rendering import Rendering
     from buffer.ring import Ring
     from buffer.source import Source
     from buffer.view import View
@@ -75,10 +76,11 @@ class Range(NamedTuple):
 class Audience:
     """The readers of one view: those who are live and those who are behind, and what both share."""
 
-    __slots__ = ("_fresh", "_fresh_bytes", "_range", "behind", "live", "sources", "view")
+    __slots__ = ("_fresh", "_fresh_bytes", "_range", "_rendering", "behind", "live", "sources", "view")
 
-    def __init__(self, view: View, sources: set[Source]) -> None:
+    def __init__(self, view: View, sources: set[Source], rendering: Rendering) -> None:
         self.view = view
+        self._rendering = rendering  # shared with other audiences
         self.sources = sources  # those in the ring that the view's selector admits; kept up to date from outside
         self.live: dict[Reader, None] = {}  # dicts, for they keep an order
         self.behind: dict[Reader, None] = {}
@@ -102,8 +104,8 @@ class Audience:
         if not self._fresh:
             return
         fresh, self._fresh, self._fresh_bytes = self._fresh, [], 0
-        render = self.view.render
-        data = b"".join([render(chunk) for chunk in fresh]) if len(fresh) > 1 else render(fresh[0])
+        render = self._rendering.of
+        data = b"".join([render(chunk) for chunk in fresh])
         if not data:
             return
         end = Position(fresh[-1].seq + 1, 0)

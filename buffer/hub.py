@@ -156,7 +156,8 @@ class Hub:
         self.check(view, start)
         ring = self.rings.get(view.selector.namespace)
         audience = self._audience(view, ring)
-        audience.flush()  # so that nothing fresh lies on both sides of where the reader begins
+        # So that nothing fresh lies on both sides of where the reader begins.
+        self._feeds[view.selector.namespace].flush_one(audience)
         reader = Reader(audience, write, ended)
         if start.cursor is not None:
             self._resume(reader, start.cursor)
@@ -225,8 +226,8 @@ class Hub:
             return feed.audiences[view]
         self._patterns += len(view.text)
         if feed is None:
-            feed = self._feeds[namespace] = Feed(() if ring is None else ring.holdings)
-        return feed.add(view)
+            feed = self._feeds[namespace] = Feed()
+        return feed.add(view, ring)
 
     def _resume(self, reader: Reader, cursor: Cursor) -> None:
         """Put a reader at its cursor, and note whether it has missed something."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
     from buffer.chunk import Chunk
-    from buffer.source import Source
+    from buffer.source import Selector, Source
 
 # What CPython keeps for an empty ring and for a source's place in one: objects, hash table entries, empty lists.
 RING_OVERHEAD = 2500
@@ -57,7 +57,7 @@ class Ring:
     `bytes` is the memory held, everything included; `next_seq` is one more than the highest number seen.
     """
 
-    __slots__ = ("_heaviest", "_order", "bytes", "holdings", "lines", "namespace", "next_seq")
+    __slots__ = ("_by_pod", "_heaviest", "_order", "bytes", "holdings", "lines", "namespace", "next_seq")
 
     def __init__(self, namespace: str) -> None:
         self.namespace = namespace
@@ -66,6 +66,7 @@ class Ring:
         self.lines = 0
         self.next_seq = 0
         self._order = Shelf()
+        self._by_pod: dict[str, set[Source]] = {}
         self._heaviest: Heaviest[Source] = Heaviest()
 
     def __len__(self) -> int:
@@ -76,6 +77,7 @@ class Ring:
         holding = self.holdings.get(chunk.source)
         if holding is None:
             holding = self.holdings[chunk.source] = Holding(chunk.source)
+            self._by_pod.setdefault(chunk.source.pod, set()).add(chunk.source)
             self.bytes += holding.bytes
         chunk.source = holding.source  # equal already, but another object of as many bytes
         holding.shelf.put(chunk)
@@ -85,6 +87,11 @@ class Ring:
         self.bytes += chunk.size
         self.lines += chunk.count
         self.next_seq = chunk.seq + 1
+
+    def admitted(self, selector: Selector) -> list[Source]:
+        """Return the sources that a selector admits."""
+        some = self.holdings if selector.pod is None else self._by_pod.get(selector.pod, ())
+        return [source for source in some if selector.admits(source)]
 
     def first(self) -> Chunk:
         """Return the oldest chunk. There must be one."""
@@ -188,6 +195,13 @@ class Ring:
             self._heaviest.set(chunk.source, holding.bytes)
         else:
             self.bytes -= holding.bytes
-            del self.holdings[chunk.source]
-            self._heaviest.remove(chunk.source)
+            self._remove(chunk.source)
         return chunk
+
+    def _remove(self, source: Source) -> None:
+        del self.holdings[source]
+        self._heaviest.remove(source)
+        siblings = self._by_pod[source.pod]
+        siblings.remove(source)
+        if not siblings:
+            del self._by_pod[source.pod]

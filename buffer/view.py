@@ -6,7 +6,7 @@ Views are values. Readers whose views are equal share one rendering of every lin
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from buffer.pattern import TextFilter
 
@@ -22,6 +22,15 @@ if TYPE_CHECKING:
 ALL_TEXT = TextFilter()
 
 
+class Look(NamedTuple):
+    """What lines look like in a view, whoever has written them."""
+
+    format: Format
+    framing: Framing
+    stream: str | None
+    text: TextFilter
+
+
 @dataclass(frozen=True, slots=True)
 class View:
     """A selector, an output stream (None: both), text filters, a format and a framing."""
@@ -31,6 +40,11 @@ class View:
     framing: Framing
     stream: str | None = None
     text: TextFilter = ALL_TEXT
+
+    @property
+    def look(self) -> Look:
+        """All of it but the selector: views of one look render a chunk to the same bytes."""
+        return Look(self.format, self.framing, self.stream, self.text)
 
     def match(self, chunk: Chunk) -> Sequence[int] | None:
         """Return the indices of the chunk's lines that this view shows, in order; None for all."""

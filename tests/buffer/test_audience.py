@@ -9,10 +9,9 @@ from hypothesis import strategies as st
 
 from buffer.audience import WRITE_BYTES
 from buffer.cursor import Cursor
-from buffer.feed import Feed
 from buffer.hub import Start
 from buffer.pattern import TextFilter
-from tests.buffer.doubles import EPOCH, FLUSH_INTERVAL, Client, House, source, view
+from tests.buffer.doubles import ARRIVED, EPOCH, FLUSH_INTERVAL, Client, House, source, view
 
 OPERATIONS = st.lists(
     st.sampled_from(
@@ -215,14 +214,36 @@ def test_losses_are_counted_once_a_chunk_however_many_readers_are_stuck() -> Non
     assert {tuple(client.texts()) for client in clients} == {("x", "[logurt] 1 line lost: this reader was too slow")}
 
 
-def test_a_feed_knows_who_sees_the_sources_that_were_there_before() -> None:
-    writers = [source(pod="a"), source(pod="b")]
-    feed = Feed(writers)
-    audience = feed.add(view(pod="a"))
-    assert audience.sources == {writers[0]}
-    feed.remove(audience)
+def test_a_reader_sees_the_sources_that_were_there_before_it_and_those_that_come_later() -> None:
+    house = House()
+    for pod in "ab":
+        house.publish(f"early {pod}", writer=source(pod=pod))
+    some, every = house.join(view(pod="a")), house.join(view())
+    house.settle()
+    for pod, container in (("a", "app"), ("a", "side"), ("b", "app"), ("c", "app")):
+        house.publish(f"late {pod} {container}", writer=source(pod=pod, container=container))
+    house.settle()
+    assert some.texts() == ["early a", "late a app", "late a side"]
+    assert len(every.texts()) == 6
+
+
+def test_a_feed_keeps_nothing_of_what_has_gone() -> None:
+    house, seen = House(max_age=10), [view(pod="a"), view(), view(container="app")]
+    clients = [house.join(one) for one in seen]
+    feed = house.hub._feeds["n"]
+    house.publish("1", writer=source(pod="a"))
+    house.publish("2", writer=source(pod="b"))
+    house.hub.expire(ARRIVED + 20)
+    assert not feed._by_source
+    assert [audience.sources for audience in feed.audiences.values()] == [set()] * 3
+    house.publish("3", writer=source(pod="a"))
+    for client in clients:
+        client.leave()
     assert not feed.audiences
+    assert not feed._scopes
+    assert not feed._by_pod
     assert not any(feed._by_source.values())
+    assert not feed._renderings._by_look
 
 
 def test_a_rendered_stretch_that_has_lost_a_chunk_is_not_written_again() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 from unittest.mock import patch
 
@@ -110,11 +110,13 @@ def number_of(event: Event) -> int:
 class HubMachine(RuleBasedStateMachine):
     @initialize(
         views=st.lists(VIEWS, min_size=1, max_size=2),
+        others=st.lists(st.sampled_from(SELECTORS), max_size=2),
         namespace_chunks=st.integers(3, 30),
         total_chunks=st.integers(4, 40),
     )
-    def open(self, views: list[View], namespace_chunks: int, total_chunks: int) -> None:
-        self.views = views  # few, so that readers share them
+    def open(self, views: list[View], others: list[Selector], namespace_chunks: int, total_chunks: int) -> None:
+        # Few, so that readers share them; some look alike, so that these share what is rendered.
+        self.views = [*views, *(replace(views[0], selector=selector) for selector in others)]
         self.house = House(namespace_chunks * 1500, total_chunks * 1500, max_age=25)
         self.log: list[Line] = []
         self.visits: list[Visit] = []

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from buffer.chunk import Chunk
 from buffer.ring import HOLDING_OVERHEAD, RING_OVERHEAD, Position, Ring, Tail
+from buffer.source import Selector
 from tests.buffer.doubles import ARRIVED, chunk, source
 
 if TYPE_CHECKING:
@@ -80,6 +81,17 @@ def test_what_a_ring_counts_is_what_it_holds(written: list[tuple[Source, list[st
         HOLDING_OVERHEAD + writer.size for writer in sources
     )
     assert not model or ring.first() is model[0]
+
+
+@given(RINGS, st.sampled_from([None, *"abcz"]), st.sampled_from([None, "app", "other"]))
+def test_the_sources_admitted_are_those_of_the_ring_that_the_selector_admits(
+    made: tuple[Ring, list[Chunk]], pod: str | None, container: str | None
+) -> None:
+    ring, model = made
+    selector = Selector("n", pod, container)
+    assert set(ring.admitted(selector)) == {made.source for made in model if selector.admits(made.source)}
+    assert len(ring.admitted(selector)) == len(set(ring.admitted(selector)))
+    assert not set(ring._by_pod) - {made.source.pod for made in model}
 
 
 def test_a_quiet_source_keeps_its_history_beside_a_chatty_one() -> None:

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from unittest.mock import patch
+
+import pytest
+
+from buffer.pattern import TextFilter
+from tests.buffer.doubles import JSON, Client, House, source, view
+
+ALIKE = [view(), view(pod="web-0"), view(container="app"), view(pod="web-0", container="app")]
+UNLIKE = [view(), view(format=JSON), view(stream="stdout"), view(text=TextFilter(("1",)))]
+
+
+def settled(house: House, clients: list[Client]) -> None:
+    """Have all clients live, with nothing written to them yet."""
+    house.settle()
+    for client in clients:
+        client.socket.writes.clear()
+
+
+def renderings(house: House) -> list[object]:
+    feed = house.hub._feeds["n"]
+    return [feed._renderings._warm, *(one._kept for one in feed._renderings._by_look.values())]
+
+
+def test_views_that_differ_in_whom_they_select_share_one_rendering() -> None:
+    house = House()
+    clients = [house.join(seen) for seen in ALIKE]
+    settled(house, clients)
+    with patch("buffer.view.View.render", autospec=True, return_value=b"rendered") as render:
+        house.publish("1")
+        house.settle()
+    assert render.call_count == 1
+    assert len({id(client.socket.writes[0]) for client in clients}) == 1
+
+
+def test_views_that_show_lines_otherwise_do_not() -> None:
+    house = House()
+    clients = [house.join(seen) for seen in UNLIKE]
+    settled(house, clients)
+    with patch("buffer.view.View.render", autospec=True, return_value=b"rendered") as render:
+        house.publish("1")
+        house.settle()
+    assert render.call_count == len(UNLIKE)
+
+
+def test_each_view_gets_the_chunks_of_its_own_sources() -> None:
+    house = House()
+    one, other, every = house.join(view(pod="a")), house.join(view(pod="b")), house.join()
+    settled(house, [one, other, every])
+    for pod in "abba":
+        house.publish(pod, writer=source(pod=pod))
+    house.settle()
+    assert [client.texts() for client in (one, other, every)] == [["a", "a"], ["b", "b"], ["a", "b", "b", "a"]]
+
+
+@pytest.mark.parametrize("way", ["a flush", "a large chunk", "an eviction", "a reader who joins"])
+def test_what_is_rendered_is_let_go_at_once(way: str) -> None:
+    house = House()
+    clients = [house.join(seen) for seen in ALIKE]
+    settled(house, clients)
+    house.publish("x" * 300_000 if way == "a large chunk" else "x")
+    if way == "a flush":
+        house.settle()
+    elif way == "an eviction":
+        house.hub._evict(house.hub.rings["n"])
+    elif way == "a reader who joins":
+        house.join()
+    assert any(client.socket.writes for client in clients)
+    assert not any(renderings(house))
+
+
+def test_the_last_audience_of_a_look_takes_its_rendering_along() -> None:
+    house = House()
+    clients = [house.join(seen) for seen in ALIKE]
+    for client in clients[1:]:
+        client.leave()
+    looks = house.hub._feeds["n"]._renderings._by_look
+    assert [one.audiences for one in looks.values()] == [1]
+    clients[0].leave()
+    assert not looks
