@@ -6,6 +6,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from tornado.httputil import HTTPHeaders
 from tornado.websocket import WebSocketHandler
 
 from handlers.base import Answers, BadUpgrade, OriginRefused
@@ -18,6 +19,9 @@ from handlers.transport import Transport
 if TYPE_CHECKING:
     from handlers.base import Services
     from handlers.tokens import Grant
+
+_NO_HEADERS = HTTPHeaders()
+_NO_ARGUMENTS: dict[str, list[bytes]] = {}
 
 _SUBPROTOCOL = "logurt"
 _BEARER = "bearer."
@@ -90,6 +94,7 @@ class LogsHandler(Answers, WebSocketHandler):
         assert stream is not None  # noqa: S101 - likewise
         self._session = WebSocketSession(self.services, self, stream, self._grant.expires_at)
         self._session.begin(self._view, self._query.start(), follow=self._query.follow)
+        self._forget_request()
 
     def on_message(self, message: str | bytes) -> None:
         """Extend the session with a renewed token; any other message ends it."""
@@ -119,6 +124,15 @@ class LogsHandler(Answers, WebSocketHandler):
         """Leave, if the reader had come so far as to join."""
         if self._session is not None:
             self._session.leave("the client has gone")
+
+    def _forget_request(self) -> None:
+        """Let go of what an open WebSocket needs no more of its request: an eighth of what an idle reader takes."""
+        del self._query, self._view
+        request = self.request
+        request.uri, request.query = request.path, ""
+        request.headers = _NO_HEADERS
+        request.arguments = request.query_arguments = request.body_arguments = _NO_ARGUMENTS
+        del request.connection, request.server_connection
 
     # HTTP
 

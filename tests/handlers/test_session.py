@@ -217,3 +217,10 @@ async def test_a_client_that_goes_leaves_nothing_behind(
             peer.close()
     await live.fetch("/healthz")  # asked later, answered later
     await until(lambda: nobody_is_left(live))
+
+
+async def test_an_open_websocket_keeps_nothing_of_its_request(live: LiveServer, connect: Connect) -> None:
+    session = await join(live, connect())
+    request = session._handler.request
+    assert (request.uri, request.query, request.arguments, list(request.headers)) == ("/logs", "", {}, [])
+    assert not hasattr(request, "connection")
