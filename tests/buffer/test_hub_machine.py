@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 from unittest.mock import patch
@@ -30,6 +31,8 @@ SELECTORS = [
     Selector("n"),
     Selector("m"),
     Selector("n", pod="a"),
+    Selector("n", pod="b", container="app"),
+    Selector("n", pod="a", labels=(("x", "y"),)),
     Selector("n", container="side"),
     Selector("n", labels=(("k", "v"),)),
     Selector("m", container="app"),
@@ -110,7 +113,7 @@ def number_of(event: Event) -> int:
 class HubMachine(RuleBasedStateMachine):
     @initialize(
         views=st.lists(VIEWS, min_size=1, max_size=2),
-        others=st.lists(st.sampled_from(SELECTORS), max_size=2),
+        others=st.lists(st.sampled_from(SELECTORS), max_size=4),
         namespace_chunks=st.integers(3, 30),
         total_chunks=st.integers(4, 40),
     )
@@ -199,9 +202,9 @@ class HubMachine(RuleBasedStateMachine):
     def wait(self, seconds: float) -> None:
         self.house.clock.advance(seconds)
 
-    @rule()
-    def expire(self) -> None:
-        self.house.hub.expire(ARRIVED + self.house.seq)
+    @rule(all_of_it=st.sampled_from([False, False, True]))
+    def expire(self, *, all_of_it: bool) -> None:
+        self.house.hub.expire(float("inf") if all_of_it else ARRIVED + self.house.seq)
         for namespace in self.house.hub.rings:
             assert min(self.retained(namespace)) >= self.house.seq - 25
 
@@ -219,6 +222,32 @@ class HubMachine(RuleBasedStateMachine):
                 HOLDING_OVERHEAD + source.size for source in ring.holdings
             )
         assert hub.bytes == sum(ring.bytes for ring in hub.rings.values()) <= hub._limits.total_bytes
+
+    @invariant()
+    def feeds_know_who_sees_what_and_keep_nothing_else(self) -> None:
+        if not hasattr(self, "house"):
+            return
+        hub = self.house.hub
+        for namespace, feed in hub._feeds.items():
+            ring = hub.rings.get(namespace)
+            sources = set[Source]() if ring is None else set(ring.holdings)
+            scopes = list(feed._scopes.values())
+            for scope in scopes:
+                assert scope.sources == {source for source in sources if scope.selector.admits(source)}
+                assert set(scope.audiences) == {
+                    audience for view, audience in feed.audiences.items() if view.selector == scope.selector
+                }
+                assert scope.audiences
+            assert feed._by_source.keys() <= sources
+            for source, admitting in feed._by_source.items():
+                assert set(admitting) == {scope for scope in scopes if scope.selector.admits(source)}
+            for pod, alike in feed._by_pod.items():
+                assert alike
+                assert set(alike) == {scope for scope in scopes if scope.selector.pod == pod}
+            looks = Counter(view.look for view in feed.audiences)
+            assert {look: one.audiences for look, one in feed._renderings._by_look.items()} == looks
+            assert not any(one._kept for one in feed._renderings._by_look.values())
+            assert not feed._renderings._warm
 
     def end(self, visit: Visit) -> None:
         self.check(visit)
