@@ -170,8 +170,8 @@ async def serve(settings: Settings) -> int:
         print(f"logurt: cannot listen on port {settings.port}: {error.strerror or error}", file=sys.stderr)
         return 1
     _allow_many_sockets()
-    _keep_memory()
-    _collect_garbage_rarely()
+    keep_memory()
+    collect_garbage_rarely()
     server = Server(settings)
     server.start(sockets)
     log.info("listening on %s", ", ".join(sorted({_shown(one) for one in sockets})))
@@ -198,7 +198,7 @@ def _shown(listening: socket.socket) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
-def _keep_memory() -> None:
+def keep_memory() -> None:
     """Have the C library keep the memory of one request for the next.
 
     By default it hands large blocks back to the kernel at once, and every body is paid for with a page fault for each
@@ -210,7 +210,7 @@ def _keep_memory() -> None:
             mallopt(parameter, size)
 
 
-def _collect_garbage_rarely() -> None:
+def collect_garbage_rarely() -> None:
     """Have the garbage collector look for cycles less often.
 
     What comes in with a request goes by reference counting; by default the collector runs several times for each

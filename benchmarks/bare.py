@@ -2,6 +2,7 @@
 
 It receives bodies and does nothing (`/receive`), or decodes them (`/decode`), or writes each line to each reader with
 `write_message`, as one would do it first (`/_ingest/fluentbit` and `/logs`). Nobody is asked for a secret.
+With the argument `tuned`, the C library and the garbage collector are set up as logurt sets them up.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 from tornado.websocket import WebSocketHandler
+
+import logurt
 
 _GZIP_BITS = 16 + zlib.MAX_WBITS
 _MAX_BODY = 256 << 20
@@ -105,4 +108,7 @@ async def _serve() -> None:
 
 
 if __name__ == "__main__":
+    if "tuned" in sys.argv:
+        logurt.keep_memory()
+        logurt.collect_garbage_rarely()
     asyncio.run(_serve())

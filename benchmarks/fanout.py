@@ -47,6 +47,8 @@ class Run(NamedTuple):
 def run(options: argparse.Namespace) -> list[Table]:
     """Measure lines under load, then single lines after a quiet time."""
     tables = [_load(options)]
+    if options.scoped:
+        tables.append(_pod_scoped(options))
     if options.singles:
         tables.append(_single_lines(options))
     return tables
@@ -123,15 +125,55 @@ def _first_attempt(receivers: Child, options: argparse.Namespace, readers: int, 
         return _posted(server, receivers, options, ["/logs"] * readers, rate)
 
 
-def _posted(server: Server, receivers: Child, options: argparse.Namespace, paths: list[str], rate: int) -> Run:
-    """Open readers on a server, post lines, and wait until all have come or no more come."""
-    with Posting(server, _NAMESPACE, rate, options.pods) as posting:
+def _pod_scoped(options: argparse.Namespace) -> Table:
+    table = Table(
+        "pod-scoped",
+        "Views of a pod each, beside one view of one pod: as many pods as readers, and as many lines delivered",
+        ["readers", "views", "lines/s", "delivered/CPU s", "times the CPU", "delivered %", "p99 ms", "server CPU %"],
+        note="In both cases all pods write, and each line of those that are read makes as many lines delivered in all.",
+    )
+    number, rate = options.scoped, max(options.rates)
+    with Child("benchmarks.receivers") as receivers:
+        pairs = [
+            [
+                _scoped(receivers, options, pods, number, rate)
+                for pods in (["web-0"], [f"web-{at}" for at in range(number)])
+            ]
+            for _ in range(options.rounds)
+        ]
+    for views, runs in zip((1, number), zip(*pairs, strict=True), strict=True):
+        times = median(one.server / shared.server for one, (shared, _) in zip(runs, pairs, strict=True))
+        delays = [delay * 1000 for one in runs for delay in one.delays]
+        table.add(
+            *(number, views, rate, median(one.rate for one in runs), times),
+            100 * median(one.delivered / one.expected for one in runs),
+            percentile(delays, 99),
+            100 * median(one.server / one.wall for one in runs),
+        )
+    return table
+
+
+def _scoped(receivers: Child, options: argparse.Namespace, pods: list[str], number: int, rate: int) -> Run:
+    with Server() as server:
+        by_pod = [server.path(_NAMESPACE, pod=pod, tail="0") for pod in pods]
+        paths = [by_pod[at % len(pods)] for at in range(number)]
+        return _posted(server, receivers, options, paths, rate, scopes=number)
+
+
+def _posted(
+    server: Server, receivers: Child, options: argparse.Namespace, paths: list[str], rate: int, *, scopes: int = 1
+) -> Run:
+    """Open readers on a server, post lines, and wait until all have come or no more come.
+
+    Each reader gets one line of `scopes`, where that is more than one: then so many pods write.
+    """
+    with Posting(server, _NAMESPACE, rate, scopes if scopes > 1 else options.pods) as posting:
         posting.run(min(1.0, options.seconds))  # so that all sources and views are known, and the processor is awake
         receivers.ask("open", port=server.port, paths=paths, sampled=min(len(paths), _SAMPLED))
         receivers.ask("reset")
         begin, server_begin, own_begin = time.monotonic(), server.cpu(), time.process_time()
         lines = posting.run(options.seconds)
-        expected = lines * len(paths)
+        expected = lines * len(paths) // scopes
         came = receivers.ask("until", total=expected * FRAME_BYTES)
         cpu, own = server.cpu() - server_begin, time.process_time() - own_begin
         wall = time.monotonic() - begin
@@ -194,6 +236,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seconds", type=float, default=2.0)
     parser.add_argument("--rounds", type=int, default=1, help="turns of logurt and bare send")
     parser.add_argument("--first-attempt", type=int, default=20_000, help="lines a second that write_message is given")
+    parser.add_argument("--scoped", type=int, default=1000, help="readers of a pod each, and pods")
     parser.add_argument("--singles", type=int, default=3, help="single lines after a quiet second")
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from benchmarks import fluentbit
 from benchmarks.connection import INGEST, Connection, post_all
 from benchmarks.process import Child
-from benchmarks.server import BARE, Server
+from benchmarks.server import BARE, TUNED, Server
 from benchmarks.table import Table, arguments, numbers, report
 
 if TYPE_CHECKING:
@@ -44,9 +44,13 @@ def run(options: argparse.Namespace) -> list[Table]:
     table = Table(
         "ingest",
         "Ingest: records per CPU second of the server, and how that compares with bare Tornado",
-        ["format", "coding", "batch", "readers", "bytes a record", "records/CPU s", "of receive", "of receive+decode"],
+        [
+            *("format", "coding", "batch", "readers", "bytes a record", "records/CPU s"),
+            *("of receive", "of receive+decode", "of the same, tuned"),
+        ],
         note="`of receive`: a bare handler that only receives takes so many times the CPU of logurt; "
-        "`of receive+decode`: one that also decodes text, time, stream and raw metadata. Medians.",
+        "`of receive+decode`: one that also decodes text, time, stream and raw metadata; `tuned`: with what logurt "
+        "sets up for the C library and the garbage collector. Medians.",
     )
     with ExitStack() as stack:
         logurt = stack.enter_context(Server())
@@ -54,7 +58,9 @@ def run(options: argparse.Namespace) -> list[Table]:
         receivers = stack.enter_context(Child("benchmarks.receivers"))
         full = [fluentbit.as_json(fluentbit.records(_NAMESPACE, f"web-{number}", 1000)) for number in range(_BODIES)]
         post_all(logurt, (full[number % _BODIES] for number in range(options.warm_up)))
-        sinks = _Sink(bare, "/receive"), _Sink(bare, "/decode"), _Sink(logurt, INGEST)
+        tuned = stack.enter_context(Server(TUNED))
+        others = _Sink(bare, "/receive"), _Sink(bare, "/decode"), _Sink(tuned, "/decode")
+        sinks = *others, _Sink(logurt, INGEST)
         cases = {
             case: _load(*case, options.records) for case in product(options.formats, options.codings, options.batches)
         }
@@ -66,11 +72,10 @@ def run(options: argparse.Namespace) -> list[Table]:
             receivers.ask("open", port=logurt.port, paths=paths)
             for (form, coding, batch), load in cases.items():
                 turns = [[_cost(sink, load) for sink in sinks] for _ in range(options.rounds)]
-                receive = median(turn[0] / turn[2] for turn in turns)
-                decode = median(turn[1] / turn[2] for turn in turns)
-                rate = load.records / median(turn[2] for turn in turns)
+                ratios = [median(turn[number] / turn[-1] for turn in turns) for number in range(len(others))]
+                rate = load.records / median(turn[-1] for turn in turns)
                 size = sum(map(len, load.bodies)) // load.records
-                table.add(form, coding, batch, readers, size, rate, receive, decode)
+                table.add(form, coding, batch, readers, size, rate, *ratios)
             receivers.ask("close")
     return [table]
 

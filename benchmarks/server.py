@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 LOGURT = (str(ROOT / "logurt.py"),)
 INSPECTED = ("-m", "benchmarks.inspected")
 BARE = ("-m", "benchmarks.bare")
+TUNED = (*BARE, "tuned")
 
 _LISTENING = re.compile(r"listening on http://127\.0\.0\.1:(\d+)")
 _START_SECONDS = 20

@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from benchmarks import fanout, fluentbit, growth, ingest, memory, replay, soak
+from benchmarks import fanout, fluentbit, growth, ingest, memory, profile, replay, soak
 from benchmarks.plot import plot
 from benchmarks.process import Child
 from benchmarks.report import growth_plot
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 SMALL = {
     ingest: "--records 40 --rounds 1 --batches 20 --warm-up 2 --formats msgpack --codings gzip",
-    fanout: "--readers 3 --views 1,0 --rates 100 --pods 5 --seconds 0.2 --singles 0 --first-attempt 300",
+    fanout: "--readers 3 --views 1,0 --rates 100 --pods 5 --seconds 0.2 --singles 0 --first-attempt 300 --scoped 4",
     memory: "--readers 5 --idle-seconds 0.1 --lines 200 --batches 50 --bodies 2 --body-mib 1 --bursts 1",
     replay: "--mib 1 --readers 1,3 --repeat 2",
     growth: "--numbers 1,3 --readers 1,3 --requests 2 --rounds 1 --visits 1",
@@ -41,8 +41,19 @@ def test_a_benchmark_runs_with_small_sizes_and_finds_figures(module: Any) -> Non
 
 
 def test_all_lines_that_a_fan_out_posts_are_received() -> None:
-    (table,) = fanout.run(options(fanout, SMALL[fanout]))
-    assert [row[table.columns.index("delivered %")] for row in table.rows] == [100] * len(table.rows)
+    for table in fanout.run(options(fanout, SMALL[fanout])):
+        assert [row[table.columns.index("delivered %")] for row in table.rows] == [100] * len(table.rows)
+
+
+def test_a_sample_belongs_to_the_innermost_stage_that_knows_one_of_its_frames() -> None:
+    outer = "main (logurt.py:1);Handle._run (asyncio/events.py:80);IOStream.write (tornado/iostream.py:5)"
+    stacks = [
+        "main (logurt.py:1);0x7f (libc.so.6) 1",
+        f"{outer} 2",
+        f"{outer};Audience.flush (buffer/audience.py:9);Session._write (handlers/session.py:7);send (libc.so.6) 4",
+        f"{outer};_store (handlers/ingest.py:3);skip (msgspec/_core.so);memcmp (libc) 8",
+    ]
+    assert profile.tally(stacks) == {"other": 1, "Tornado": 2, "send": 4, "decode": 8}
 
 
 def test_a_line_has_a_cost_whatever_there_is_beside_it() -> None:
