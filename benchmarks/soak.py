@@ -31,7 +31,10 @@ _SETTINGS = {
 _SAMPLE_SECONDS = 1.0
 _MIB = 1 << 20
 # What of our classes stays for good, or in a cache of a bounded number.
-_TRANSIENT = ("Reader", "Audience", "Feed", "WebSocketSession", "HttpSession", "LogsHandler", "IngestHandler")
+_TRANSIENT = (
+    *("Reader", "Audience", "Feed", "Scope", "Rendering"),
+    *("WebSocketSession", "HttpSession", "LogsHandler", "IngestRequest", "Body"),
+)
 _LEAVE_SECONDS = 10.0
 _AGE_SECONDS = 80.0  # the shortest age that can be set, and the time until old chunks are looked for
 
