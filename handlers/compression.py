@@ -28,7 +28,7 @@ _ZSTD_WINDOW = 8 << 20
 # What a byte can become: deflate copies 258 bytes for two bits and more, a zstd block of 3 bytes becomes 128 KiB, a
 # snappy copy of 3 bytes becomes 64.
 _DEFLATE_RATIO, _ZSTD_RATIO, _SNAPPY_RATIO = 1032, (128 << 10) // 3 + 1, 22
-_LEAST_PIECE, _FIRST_PIECE, _PIECE = 64, 512, 64 << 10
+_LEAST_PIECE, _NEXT_PIECE, _PIECE = 64, 512, 64 << 10
 
 
 class BodyError(Exception):
@@ -103,8 +103,8 @@ def _inflate(body: bytes, limit: int, ratio: int, begin: Callable[[], _Inflater]
     """Inflate members up to the limit; what follows a complete one of gzip and is none itself is padding."""
     view, parts, left, position = memoryview(body), list[bytes](), limit, 0
     for number in range(_MAX_MEMBERS):
-        # The bytes after a member are copied on its end, so a new one starts on a small piece.
-        member, piece = begin(), _FIRST_PIECE
+        # The bytes after a member are copied on its end, so another one starts on a small piece.
+        member, piece = begin(), _NEXT_PIECE if number else _PIECE
         try:
             while not member.eof:
                 # All that is given is inflated, whatever size is declared: it must not become much more than the limit.
