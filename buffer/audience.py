@@ -167,7 +167,7 @@ class Audience:
         rendered, size, searched, last = [], 0, 0, None
         for chunk, line in ring.after(start, self.sources, before):
             last = chunk
-            rendered.append(self.view.render(chunk, line))
+            rendered.append(self.view.render(chunk, line) if line else self._rendering.of(chunk))
             size += len(rendered[-1])
             searched += chunk.size
             if size >= WRITE_BYTES or searched >= SEARCH_BYTES:

@@ -75,7 +75,7 @@ class Feed:
             for audience in scope.audiences:
                 if audience.offer(chunk):
                     self.waiting[audience] = None
-        self._renderings.forget()
+        self.forget()
 
     def evicted(self, chunk: Chunk, *, source_has_left: bool) -> None:
         """Count an evicted chunk for the readers who had not got to it."""
@@ -86,7 +86,7 @@ class Feed:
                 scope.sources.remove(chunk.source)
         if source_has_left:
             del self._by_source[chunk.source]
-        self._renderings.forget()
+        self.forget()
 
     def flush(self, now: float) -> None:
         """Flush all audiences that have something to flush; `now` is in seconds of the hub's clock."""
@@ -95,11 +95,15 @@ class Feed:
         waiting, self.waiting = self.waiting, {}
         for audience in waiting:
             audience.flush()
-        self._renderings.forget()
+        self.forget()
 
     def flush_one(self, audience: Audience) -> None:
         """Flush one audience before its time."""
         audience.flush()
+        self.forget()
+
+    def forget(self) -> None:
+        """Let go of what was rendered for several audiences: to be called when they have had their turn."""
         self._renderings.forget()
 
     def _admitting(self, source: Source) -> dict[Scope, None]:

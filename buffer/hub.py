@@ -268,14 +268,18 @@ class Hub:
     def _take_turn(self) -> None:
         """Write to some of the readers that are behind, one range each, and leave the rest to the next turn."""
         self._turn_is_due = False
-        until = self._monotonic() + TURN_SECONDS
+        until, served = self._monotonic() + TURN_SECONDS, set[Feed]()
         for _ in range(min(len(self._queue), READERS_A_TURN)):
             reader = self._queue.popleft()
             reader.queued = False
-            if reader in reader.audience.behind and self._write_next(reader):
-                self._enqueue(reader)
+            if reader in reader.audience.behind:
+                served.add(self._feeds[reader.audience.view.selector.namespace])
+                if self._write_next(reader):
+                    self._enqueue(reader)
             if self._monotonic() > until:
                 break
+        for feed in served:
+            feed.forget()
         self._schedule_turn()
 
     def _write_next(self, reader: Reader) -> bool:

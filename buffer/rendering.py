@@ -1,7 +1,7 @@
 """Renderings: what chunks look like to all the audiences of a namespace that show lines alike.
 
 Views differ mostly in whom they select; what a line looks like to them is the same. So that it is rendered once, each
-rendering keeps what it has made until its feed is done with a chunk, or with a flush.
+rendering keeps what it has made until the hub is done with a chunk, a flush, or a turn of the readers that are behind.
 """
 
 from __future__ import annotations

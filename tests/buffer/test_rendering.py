@@ -4,6 +4,7 @@ from unittest.mock import patch
 
 import pytest
 
+from buffer.hub import Start
 from buffer.pattern import TextFilter
 from tests.buffer.doubles import JSON, Client, House, source, view
 
@@ -68,6 +69,27 @@ def test_what_is_rendered_is_let_go_at_once(way: str) -> None:
         house.join()
     assert any(client.socket.writes for client in clients)
     assert not any(renderings(house))
+
+
+def test_views_that_look_alike_share_what_is_rendered_of_the_backlog_in_one_turn() -> None:
+    house = House()
+    for number in range(3):
+        house.publish(str(number))
+    with patch("buffer.view.View.render", autospec=True, return_value=b"rendered") as render:
+        clients = [house.join(seen) for seen in ALIKE]
+        house.clock.run_one()
+        assert render.call_count == 3
+        assert not any(renderings(house))
+        house.settle()
+    assert {client.socket.received for client in clients} == {b"rendered" * 3}
+
+
+def test_a_reader_who_begins_within_a_chunk_gets_the_rest_of_it_only() -> None:
+    house = House()
+    house.publish("1", "2", "3")
+    whole, rest = house.join(view()), house.join(view(pod="web-0"), Start(tail=2))
+    house.settle()
+    assert (whole.texts(), rest.texts()) == (["1", "2", "3"], ["2", "3"])
 
 
 def test_the_last_audience_of_a_look_takes_its_rendering_along() -> None:
