@@ -61,6 +61,9 @@ _BODIES_MIB = 64
 # How long requests that have begun are waited for at shutdown, once the readers have gone.
 _ANSWER_SECONDS = 10
 
+# How long connections may take to close after that.
+_CLOSE_SECONDS = 2
+
 # File descriptors that connections leave free.
 _SPARE_FILES = 16
 _WARNING_SECONDS = 60
@@ -159,7 +162,9 @@ class Server:
         for callback in self._periodic:
             callback.stop()
         await self.services.underway.over(_ANSWER_SECONDS)
-        await self._http.close_all_connections()
+        # A request that is still being stored then has its connection closed, and is not waited for.
+        closing = asyncio.ensure_future(self._http.close_all_connections())
+        await asyncio.wait({closing}, timeout=_CLOSE_SECONDS)
 
 
 async def serve(settings: Settings) -> int:

@@ -28,6 +28,7 @@ from handlers.base import ANY_LENGTH, JSON, is_told, log, sentence_of, status_of
 from handlers.body import Body
 from handlers.compression import decompress
 from handlers.fluentbit import decode
+from handlers.readers import ServerStopping
 from handlers.tokens import Unauthorized
 
 if TYPE_CHECKING:
@@ -147,6 +148,9 @@ class IngestRequest(HTTPMessageDelegate):
     async def _handle(self) -> _Answer:
         try:
             return await self._store()
+        except asyncio.CancelledError:
+            self._connection.close()  # or Tornado would wait for the next request
+            return self._refusal(ServerStopping())
         except Exception as error:  # noqa: BLE001 - whatever it is, it is answered
             return self._refusal(error)
 

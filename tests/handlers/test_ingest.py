@@ -20,10 +20,12 @@ from tests.conftest import API_SECRET, INGEST_SECRET
 from tests.wire import Answer, Wire, connected, head, request
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Iterable, Iterator
 
     from tornado.websocket import WebSocketClientConnection
 
+    from buffer.broker import Broker
+    from buffer.chunk import Chunk
     from settings import Settings
     from tests.conftest import LiveServer
 
@@ -488,6 +490,103 @@ async def test_the_memory_of_an_answered_body_is_given_back(live: LiveServer) ->
     for _ in range(10):
         await counts(live, batch("x" * 900_000))
     assert live.services.bodies._taken == 0
+
+
+# A broker that takes its time
+
+
+class Gate:
+    """Has a broker wait before it stores anything."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._publish = broker.publish
+        self.reached = asyncio.Event()
+        self.opened = asyncio.Event()
+
+    async def publish(self, chunks: Iterable[Chunk]) -> None:
+        self.reached.set()
+        await self.opened.wait()
+        await self._publish(chunks)
+
+
+@pytest.fixture
+def gate(live: LiveServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
+    gate = Gate(live.services.broker)
+    monkeypatch.setattr(live.services.broker, "publish", gate.publish)
+    yield gate
+    gate.opened.set()
+
+
+async def end_tasks() -> None:
+    """Do what `asyncio.run` does in the end."""
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+FRAMED = {
+    "fixed": request(PATH, TOKEN, body=batch("hello")),
+    "chunked": b"".join([head(PATH, TOKEN, "Transfer-Encoding: chunked"), *chunked(batch("hello"), 50)]),
+}
+
+
+@pytest.mark.parametrize("framing", FRAMED)
+async def test_what_is_being_stored_when_its_client_leaves_is_stored_once(
+    live: LiveServer, gate: Gate, framing: str
+) -> None:
+    async with connected(live.port) as wire:
+        await wire.send(FRAMED[framing])
+        await gate.reached.wait()
+        wire.vanish()
+    gate.opened.set()
+    await taken(live, 0)
+    assert await backlog(live) == ["hello"]
+    assert not live.services.underway._requests
+
+
+@pytest.mark.parametrize("framing", FRAMED)
+async def test_what_follows_a_request_that_is_being_stored_waits_for_it(
+    live: LiveServer, gate: Gate, framing: str
+) -> None:
+    async with connected(live.port) as wire:
+        await wire.send(FRAMED[framing] + request("/healthz", method="GET"))
+        await gate.reached.wait()
+        assert (await live.fetch("/healthz")).code == 200
+        assert await wire.is_silent()
+    async with connected(live.port) as wire:
+        await wire.send(FRAMED[framing] + request("/healthz", method="GET"))
+        gate.opened.set()
+        assert [(await wire.answer()).json for _ in range(2)] == [{"accepted": 1, "skipped": 0}, {"status": "alive"}]
+
+
+@pytest.mark.parametrize("framing", FRAMED)
+async def test_a_stop_waits_for_what_is_being_stored(live: LiveServer, gate: Gate, framing: str) -> None:
+    async with connected(live.port) as wire:
+        await wire.send(FRAMED[framing])
+        await gate.reached.wait()
+        stop = asyncio.create_task(live.server.stop())
+        assert await wire.is_silent()
+        gate.opened.set()
+        answer = await wire.answer()
+        assert (answer.status, answer.headers["connection"]) == (200, "close")
+        await stop
+
+
+@pytest.mark.parametrize("framing", FRAMED)
+async def test_a_stop_does_not_wait_for_ever_for_what_is_being_stored(
+    live: LiveServer, gate: Gate, monkeypatch: pytest.MonkeyPatch, framing: str
+) -> None:
+    monkeypatch.setattr("logurt._ANSWER_SECONDS", 0.05)
+    monkeypatch.setattr("logurt._CLOSE_SECONDS", 0.05)
+    async with connected(live.port) as first, connected(live.port) as second:
+        for wire in (first, second):
+            await wire.send(FRAMED[framing])
+        await gate.reached.wait()
+        await asyncio.wait_for(live.server.stop(), 5)
+        await end_tasks()
+        assert (await first.rest(), await second.rest()) == (b"", b"")
+    assert (live.services.bodies._taken, live.services.underway._requests) == (0, set())
 
 
 def broken(records: int, text: str) -> bytes:
