@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, TypeAlias
 
 import msgspec
@@ -207,7 +207,10 @@ def _date(raw: msgspec.Raw) -> str:
 
 def rfc3339(literal: str) -> str:
     """Return a number since 1970 as RFC 3339 in UTC; its size tells seconds from milli-, micro- and nanoseconds."""
-    number = Decimal(literal)
+    try:
+        number = Decimal(literal)
+    except InvalidOperation:
+        return ""  # JSON knows exponents of any length
     # A double of today has six digits after the point and noise behind them.
     digits = 6 if "." in literal or "e" in literal.lower() else 0
     for scale, bound in ((0, 10**11), (3, 10**14), (6, 10**17), (9, 10**20)):

@@ -104,6 +104,8 @@ def test_a_date_key_further_back_is_of_the_application() -> None:
         (b"99999999999999999999999", ""),
         (b'"soon"', ""),
         (b"null", ""),
+        (b"1e99999999999999999999", ""),
+        (b"1e-99999999999999999999", ""),
     ],
 )
 def test_any_date_format_becomes_rfc_3339(date: bytes, time: str) -> None:
