@@ -131,9 +131,12 @@ def _entries(body: bytes) -> Iterable[messagepack.Entry | None]:
         if is_dense(len(body), count):
             break
         try:
-            return (messagepack.Entry(*pair) for pair in _ENTRIES.decode(messagepack.array_of(body, count)))
+            pairs = _ENTRIES.decode(messagepack.array_of(body, count))
         except _BROKEN:
-            pass
+            continue
+        # One array around two entries is a pair as well.
+        if all(messagepack.is_map(memoryview(packed)[0]) for _, packed in pairs):
+            return (messagepack.Entry(*pair) for pair in pairs)
     return messagepack.entries(body)
 
 

@@ -247,6 +247,12 @@ def test_messagepack_of_bare_records_is_read() -> None:
     assert texts(msgspec.msgpack.encode([record()] * 3)) == ["a line"] * 3
 
 
+@pytest.mark.parametrize("texts_sent", [["one"], ["one", "two"], ["one", "two", "three"]])
+def test_messagepack_may_be_one_array_of_entries(texts_sent: list[str]) -> None:
+    packed = b"".join(entry(record(log=text)) for text in texts_sent)
+    assert texts(b"\xdd" + len(texts_sent).to_bytes(4, "big") + packed) == texts_sent
+
+
 def test_messagepack_of_parser_cri_is_read_in_one_batch() -> None:
     cri = {"time": TIME, "logtag": "F", "message": "m", "kubernetes": {"namespace": "a"}}
     [batch] = decode(entry(cri) * 300)
