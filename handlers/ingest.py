@@ -26,7 +26,7 @@ from tornado.web import HTTPError
 from buffer.chunk import pack
 from handlers.base import ANY_LENGTH, JSON, is_told, log, sentence_of, status_of
 from handlers.body import Body
-from handlers.compression import decompress
+from handlers.compression import BodyTooLarge, decompress
 from handlers.fluentbit import decode
 from handlers.readers import ServerStopping
 from handlers.tokens import Unauthorized
@@ -92,7 +92,9 @@ class IngestRequest(HTTPMessageDelegate):
         elif not self._services.ingest_secrets.accepts(headers.get_list("Authorization")):
             self._body.refuse(Unauthorized("the Authorization header must be: Token <INGEST_SECRET>"))
         length = _length(headers)
-        if length is None or self._body.refused or length > self._max_bytes:
+        if length is not None and length > self._max_bytes:
+            self._body.refuse(BodyTooLarge(self._max_bytes))
+        if length is None or self._body.refused:
             return None  # Tornado reads it
         return self._take_all(length, headers)
 

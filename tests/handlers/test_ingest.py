@@ -467,6 +467,15 @@ async def test_more_bodies_at_the_same_time_than_fit_are_to_come_again(live: Liv
     await taken(live, 0)
 
 
+async def test_a_body_that_says_it_is_too_large_takes_no_room_of_others(live: LiveServer) -> None:
+    async with connected(live.port) as wire:
+        await wire.send(head(PATH, TOKEN, f"Content-Length: {2 * MIB}"), b" " * MIB)
+        live.services.bodies._limit = 1000
+        assert await counts(live, batch("hello")) == {"accepted": 1, "skipped": 0}
+        await wire.send(b" " * MIB)
+        assert (await wire.answer()).status == 413
+
+
 async def test_a_body_that_runs_out_of_room_midway_is_read_to_its_end(live: LiveServer) -> None:
     live.services.bodies._limit = 400_000
     async with connected(live.port) as wire:
