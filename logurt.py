@@ -27,6 +27,7 @@ from handlers import make_application
 from handlers.base import Services
 from handlers.budget import Budget
 from handlers.complaints import Complaints
+from handlers.ingest import BODY_SECONDS
 from handlers.readers import Readers
 from handlers.tokens import Secrets, Tokens
 
@@ -51,9 +52,8 @@ _MALLOC = ((-1, 32 << 20), (-3, 4 << 20))
 # Containers made before the young generation is looked through, and how many such looks before the older ones are.
 _GARBAGE = (20_000, 20, 100)
 
-# Fluent Bit closes a connection after 30 idle seconds, and gives an answer up after 60.
+# Fluent Bit closes a connection after 30 idle seconds.
 _IDLE_SECONDS = 75
-_BODY_SECONDS = 60
 
 # Room for bodies that arrive at the same time, at least: Fluent Bit opens a connection for every chunk that waits.
 _BODIES_MIB = 64
@@ -140,7 +140,7 @@ class Server:
             max_body_size=64 * 1024,
             max_buffer_size=1024 * 1024,
             idle_connection_timeout=_IDLE_SECONDS,
-            body_timeout=_BODY_SECONDS,
+            body_timeout=BODY_SECONDS,
         )
         self._periodic = (
             PeriodicCallback(self.services.readers.sweep, _SWEEP_MS),

@@ -48,8 +48,8 @@ _PIECE = 256 * 1024
 # Content-Lengths of as many are left to Tornado.
 _MOST_DIGITS = 20
 
-# Fluent Bit gives an answer up after 60 seconds.
-_BODY_SECONDS = 60
+# How long a body may take to come: Fluent Bit gives an answer up after 60 seconds.
+BODY_SECONDS = 60
 
 
 class IngestRouter(Router):
@@ -131,7 +131,7 @@ class IngestRequest(HTTPMessageDelegate):
         They come straight into where they stay; Tornado would copy them four times over.
         """
         stream = self._connection.stream
-        timeout = asyncio.get_running_loop().call_later(_BODY_SECONDS, stream.close)
+        timeout = asyncio.get_running_loop().call_later(BODY_SECONDS, stream.close)
         try:
             while left and (piece := self._body.piece(min(left, _PIECE))) is not None:
                 await stream.read_into(piece)
@@ -154,7 +154,9 @@ class IngestRequest(HTTPMessageDelegate):
             self._connection.close()  # or Tornado would wait for the next request
             return self._refusal(ServerStopping())
         except Exception as error:  # noqa: BLE001 - whatever it is, it is answered
-            return self._refusal(error)
+            answer = self._refusal(error)
+            error.__traceback__ = None  # it leads back to the body, which leads to the error
+            return answer
 
     async def _store(self) -> _Answer:
         """Store all usable records, then say how many there were. Bad ones never cost their neighbours."""

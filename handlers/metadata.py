@@ -37,14 +37,9 @@ _PACKED_MEMBERS = msgspec.msgpack.Decoder(dict[str, msgspec.Raw])
 _BROKEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
-@lru_cache(_CACHED_SOURCES)
 def from_tag(tag: str) -> Source | None:
     """Return the source that a Fluent Bit tag names, without labels."""
-    found = _LOG_FILE.search(tag) if len(tag) <= _LONGEST_TAG else None
-    if found is None:
-        return None
-    pod, namespace, container = found.groups()
-    return Source(namespace, pod, container)
+    return _from_tag(tag) if tag and len(tag) <= _LONGEST_TAG else None
 
 
 def from_json(raw: msgspec.Raw) -> Source | None:
@@ -68,6 +63,15 @@ def completed(source: Source | None, tagged: Source | None) -> Source | None:
     if source.pod not in ("", tagged.pod) or source.container not in ("", tagged.container):
         return source
     return Source(source.namespace, tagged.pod, tagged.container, source.labels)
+
+
+@lru_cache(_CACHED_SOURCES)
+def _from_tag(tag: str) -> Source | None:
+    found = _LOG_FILE.search(tag)
+    if found is None:
+        return None
+    pod, namespace, container = found.groups()
+    return Source(namespace, pod, container)
 
 
 @lru_cache(_CACHED_SOURCES)

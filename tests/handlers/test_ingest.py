@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import gzip
 import json
 import logging
@@ -16,6 +17,7 @@ import pytest
 import zstandard
 
 from buffer.broker import BrokerUnavailable
+from handlers.ingest import IngestRequest
 from tests.conftest import API_SECRET, INGEST_SECRET
 from tests.wire import Answer, Wire, connected, head, request
 
@@ -306,7 +308,7 @@ async def test_what_follows_a_body_of_any_size_is_the_next_request(live: LiveSer
 async def test_a_body_that_does_not_come_closes_the_connection(
     live: LiveServer, monkeypatch: pytest.MonkeyPatch, sent: bytes
 ) -> None:
-    monkeypatch.setattr("handlers.ingest._BODY_SECONDS", 0.05)
+    monkeypatch.setattr("handlers.ingest.BODY_SECONDS", 0.05)
     async with connected(live.port) as wire:
         await wire.send(head(PATH, TOKEN, f"Content-Length: {len(sent) + 1}"), sent)
         assert await wire.rest() == b""
@@ -491,6 +493,18 @@ async def test_a_client_that_vanishes_amid_a_body_gives_its_memory_back(live: Li
         await taken(live, 0)
     assert await counts(live, batch("hello")) == {"accepted": 1, "skipped": 0}
     assert not live.services.underway._requests
+
+
+async def test_a_refused_request_is_gone_without_the_garbage_collector(live: LiveServer) -> None:
+    await posted(live, batch("hello"))
+    gc.collect()
+    gc.disable()
+    try:
+        for fields, body, _ in REFUSALS.values():
+            await posted(live, body, *fields, "X-Any: 1")
+        assert not [one for one in gc.get_objects() if isinstance(one, IngestRequest)]
+    finally:
+        gc.enable()
 
 
 async def test_the_memory_of_an_answered_body_is_given_back(live: LiveServer) -> None:
