@@ -103,7 +103,7 @@ def _cost(sink: _Sink, load: _Load) -> float:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the sizes."""
-    parser.add_argument("--records", type=int, default=8000, help="records a turn")
+    parser.add_argument("--records", type=int, default=6000, help="records a turn")
     parser.add_argument("--warm-up", type=int, default=_WARM_UP, help="requests that fill the ring first")
     parser.add_argument("--rounds", type=int, default=5, help="turns")
     parser.add_argument("--batches", type=numbers, default=[10, 200, 2000], help="records a request")

@@ -118,7 +118,7 @@ class IngestRequest(HTTPMessageDelegate):
         # Tornado goes on to read what the headers say is there.
         del headers["Content-Length"]
         if left is None:
-            self._connection.detach()
+            self._connection.detach()  # or it would take what has come of the body for another request
             self._end()
         elif left:
             headers["Content-Length"] = str(left)
