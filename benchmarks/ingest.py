@@ -6,6 +6,7 @@ The three take turns, several times over, and the ratios are medians over the tu
 from __future__ import annotations
 
 from contextlib import ExitStack
+from functools import cache
 from itertools import product
 from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
 _NAMESPACE = "ingest"
 _BODIES = 8  # different ones, each of a pod of its own
-_WARM_UP = 100  # requests of 1,000 records, which fill the ring
+_WARM_UP = 60  # requests that fill the ring, and how many records each has at least
+_FILLING = 2000
 
 
 class _Load(NamedTuple):
@@ -56,8 +58,6 @@ def run(options: argparse.Namespace) -> list[Table]:
         logurt = stack.enter_context(Server())
         bare = stack.enter_context(Server(BARE))
         receivers = stack.enter_context(Child("benchmarks.receivers"))
-        full = [fluentbit.as_json(fluentbit.records(_NAMESPACE, f"web-{number}", 1000)) for number in range(_BODIES)]
-        post_all(logurt, (full[number % _BODIES] for number in range(options.warm_up)))
         tuned = stack.enter_context(Server(TUNED))
         others = _Sink(bare, "/receive"), _Sink(bare, "/decode"), _Sink(tuned, "/decode")
         sinks = *others, _Sink(logurt, INGEST)
@@ -71,6 +71,7 @@ def run(options: argparse.Namespace) -> list[Table]:
             paths = [logurt.path(_NAMESPACE, tail="0")] * readers
             receivers.ask("open", port=logurt.port, paths=paths)
             for (form, coding, batch), load in cases.items():
+                post_all(logurt, [_filling(batch)] * options.warm_up)
                 turns = [[_cost(sink, load) for sink in sinks] for _ in range(options.rounds)]
                 ratios = [median(turn[number] / turn[-1] for turn in turns) for number in range(len(others))]
                 rate = load.records / median(turn[-1] for turn in turns)
@@ -91,6 +92,13 @@ def _load(form: str, coding: str, batch: int, records: int) -> _Load:
         fields.append("Content-Encoding: gzip")
     requests = max(4, records // batch)
     return _Load([bodies[number % _BODIES] for number in range(requests)], fields, requests * batch)
+
+
+@cache
+def _filling(batch: int) -> bytes:
+    """Return a body that fills the ring with chunks as those that are measured: each of them evicts its like."""
+    rounds = range(max(1, _FILLING // batch))
+    return fluentbit.as_json([one for at in rounds for one in fluentbit.records(_NAMESPACE, f"old-{at % 2}", batch)])
 
 
 def _cost(sink: _Sink, load: _Load) -> float:
