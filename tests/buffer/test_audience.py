@@ -227,6 +227,18 @@ def test_a_reader_sees_the_sources_that_were_there_before_it_and_those_that_come
     assert len(every.texts()) == 6
 
 
+def test_a_view_that_comes_later_sees_sources_that_have_been_offered_to_others() -> None:
+    house = House()
+    first = house.join()
+    house.settle()
+    house.publish("1", writer=source(pod="a"))
+    second = house.join(view(pod="a"))
+    house.settle()
+    house.publish("2", writer=source(pod="a"))
+    house.settle()
+    assert [client.texts() for client in (first, second)] == [["1", "2"]] * 2
+
+
 def test_a_feed_keeps_nothing_of_what_has_gone() -> None:
     house, seen = House(max_age=10), [view(pod="a"), view(), view(container="app")]
     clients = [house.join(one) for one in seen]
