@@ -124,6 +124,7 @@ class LogsHandler(Answers, WebSocketHandler):
         """Leave, if the reader had come so far as to join."""
         if self._session is not None:
             self._session.leave("the client has gone")
+            self._session = None  # it knows this handler: both would wait for the garbage collector
 
     def _forget_request(self) -> None:
         """Let go of what an open WebSocket needs no more of its request: an eighth of what an idle reader takes."""
@@ -149,6 +150,7 @@ class LogsHandler(Answers, WebSocketHandler):
         stream = self.detach()
         session = HttpSession(self.services, stream, transport, self._grant.expires_at)
         session.begin(self._view, self._query.start(), follow=self._query.follow)
+        del self.ui  # it knows this handler, which Tornado has it forget where a request is finished
 
     # Who asks, and for what
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from tornado.iostream import StreamClosedError
@@ -71,6 +72,7 @@ class Session(ABC):
             return
         self._is_over = True
         self._services.hub.leave(self._reader)
+        del self._reader  # it knows how to write to this session: both would wait for the garbage collector
         self._services.readers.remove(self)
         log.info("reader left %s: %s; readers: %d", self._named(), why, len(self._services.readers))
 
@@ -204,14 +206,13 @@ class HttpSession(Session):
 
     def _ignore_input(self, read: asyncio.Future[bytes] | None = None) -> None:
         """Read whatever the client sends after its request, since only who reads is told that the client has gone."""
-        try:
-            if read is not None:
-                read.result()
-            again = asyncio.ensure_future(self._stream.read_bytes(_INPUT_BYTES, partial=True))
-        except StreamClosedError:
-            self.leave("the client has gone")
-        else:
-            again.add_done_callback(self._ignore_input)
+        if read is None or not (read.cancelled() or read.exception()):
+            with suppress(StreamClosedError):
+                asyncio.ensure_future(self._stream.read_bytes(_INPUT_BYTES, partial=True)).add_done_callback(
+                    self._ignore_input
+                )
+                return
+        self.leave("the client has gone")
 
     def heartbeat(self) -> bool:
         """Send a comment if the transport has such a thing (server-sent events)."""

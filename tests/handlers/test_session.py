@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import gc
 import json
 import socket
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from buffer.audience import Reader
+from handlers.logs import LogsHandler
 from handlers.readers import STOPPING
+from handlers.session import Session
 from tests.handlers.peers import (
     BINARY,
     CLOSE,
@@ -217,6 +221,27 @@ async def test_a_client_that_goes_leaves_nothing_behind(
             peer.close()
     await live.fetch("/healthz")  # asked later, answered later
     await until(lambda: nobody_is_left(live))
+
+
+@TRANSPORTS
+@pytest.mark.parametrize("way", ["close", "reset", "stop", "finished"])
+async def test_a_reader_that_has_gone_is_gone_without_the_garbage_collector(
+    live: LiveServer, connect: Connect, headers: dict[str, str], way: str
+) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(3):
+            peer = connect()
+            session = await join(live, peer, headers, "&follow=false" if way == "finished" else "")
+            if way == "stop":
+                session.end(STOPPING)
+            del session
+            peer.reset() if way == "reset" else peer.close()
+            await until(lambda: nobody_is_left(live))
+        await until(lambda: not any(isinstance(one, LogsHandler | Session | Reader) for one in gc.get_objects()))
+    finally:
+        gc.enable()
 
 
 async def test_an_open_websocket_keeps_nothing_of_its_request(live: LiveServer, connect: Connect) -> None:
