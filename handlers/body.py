@@ -36,7 +36,7 @@ class Body:
         """Have `whole` raise this error; the first one counts."""
         if self._refusal is None:
             self._refusal = error
-        self.let_go()
+        self._give_back()
 
     def add(self, part: bytes) -> None:
         """Keep a part, unless the body is refused or this makes it too long."""
@@ -64,7 +64,11 @@ class Body:
         return b"".join(parts)
 
     def let_go(self) -> None:
-        """Give its memory back. Does nothing the second time."""
+        """Give its memory back, and forget what it is refused for, for a raised error knows who raised it."""
+        self._give_back()
+        self._refusal = None
+
+    def _give_back(self) -> None:
         self._budget.give_back(self._size)
         self._size = 0
         self._parts = []

@@ -154,9 +154,7 @@ class IngestRequest(HTTPMessageDelegate):
             self._connection.close()  # or Tornado would wait for the next request
             return self._refusal(ServerStopping())
         except Exception as error:  # noqa: BLE001 - whatever it is, it is answered
-            answer = self._refusal(error)
-            error.__traceback__ = None  # it leads back to the body, which leads to the error
-            return answer
+            return self._refusal(error)
 
     async def _store(self) -> _Answer:
         """Store all usable records, then say how many there were. Bad ones never cost their neighbours."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import logging
 from typing import TYPE_CHECKING
 
@@ -8,6 +9,7 @@ from tornado.web import HTTPError
 
 from buffer.broker import BrokerUnavailable
 from handlers.base import status_of
+from handlers.body import Body
 from handlers.budget import Overloaded
 from handlers.compression import BodyTooLarge, Undecodable, UnsupportedEncoding
 from handlers.tokens import InvalidBody, InvalidMember, Unauthorized
@@ -128,6 +130,22 @@ async def test_a_body_that_is_thrown_away_takes_no_memory_of_the_budget(live: Li
     async with connected(live.port) as wire:
         await wire.send(request("/nope", body=b"x" * 200_000) + request("/api/sign", body=b"x" * 200_000))
         assert [(await wire.answer()).status, (await wire.answer()).status] == [404, 401]
+
+
+@pytest.mark.parametrize("target", ["/nope", "/api/sign", "/_ingest/fluentbit"])
+async def test_a_refused_request_is_gone_without_the_garbage_collector(live: LiveServer, target: str) -> None:
+    async with connected(live.port) as wire:
+        await wire.send(HEALTHZ)
+        await wire.answer()
+        gc.collect()
+        gc.disable()
+        try:
+            await wire.send(request(target, body=b"[]") * 3 + HEALTHZ)
+            for _ in range(4):
+                await wire.answer()
+            assert not [one for one in gc.get_objects() if isinstance(one, Body)]
+        finally:
+            gc.enable()
 
 
 # What HTTP itself does not allow
