@@ -165,14 +165,15 @@ def _posted(
 ) -> Run:
     """Open readers on a server, post lines, and wait until all have come or no more come.
 
-    Each reader gets one line of `scopes`, where that is more than one: then so many pods write.
+    Each reader gets one line of `scopes`, where that is more than one: then so many pods write, all equally often.
     """
+    seconds = options.seconds if scopes == 1 else max(1.0, round(options.seconds))
     with Posting(server, _NAMESPACE, rate, scopes if scopes > 1 else options.pods) as posting:
         posting.run(min(1.0, options.seconds))  # so that all sources and views are known, and the processor is awake
         receivers.ask("open", port=server.port, paths=paths, sampled=min(len(paths), _SAMPLED))
         receivers.ask("reset")
         begin, server_begin, own_begin = time.monotonic(), server.cpu(), time.process_time()
-        lines = posting.run(options.seconds)
+        lines = posting.run(seconds)
         expected = lines * len(paths) // scopes
         came = receivers.ask("until", total=expected * FRAME_BYTES)
         cpu, own = server.cpu() - server_begin, time.process_time() - own_begin
