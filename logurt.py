@@ -218,8 +218,8 @@ def keep_memory() -> None:
 def collect_garbage_rarely() -> None:
     """Have the garbage collector look for cycles less often.
 
-    What comes in with a request goes by reference counting; by default the collector runs several times for each
-    request nevertheless, which takes about an eighth of the CPU of a request of 200 records.
+    What comes with a request or a reader goes by reference counting, and tests hold that; by default the collector
+    runs several times for each request nevertheless, an eighth of the CPU of a request of 200 records.
     """
     gc.collect()
     gc.freeze()

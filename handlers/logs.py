@@ -127,7 +127,7 @@ class LogsHandler(Answers, WebSocketHandler):
             self._session = None  # it knows this handler: both would wait for the garbage collector
 
     def _forget_request(self) -> None:
-        """Let go of what an open WebSocket needs no more of its request: an eighth of what an idle reader takes."""
+        """Let go of what an open WebSocket needs no more of its request: a fifth of what an idle reader takes."""
         del self._query, self._view
         request = self.request
         request.uri, request.query = request.path, ""
