@@ -1,6 +1,7 @@
 """Views: what a reader sees of a namespace, and how it is written down.
 
-Views are values. Readers whose views are equal share one rendering of every line.
+Views are values. Readers whose views are equal share what is written to them, and views that differ only in whom they
+select share what is rendered.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
 from unittest.mock import patch
 
 import pytest
@@ -7,6 +8,9 @@ import pytest
 from buffer.hub import Start
 from buffer.pattern import TextFilter
 from tests.buffer.doubles import JSON, Client, House, source, view
+
+if TYPE_CHECKING:
+    from buffer.view import View
 
 ALIKE = [view(), view(pod="web-0"), view(container="app"), view(pod="web-0", container="app")]
 UNLIKE = [view(), view(format=JSON), view(stream="stdout"), view(text=TextFilter(("1",)))]
@@ -24,25 +28,16 @@ def renderings(house: House) -> list[object]:
     return [feed._renderings._warm, *(one._kept for one in feed._renderings._by_look.values())]
 
 
-def test_views_that_differ_in_whom_they_select_share_one_rendering() -> None:
+@pytest.mark.parametrize(("views", "times"), [(ALIKE, 1), (UNLIKE, len(UNLIKE))], ids=["alike", "unlike"])
+def test_a_chunk_is_rendered_once_for_views_that_differ_only_in_whom_they_select(views: list[View], times: int) -> None:
     house = House()
-    clients = [house.join(seen) for seen in ALIKE]
+    clients = [house.join(seen) for seen in views]
     settled(house, clients)
-    with patch("buffer.view.View.render", autospec=True, return_value=b"rendered") as render:
+    with patch("buffer.view.View.render", autospec=True, side_effect=lambda *_: bytes(bytearray(b"line"))) as render:
         house.publish("1")
         house.settle()
-    assert render.call_count == 1
-    assert len({id(client.socket.writes[0]) for client in clients}) == 1
-
-
-def test_views_that_show_lines_otherwise_do_not() -> None:
-    house = House()
-    clients = [house.join(seen) for seen in UNLIKE]
-    settled(house, clients)
-    with patch("buffer.view.View.render", autospec=True, return_value=b"rendered") as render:
-        house.publish("1")
-        house.settle()
-    assert render.call_count == len(UNLIKE)
+    assert render.call_count == times
+    assert len({id(client.socket.writes[0]) for client in clients}) == times
 
 
 def test_each_view_gets_the_chunks_of_its_own_sources() -> None:
