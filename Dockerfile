@@ -12,10 +12,12 @@ RUN python -m venv --without-pip /opt/venv \
         --no-cache-dir --no-compile --only-binary :all: --requirement /tmp/requirements.txt \
     && python -m compileall -q --invalidation-mode unchecked-hash /opt/venv/lib
 WORKDIR /app
-COPY logurt.py settings.py ./
-COPY handlers ./handlers
+COPY logurt.py server.py environment.py settings.py protocol.py ./
+COPY ingest ./ingest
 COPY buffer ./buffer
-COPY clients ./clients
+COPY delivery ./delivery
+COPY handlers ./handlers
+COPY cli ./cli
 # Readable for the server whatever umask the checkout was made with.
 RUN python -m compileall -q --invalidation-mode unchecked-hash . && chmod -R a+rX .
 

@@ -11,11 +11,9 @@ from dataclasses import MISSING, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 import jwt
-from dotenv import dotenv_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
 # A key of HS256 is at least as long as its hash (RFC 7518, 3.2).
 _JWT_KEY_BYTES = 32
@@ -244,19 +242,3 @@ def from_mapping(variables: Mapping[str, str]) -> Settings:
     if settings.buffer_total_mib < settings.buffer_namespace_mib:
         raise SettingsError(("BUFFER_TOTAL_MIB must not be less than BUFFER_NAMESPACE_MIB",))
     return settings
-
-
-def load(environ: Mapping[str, str], dotenv_path: Path) -> Settings:
-    """Build the settings from the environment and, for what is unset there, from a .env file if there is one.
-
-    Raises SettingsError, also for a file that cannot be read.
-    """
-    try:
-        # No interpolation: a secret may hold "${". The encoding takes the byte order mark that editors leave.
-        in_file = dotenv_values(dotenv_path, interpolate=False, encoding="utf-8-sig")
-    except OSError:
-        raise SettingsError((f"{dotenv_path.name} cannot be read",)) from None
-    except UnicodeDecodeError:
-        raise SettingsError((f"{dotenv_path.name} must be UTF-8 text",)) from None
-    from_file = {name: text for name, text in in_file.items() if text}
-    return from_mapping(from_file | {name: text for name, text in environ.items() if text})

@@ -18,7 +18,7 @@ from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 from tornado.websocket import WebSocketHandler
 
-import logurt
+import server
 
 _GZIP_BITS = 16 + zlib.MAX_WBITS
 _MAX_BODY = 256 << 20
@@ -109,6 +109,6 @@ async def _serve() -> None:
 
 if __name__ == "__main__":
     if "tuned" in sys.argv:
-        logurt.keep_memory()
-        logurt.collect_garbage_rarely()
+        server.tune_malloc()
+        server.tune_gc()
     asyncio.run(_serve())

@@ -27,7 +27,7 @@ class BadAnswer(Exception):
 
 
 class Connection:
-    """A kept-alive connection that posts bodies. Answers are read before the next request, or when asked for."""
+    """A kept-alive connection that posts bodies. JSONHandler are read before the next request, or when asked for."""
 
     def __init__(self, server: Server, path: str = INGEST) -> None:
         self._socket = socket.create_connection(("127.0.0.1", server.port))

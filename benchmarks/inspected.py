@@ -15,28 +15,26 @@ from typing import TYPE_CHECKING, Any
 
 from tornado.netutil import bind_sockets
 
-import logurt
+import environment
 import settings as configuration
+from server import Server
 
 if TYPE_CHECKING:
-    from handlers.base import Services
+    from handlers.services import Services
 
 # Python's answer to the question which of our objects are still alive.
-_OURS = ("buffer.", "handlers.")
+_OURS = ("buffer.", "delivery.", "handlers.", "ingest.")
 
 
 def held(services: Services) -> dict[str, Any]:
     """Return counts of all that comes and goes, and how many objects of each of our classes there are."""
-    hub = services.hub
+    store = services.hub.store
     gc.collect()
     objects = Counter(type(one).__name__ for one in gc.get_objects() if type(one).__module__.startswith(_OURS))
     return {
-        "readers": len(services.readers),
-        "namespaces": len(hub.rings),
-        "sources": sum(len(ring.holdings) for ring in hub.rings.values()),
-        "chunks": sum(map(len, hub.rings.values())),
-        "bytes": hub.bytes,
-        "bytes_counted": sum(ring.bytes for ring in hub.rings.values()),
+        "readers": len(services.sessions),
+        **store.statistics()._asdict(),
+        "bytes_counted": sum(ring.bytes for ring in store.rings.values()),
         "tasks": len(asyncio.all_tasks()),
         "files": len(os.listdir("/proc/self/fd")),  # noqa: PTH208 - a pathlib.Path for each would be objects too
         "objects": dict(objects),
@@ -44,10 +42,10 @@ def held(services: Services) -> dict[str, Any]:
 
 
 async def _serve() -> None:
-    settings = configuration.load(os.environ, Path(".env"))
+    settings = configuration.from_mapping(environment.load(os.environ, Path(".env")))
     sockets = bind_sockets(settings.port, settings.address, backlog=1024)
-    server = logurt.Server(settings)
-    server.start(sockets)
+    server = Server(settings)
+    await server.start(sockets)
     loop, stopping = asyncio.get_running_loop(), asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stopping.set)
     loop.add_signal_handler(signal.SIGUSR1, lambda: print("held", json.dumps(held(server.services)), flush=True))

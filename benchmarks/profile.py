@@ -43,7 +43,7 @@ _STAGES = {
     "poll": r"epoll_\w+ \(libc",
     "decode": r".* \((?:msgspec/|handlers/(?:fluentbit|lines|record|metadata|messagepack|salvage|compression)\.py)",
     "pack": r".* \(buffer/chunk\.py",
-    "render": r".* \(buffer/(?:view|encoding|pattern|rendering)\.py",
+    "render": r".* \(buffer/(?:view|encoding|pattern|cache)\.py",
     "ring": r".* \(buffer/",
     "handlers": r".* \(handlers/",
     "Tornado": r".* \(tornado/",

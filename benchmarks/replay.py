@@ -116,7 +116,7 @@ def _read(receivers: Child, port: int, paths: list[str], size: int) -> dict[str,
 
 
 class IncompleteReplay(Exception):
-    """Readers have had `received` bytes, and not the `expected` ones."""
+    """Sessions have had `received` bytes, and not the `expected` ones."""
 
     def __init__(self, received: int, expected: int) -> None:
         super().__init__(received, expected)

@@ -32,7 +32,7 @@ _SAMPLE_SECONDS = 1.0
 _MIB = 1 << 20
 # What of our classes stays for good, or in a cache of a bounded number.
 _TRANSIENT = (
-    *("Reader", "Audience", "Feed", "Scope", "Rendering"),
+    *("Reader", "Group", "Feed", "Scope", "RenderCache"),
     *("WebSocketSession", "HttpSession", "LogsHandler", "IngestRequest", "Body"),
 )
 _LEAVE_SECONDS = 10.0
@@ -112,7 +112,7 @@ async def _visits(
 
 
 async def _passers_by(server: Server, namespace: Namespace, chance: random.Random, counts: Counts, end: float) -> None:
-    """Readers who vanish; some take nothing for so long that the server closes them."""
+    """Sessions who vanish; some take nothing for so long that the server closes them."""
     while (left := end - time.monotonic()) > 0:
         stay = 8.0 if chance.random() < 0.05 else chance.uniform(0, 0.5)
         await pass_by(server, namespace.name, min(left, stay), chance.randrange(6))

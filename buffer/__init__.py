@@ -1,1 +1,1 @@
-"""The core: sources, chunks, rings, views and the hub. No I/O, no clock, no settings."""
+"""Lines kept: sources, chunks, rings, the store, and the brokers that number chunks."""

@@ -2,54 +2,80 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Sequence
 
     from buffer.chunk import Chunk
 
 
 class BrokerUnavailable(Exception):
-    """The broker cannot take chunks now; they must come again."""
+    """The broker cannot take chunks now; they must come again. `problem` is a clause for the log and for /readyz."""
+
+    def __init__(self, problem: str = "") -> None:
+        super().__init__(problem)
+        self.problem = problem
 
     def __str__(self) -> str:
         return "the broker cannot take logs now"
 
 
 class Broker(Protocol):
-    """Numbers chunks and delivers them.
+    """Numbers chunks and delivers them, also to itself.
 
-    Numbers grow, and may have holes. Chunks of one namespace are delivered in the order of their numbers; those of
-    one call of `publish` in the order given.
+    Numbers grow, and may have holes. Chunks of one namespace are delivered in the order of their numbers; those of one
+    call of `publish` get theirs in the order given.
     """
 
     @property
     def epoch(self) -> str:
         """Name of the numbering; another one means that numbers have started anew."""
 
-    def subscribe(self, deliver: Callable[[Chunk], None]) -> None:
-        """Have all chunks delivered to this callable, which must not raise. To be called once, before anything else."""
+    @property
+    def problem(self) -> str:
+        """What keeps the broker from taking chunks now, as a clause; empty if it is well."""
 
-    async def publish(self, chunks: Iterable[Chunk]) -> None:
-        """Store chunks; once this returns they will be delivered. Raises BrokerUnavailable if not all were taken."""
+    async def start(self, deliver: Callable[[Chunk], None]) -> None:
+        """Deliver chunks to this callable, which must not raise, from now on. Raises BrokerUnavailable."""
+
+    async def publish(self, chunks: Sequence[Chunk]) -> None:
+        """Store all chunks of a request; once this returns they will be delivered.
+
+        Raises BrokerUnavailable if not all were stored: then all of them must come again.
+        """
+
+    async def close(self) -> None:
+        """Let go of connections and files. Nothing is delivered after that."""
+
+
+# Chunks delivered before others get their turn: a body may change pods with every record.
+_CHUNKS_A_TURN = 256
 
 
 class MemoryBroker:
     """The broker of a single process: numbers chunks and delivers them at once."""
 
+    problem = ""
+
     def __init__(self) -> None:
         self.epoch = secrets.token_hex(6)
         self._seq = 0
 
-    def subscribe(self, deliver: Callable[[Chunk], None]) -> None:
-        """Have all chunks delivered to this callable."""
+    async def start(self, deliver: Callable[[Chunk], None]) -> None:
+        """Deliver chunks to this callable from now on."""
         self._deliver = deliver
 
-    async def publish(self, chunks: Iterable[Chunk]) -> None:
-        """Deliver chunks before this returns."""
-        for chunk in chunks:
+    async def publish(self, chunks: Sequence[Chunk]) -> None:
+        """Deliver all chunks before this returns."""
+        for count, chunk in enumerate(chunks, start=1):
             self._seq += 1
             chunk.seq = self._seq
             self._deliver(chunk)
+            if count % _CHUNKS_A_TURN == 0:
+                await asyncio.sleep(0)
+
+    async def close(self) -> None:
+        """Do nothing: there is nothing to let go of."""

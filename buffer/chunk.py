@@ -23,7 +23,7 @@ CHUNK_BYTES = 64 * 1024
 CHUNK_LINES = 1024
 
 # What CPython keeps for a chunk beside text and times: its slots, the heads of its two bytes objects, three numbers,
-# its places in the ring's two shelves and in the ring's heap.
+# its places in the ring's two chunk_lists and in the ring's heap.
 CHUNK_OVERHEAD = 480
 
 _STREAMS: dict[str | None, int] = {None: 0, "stdout": 1, "stderr": 2}
@@ -88,10 +88,23 @@ class Chunk:
         fallback = rfc3339(self.arrived).encode()
         return [time if TIMESTAMP.fullmatch(time) else fallback for time in times]
 
+    @property
+    def first_time(self) -> bytes:
+        """The RFC 3339 time of the first line, or of arrival."""
+        return self._or_arrival(self._times.partition(b"\n")[0])
+
+    @property
+    def last_time(self) -> bytes:
+        """The RFC 3339 time of the last line, or of arrival."""
+        return self._or_arrival(self._times.rpartition(b"\n")[2])
+
+    def _or_arrival(self, time: bytes) -> bytes:
+        return time if TIMESTAMP.fullmatch(time) else rfc3339(self.arrived).encode()
+
     def first_since(self, when: float) -> int | None:
         """Return the index of the first line that is not older than that time, in Unix seconds; None if all are."""
         # Lines of a chunk follow each other in time: if the last is too old, so are all.
-        last = self._times[self._times.rfind(b"\n") + 1 :]
+        last = self._times.rpartition(b"\n")[2]
         if TIMESTAMP.fullmatch(last) and unix_seconds(last) < when:
             return None
         return next((index for index, time in enumerate(self.times()) if unix_seconds(time) >= when), None)

@@ -11,18 +11,19 @@ from heapq import merge
 from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
-from buffer.heaviest import Heaviest
-from buffer.shelf import Shelf
+from buffer.chunk_list import ChunkList
+from buffer.max_heap import MaxHeap
+from buffer.source_log import SourceLog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
     from buffer.chunk import Chunk
-    from buffer.source import Selector, Source
+    from buffer.selector import Selector
+    from buffer.source import Source
 
-# What CPython keeps for an empty ring and for a source's place in one: objects, hash table entries, empty lists.
+# What CPython keeps for an empty ring: objects, hash table entries, empty lists.
 RING_OVERHEAD = 2500
-HOLDING_OVERHEAD = 900
 
 
 class Position(NamedTuple):
@@ -33,22 +34,10 @@ class Position(NamedTuple):
 
 
 class Tail(NamedTuple):
-    """Where a backward walk has come to, and how many lines it still misses (0: it is done)."""
+    """Where a backward walk has got to, and how many lines are still missing (0: it is done)."""
 
     position: Position
     missing: int
-
-
-class Holding:
-    """What a ring holds of one source. `evicted_seq` is the highest number that it no longer holds (0: none)."""
-
-    __slots__ = ("bytes", "evicted_seq", "shelf", "source")
-
-    def __init__(self, source: Source) -> None:
-        self.source = source
-        self.shelf = Shelf()
-        self.bytes = HOLDING_OVERHEAD + source.size
-        self.evicted_seq = 0
 
 
 class Ring:
@@ -57,54 +46,55 @@ class Ring:
     `bytes` is the memory held, everything included; `next_seq` is one more than the highest number seen.
     """
 
-    __slots__ = ("_by_pod", "_heaviest", "_order", "bytes", "holdings", "lines", "namespace", "next_seq")
+    __slots__ = ("_by_pod", "_heaviest", "_order", "bytes", "lines", "logs", "namespace", "next_seq")
 
     def __init__(self, namespace: str) -> None:
         self.namespace = namespace
-        self.holdings: dict[Source, Holding] = {}
+        self.logs: dict[Source, SourceLog] = {}
         self.bytes = RING_OVERHEAD
         self.lines = 0
         self.next_seq = 0
-        self._order = Shelf()
+        self._order = ChunkList()
         self._by_pod: dict[str, set[Source]] = {}
-        self._heaviest: Heaviest[Source] = Heaviest()
+        self._heaviest: MaxHeap[Source] = MaxHeap()
 
     def __len__(self) -> int:
         return len(self._order)
 
     def append(self, chunk: Chunk) -> None:
         """Add a chunk, whose number must be higher than all before."""
-        holding = self.holdings.get(chunk.source)
-        if holding is None:
-            holding = self.holdings[chunk.source] = Holding(chunk.source)
+        log = self.logs.get(chunk.source)
+        if log is None:
+            log = self.logs[chunk.source] = SourceLog(chunk.source)
             self._by_pod.setdefault(chunk.source.pod, set()).add(chunk.source)
-            self.bytes += holding.bytes
-        chunk.source = holding.source  # equal already, but another object of as many bytes
-        holding.shelf.put(chunk)
-        holding.bytes += chunk.size
-        self._order.put(chunk)
-        self._heaviest.set(chunk.source, holding.bytes)
+            self.bytes += log.bytes
+        chunk.source = log.source  # equal already, but another object of as many bytes
+        log.append(chunk)
+        self._order.append(chunk)
+        self._heaviest.set(chunk.source, log.bytes)
         self.bytes += chunk.size
         self.lines += chunk.count
         self.next_seq = chunk.seq + 1
 
     def admitted(self, selector: Selector) -> list[Source]:
         """Return the sources that a selector admits."""
-        some = self.holdings if selector.pod is None else self._by_pod.get(selector.pod, ())
-        return [source for source in some if selector.admits(source)]
+        pods = selector.listed_pods
+        if pods is None:
+            return [source for source in self.logs if selector.admits(source)]
+        return [source for pod in pods for source in self._by_pod.get(pod, ()) if selector.admits(source)]
 
     def first(self) -> Chunk:
         """Return the oldest chunk. There must be one."""
         return self._order.first()
 
     def evict(self, chunk: Chunk | None = None) -> Chunk:
-        """Take out and return a source's oldest chunk: this one, or that of the source that holds the most bytes."""
+        """Remove and return a source's oldest chunk: this one, or that of the source that holds the most bytes."""
         if chunk is None:
-            holding = self.holdings[self._heaviest.top()]
-            # Where even the heaviest source has only one chunk, nobody is chatty: then the oldest chunk goes, or else
-            # many sources of one line each would keep whoever comes later from holding anything.
-            chunk = holding.shelf.first() if len(holding.shelf) > 1 else self._order.first()
-        return self._take_first(self.holdings[chunk.source])
+            log = self.logs[self._heaviest.top()]
+            # If even the heaviest source has only one chunk, nobody is chatty. Then the oldest chunk goes: otherwise
+            # many sources of one line each would keep a newcomer from holding anything.
+            chunk = log.chunks.first() if len(log.chunks) > 1 else self._order.first()
+        return self._evict_first(self.logs[chunk.source])
 
     def after(
         self, position: Position, sources: Collection[Source], before: int | None = None
@@ -130,8 +120,8 @@ class Ring:
     ) -> Tail:
         """Find the position from which these sources have that many matching lines, walking backwards.
 
-        `match` tells which lines of a chunk count: their indices in order, or None for all. The walk begins below
-        the number `before` and ends once it has seen `budget` bytes of chunks: then it can be taken up again.
+        `match` tells which lines of a chunk count: their indices in order, or None for all. The walk starts below
+        the number `before` and stops once it has seen `budget` bytes of chunks; it can be resumed from there.
         """
         position = Position(before, 0)
         if lines == 0:
@@ -166,40 +156,37 @@ class Ring:
 
     def _from_seq(self, seq: int, sources: Collection[Source]) -> Iterator[Chunk]:
         if self._is_wide(sources):
-            if len(sources) == len(self.holdings):
+            if len(sources) == len(self.logs):
                 return self._order.from_seq(seq)
             return (chunk for chunk in self._order.from_seq(seq) if chunk.source in sources)
-        return merge(*(self.holdings[source].shelf.from_seq(seq) for source in sources), key=attrgetter("seq"))
+        return merge(*(self.logs[source].chunks.from_seq(seq) for source in sources), key=attrgetter("seq"))
 
     def _backwards(self, sources: Collection[Source], before: int) -> Iterator[Chunk]:
         if self._is_wide(sources):
-            if len(sources) == len(self.holdings):
+            if len(sources) == len(self.logs):
                 return self._order.backwards(before)
             return (chunk for chunk in self._order.backwards(before) if chunk.source in sources)
-        shelves = (self.holdings[source].shelf.backwards(before) for source in sources)
-        return merge(*shelves, key=attrgetter("seq"), reverse=True)
+        chunk_lists = (self.logs[source].chunks.backwards(before) for source in sources)
+        return merge(*chunk_lists, key=attrgetter("seq"), reverse=True)
 
     def _is_wide(self, sources: Collection[Source]) -> bool:
         """Whether walking all chunks beats merging those of each source: it does when most would be wanted."""
-        return len(sources) * 2 > len(self.holdings)
+        return len(sources) * 2 > len(self.logs)
 
-    def _take_first(self, holding: Holding) -> Chunk:
-        chunk = holding.shelf.first()
-        holding.shelf.take(chunk.seq)
-        holding.evicted_seq = chunk.seq
-        self._order.take(chunk.seq)
-        holding.bytes -= chunk.size
+    def _evict_first(self, log: SourceLog) -> Chunk:
+        chunk = log.evict()
+        self._order.remove(chunk.seq)
         self.bytes -= chunk.size
         self.lines -= chunk.count
-        if holding.shelf:
-            self._heaviest.set(chunk.source, holding.bytes)
+        if log.chunks:
+            self._heaviest.set(chunk.source, log.bytes)
         else:
-            self.bytes -= holding.bytes
+            self.bytes -= log.bytes
             self._remove(chunk.source)
         return chunk
 
     def _remove(self, source: Source) -> None:
-        del self.holdings[source]
+        del self.logs[source]
         self._heaviest.remove(source)
         siblings = self._by_pod[source.pod]
         siblings.remove(source)

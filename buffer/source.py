@@ -1,12 +1,11 @@
-"""Who wrote a line, and which of them a token admits.
+"""Sources: who wrote a line.
 
-Identity is the tuple of namespace, pod, container and labels; it is never joined into text, since any
-separator can appear in one of the parts. A pod whose labels change is a new source from that moment on.
+Identity is the tuple of namespace, pod, container, labels and owner; it is never joined into text, since any separator
+may appear in one of the parts. A pod whose labels change is a new source from that moment on.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
 Labels: TypeAlias = tuple[tuple[str, str], ...]
 
 # What CPython keeps beside the characters: the object itself, its slots, and a pair and two strings a label.
-_SOURCE_OVERHEAD = 400
+_SOURCE_OVERHEAD = 410
 _LABEL_OVERHEAD = 250
 
 
@@ -25,20 +24,27 @@ def sorted_labels(labels: Mapping[str, str]) -> Labels:
 
 
 class Source:
-    """One writer of lines: namespace, pod, container and the labels it has now. Immutable, hashable."""
+    """One writer of lines: namespace, pod, container and the labels it has now. Immutable, hashable.
 
-    __slots__ = ("_hash", "container", "labels", "namespace", "pod", "size")
+    `owner` is the pod's controller as `kind/name`, or empty where nobody has said.
+    """
 
-    def __init__(self, namespace: str, pod: str = "", container: str = "", labels: Labels = ()) -> None:
+    __slots__ = ("_hash", "container", "labels", "namespace", "owner", "pod", "size")
+
+    def __init__(
+        self, namespace: str, pod: str = "", container: str = "", labels: Labels = (), owner: str = ""
+    ) -> None:
         self.namespace = namespace
         self.pod = pod
         self.container = container
         self.labels = labels
+        self.owner = owner
         # Bytes of memory that this source takes, at most; the ring counts them while it holds the source.
-        characters = len(namespace) + len(pod) + len(container) + sum(len(k) + len(v) for k, v in labels)
+        characters = len(namespace) + len(pod) + len(container) + len(owner)
+        characters += sum(len(key) + len(value) for key, value in labels)
         self.size = _SOURCE_OVERHEAD + 4 * characters + _LABEL_OVERHEAD * len(labels)
         # Sources are looked up once a chunk; hashing the labels anew each time would show.
-        self._hash = hash((namespace, pod, container, labels))
+        self._hash = hash((namespace, pod, container, labels, owner))
 
     def __hash__(self) -> int:
         return self._hash
@@ -54,26 +60,8 @@ class Source:
             and self.pod == other.pod
             and self.container == other.container
             and self.labels == other.labels
+            and self.owner == other.owner
         )
 
     def __repr__(self) -> str:
-        return f"Source({self.namespace!r}, {self.pod!r}, {self.container!r}, {self.labels!r})"
-
-
-@dataclass(frozen=True, slots=True)
-class Selector:
-    """What a token admits: a namespace, and optionally a pod, a container and labels. None means any."""
-
-    namespace: str
-    pod: str | None = None
-    container: str | None = None
-    labels: Labels = ()
-
-    def admits(self, source: Source) -> bool:
-        """Tell whether a line of this source may be seen."""
-        return (
-            source.namespace == self.namespace
-            and (self.pod is None or source.pod == self.pod)
-            and (self.container is None or source.container == self.container)
-            and all(label in source.labels for label in self.labels)
-        )
+        return f"Source({self.namespace!r}, {self.pod!r}, {self.container!r}, {self.labels!r}, {self.owner!r})"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from handlers.budget import Overloaded
-from handlers.compression import BodyTooLarge
+from ingest.errors import BodyTooLarge
 
 if TYPE_CHECKING:
     from handlers.budget import Budget

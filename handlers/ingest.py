@@ -1,12 +1,13 @@
-"""POST /_ingest/fluentbit: logs come in.
+"""Ingest: a request's body is received and decoded, its lines are published, and it is answered.
 
-Requests are taken from Tornado's connection as they are, without a `RequestHandler`: it would take as much CPU as the
-records of a request do.
+Which decoder reads it is up to the table of routes. Requests are taken straight from Tornado's connection, without a
+`RequestHandler`, which would take as much CPU as the records of a request do.
 """
 
 from __future__ import annotations
 
 import asyncio
+from enum import Enum, auto
 from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, NamedTuple, cast
@@ -23,13 +24,13 @@ from tornado.iostream import StreamClosedError
 from tornado.routing import Router
 from tornado.web import HTTPError
 
-from buffer.chunk import pack
-from handlers.base import ANY_LENGTH, JSON, is_told, log, sentence_of, status_of
+from buffer.chunk import Chunk, pack
+from handlers.base import ANY_LENGTH, JSON, log
 from handlers.body import Body
-from handlers.compression import BodyTooLarge, decompress
-from handlers.fluentbit import decode
-from handlers.readers import ServerStopping
-from handlers.tokens import Unauthorized
+from handlers.errors import error_message, is_public, status_of
+from handlers.sessions import ServerStopping
+from ingest.compression import decompress
+from ingest.errors import BodyTooLarge
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -37,9 +38,10 @@ if TYPE_CHECKING:
     from tornado.http1connection import HTTP1Connection
     from tornado.httputil import HTTPServerRequest
 
-    from handlers.base import Services
+    from handlers.services import Services
+    from ingest.batch import Batch, Decoder
 
-# Runs of lines that are stored before others get their turn: a body may alternate between pods at every record.
+# Runs of lines that are packed before others get their turn: a body may change pods with every record.
 _RUNS_A_TURN = 256
 
 # A body is received in pieces of this many bytes, which is what a client that sends no more has the server keep.
@@ -53,14 +55,15 @@ BODY_SECONDS = 60
 
 
 class IngestRouter(Router):
-    """Takes what Fluent Bit's `http` output sends."""
+    """Takes requests with logs, and has one decoder read their bodies."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, decode: Decoder) -> None:
         self._services = services
+        self._decode = decode
 
     def find_handler(self, request: HTTPServerRequest, **_: object) -> HTTPMessageDelegate:
         """Return what takes a request."""
-        return IngestRequest(self._services, request)
+        return IngestRequest(self._services, self._decode, request)
 
 
 class _Answer(NamedTuple):
@@ -70,30 +73,42 @@ class _Answer(NamedTuple):
     body: bytes
 
 
+_NO_ANSWER = _Answer(HTTPStatus.INTERNAL_SERVER_ERROR, b"")
+
+
+class _State(Enum):
+    """How far a request has come."""
+
+    RECEIVING = auto()  # the body comes in
+    HANDLED = auto()  # the answer is known, but Tornado has not seen the end of the request yet
+    OVER = auto()  # answered, or the client has gone
+
+
 class IngestRequest(HTTPMessageDelegate):
     """One request: its body is received, its records are stored, then it is answered with how many there were."""
 
-    def __init__(self, services: Services, request: HTTPServerRequest) -> None:
+    def __init__(self, services: Services, decode: Decoder, request: HTTPServerRequest) -> None:
         self._services = services
+        self._decode = decode
         self._request = request
         self._connection = cast("HTTP1Connection", request.connection)
         self._max_bytes = services.settings.max_body_mib << 20
         self._body = Body(services.bodies, self._max_bytes)
-        self._answer: _Answer | None = None
+        self._state = _State.RECEIVING
+        self._answer = _NO_ANSWER  # set once HANDLED
+        self._task: asyncio.Task[None] | None = None  # stores and answers; held here so that it is not collected
 
     def headers_received(
         self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders
     ) -> Awaitable[None] | None:
-        """Refuse who does not hold a secret, and take the records of who does."""
-        self._services.underway.add(self)
+        """Authenticate the sender, then start receiving the body."""
+        self._services.inflight.add(self)
         self._connection.set_max_body_size(ANY_LENGTH)
-        if cast("RequestStartLine", start_line).method != "POST":
-            self._body.refuse(HTTPError(HTTPStatus.METHOD_NOT_ALLOWED))
-        elif not self._services.ingest_secrets.accepts(headers.get_list("Authorization")):
-            self._body.refuse(Unauthorized("the Authorization header must be: Token <INGEST_SECRET>"))
         length = _length(headers)
-        if length is not None and length > self._max_bytes:
-            self._body.refuse(BodyTooLarge(self._max_bytes))
+        try:
+            self._check(cast("RequestStartLine", start_line).method, length)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is answered once the body is over
+            self._body.refuse(error)
         if length is None or self._body.refused:
             return None  # Tornado reads it
         return self._take_all(length, headers)
@@ -104,31 +119,40 @@ class IngestRequest(HTTPMessageDelegate):
 
     def finish(self) -> None:
         """Answer, now that the body is over."""
-        if self._answer is None:
-            self._answering = asyncio.ensure_future(self._answer_later())
-        else:
+        if self._state is _State.HANDLED:
             self._send(self._answer)
+        else:
+            self._task = asyncio.create_task(self._answer_later())
 
     def on_connection_close(self) -> None:
         """Let go of the body when the client has gone."""
         self._end()
 
+    def _check(self, method: str, length: int | None) -> None:
+        if method != "POST":
+            raise HTTPError(HTTPStatus.METHOD_NOT_ALLOWED)
+        self._services.ingest_secrets.check(self._request)
+        if length is not None and length > self._max_bytes:
+            raise BodyTooLarge(self._max_bytes)
+
     async def _take_all(self, length: int, headers: HTTPHeaders) -> None:
+        """Receive a body of so many bytes and store its records, or leave to Tornado what is left of a refused one."""
         left = await self._receive(length)
-        # Tornado goes on to read what the headers say is there.
+        # Tornado reads as much as this header still says.
         del headers["Content-Length"]
         if left is None:
-            self._connection.detach()  # or it would take what has come of the body for another request
+            self._connection.detach()  # or Tornado would take what has come of the body for another request
             self._end()
         elif left:
             headers["Content-Length"] = str(left)
         else:
             self._answer = await self._handle()
+            self._state = _State.HANDLED
 
     async def _receive(self, left: int) -> int | None:
         """Receive a body of so many bytes; return how many are left once it is refused, None if the client has gone.
 
-        They come straight into where they stay; Tornado would copy them four times over.
+        The bytes are read straight into where they stay; Tornado would copy them four times over.
         """
         stream = self._connection.stream
         timeout = asyncio.get_running_loop().call_later(BODY_SECONDS, stream.close)
@@ -158,36 +182,38 @@ class IngestRequest(HTTPMessageDelegate):
 
     async def _store(self) -> _Answer:
         """Store all usable records, then say how many there were. Bad ones never cost their neighbours."""
-        headers, settings, publish = self._request.headers, self._services.settings, self._services.broker.publish
+        headers = self._request.headers
         body = decompress(self._body.whole(), headers.get("Content-Encoding", ""), self._max_bytes)
         self._body.hold(len(body))
-        tag = headers.get("Fluent-Tag", "") or headers.get("X-Fluent-Tag", "")
-        accepted = skipped = 0
-        arrived, max_line_bytes = self._services.now(), settings.max_line_kib << 10
-        for number, batch in enumerate(decode(body, tag)):
+        chunks, skipped = list[Chunk](), 0
+        for number, batch in enumerate(self._decode(body, headers)):
             if number:
                 await asyncio.sleep(0)  # a broken body comes in pieces, so that others get their turn meanwhile
-            for count, run in enumerate(batch.runs, start=1):
-                if count % _RUNS_A_TURN == 0:
-                    await asyncio.sleep(0)
-                accepted += len(run.texts)
-                chunks = pack(
-                    run.source, run.texts, run.times, run.streams, arrived=arrived, max_line_bytes=max_line_bytes
-                )
-                await publish(chunks)
+            await self._pack(batch, chunks)
             skipped += batch.skipped
+        await self._services.broker.publish(chunks)
         if skipped:
-            self._services.complaints.note("ingest: records without text or namespace skipped", skipped)
+            self._services.throttle.note("ingest: records without text or namespace skipped", skipped)
+        accepted = sum([chunk.count for chunk in chunks])
         return _Answer(HTTPStatus.OK, b'{"accepted":%d,"skipped":%d}' % (accepted, skipped))
+
+    async def _pack(self, batch: Batch, chunks: list[Chunk]) -> None:
+        arrived, max_line_bytes = self._services.now(), self._services.settings.max_line_kib << 10
+        for count, run in enumerate(batch.runs, start=1):
+            if count % _RUNS_A_TURN == 0:
+                await asyncio.sleep(0)
+            chunks += pack(
+                run.source, run.texts, run.times, run.streams, arrived=arrived, max_line_bytes=max_line_bytes
+            )
 
     def _refusal(self, error: Exception) -> _Answer:
         """Return the answer to an error, and leave a trace of it: what Fluent Bit drops is lost."""
         status = status_of(error) or HTTPStatus.INTERNAL_SERVER_ERROR
-        if is_told(error):
-            self._services.complaints.note(f"ingest: refused with {status:d}, {error}")
+        if is_public(error):
+            self._services.throttle.note(f"ingest: refused with {status:d}, {error}")
         elif status is HTTPStatus.INTERNAL_SERVER_ERROR:
             log.error("%s %s failed", self._request.method, self._request.path, exc_info=error)
-        return _Answer(status, msgspec.json.encode({"error": sentence_of(error, status)}))
+        return _Answer(status, msgspec.json.encode({"error": error_message(error, status)}))
 
     def _send(self, answer: _Answer) -> None:
         status, body = answer
@@ -197,7 +223,7 @@ class IngestRequest(HTTPMessageDelegate):
             headers["WWW-Authenticate"] = "Token"
         if status is HTTPStatus.METHOD_NOT_ALLOWED:
             headers["Allow"] = "POST"
-        if self._services.readers.stopping:
+        if self._services.sessions.stopping:
             headers["Connection"] = "close"  # the next request had better go elsewhere
         start = ResponseStartLine("HTTP/1.1", status, status.phrase)
         self._connection.write_headers(start, headers, body if self._request.method != "HEAD" else None)
@@ -205,8 +231,9 @@ class IngestRequest(HTTPMessageDelegate):
         self._end()
 
     def _end(self) -> None:
+        self._state = _State.OVER
         self._body.let_go()
-        self._services.underway.remove(self)
+        self._services.inflight.remove(self)
 
 
 @lru_cache(1)

@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 from tornado.httputil import HTTPHeaders
 from tornado.websocket import WebSocketHandler
 
-from handlers.base import Answers, BadUpgrade, OriginRefused
-from handlers.query import BadParameter, Query, parse
-from handlers.readers import BAD_MESSAGE
+from handlers.authorisation import Unauthorized, token_of
+from handlers.base import CrossOriginHandler
+from handlers.query import PARAMETERS, decode_arguments, parse
 from handlers.session import HttpSession, WebSocketSession
-from handlers.tokens import Unauthorized
 from handlers.transport import Transport
+from handlers.upgrade import check_upgrade
+from protocol import BAD_MESSAGE
 
 if TYPE_CHECKING:
-    from handlers.base import Services
-    from handlers.tokens import Grant
+    from handlers.query import Query
+    from handlers.services import Services
 
 _NO_HEADERS = HTTPHeaders()
 _NO_ARGUMENTS: dict[str, list[bytes]] = {}
 
 _SUBPROTOCOL = "logurt"
-_BEARER = "bearer."
 # How soon a browser's EventSource comes back after a cut, in milliseconds.
 _RETRY = b"retry: 2000\n\n"
 
@@ -35,52 +34,37 @@ class Renewal(msgspec.Struct, forbid_unknown_fields=True):
     token: str
 
 
-class LogsHandler(Answers, WebSocketHandler):
+class LogsHandler(CrossOriginHandler, WebSocketHandler):
     """Authorises a reader, and starts a session for it. Refusals come before the upgrade."""
 
     scheme = "Bearer"
-    _session: WebSocketSession | None = None
 
     def initialize(self, services: Services) -> None:
         """Take what the table of routes hands over."""
         super().initialize(services)
-        self._lasting_headers: dict[str, str] = {}  # those that an error's answer has too
+        self._session: WebSocketSession | None = None  # set while a WebSocket is open
 
     async def get(self) -> None:
         """Answer with a stream of lines."""
-        self._check_origin()
-        self._grant = self._authorise()
+        self.admit_origin()
+        self._grant = self.services.tokens.verify(token_of(self.request))
         self._query = self._read_query()
         transport = self._transport()
         self._view = self._query.view(self._grant.selector, self.services.broker.epoch, transport)
-        self.services.readers.admit()
-        self.services.hub.check(self._view, self._query.start())
+        self.services.sessions.admit()
+        self.services.hub.check(self._view)
         # Nothing is awaited from here to where the session joins the hub, so that what is admitted can join.
         if transport is Transport.WEBSOCKET:
-            self._check_upgrade()
+            self.lasting_headers["Sec-WebSocket-Version"] = "13"
+            check_upgrade(self.request)
             await super().get()
         else:
             self._stream_response(transport)
 
-    def options(self) -> None:
-        """Answer a browser that asks whether a page of another origin may send credentials (CORS preflight)."""
-        self._check_origin()
-        self.set_header("Access-Control-Allow-Methods", "GET")
-        self.set_header("Access-Control-Allow-Headers", "Authorization, Last-Event-ID")
-        self.set_header("Access-Control-Max-Age", "3600")
-        self.clear_header("Content-Type")
-        self.set_status(HTTPStatus.NO_CONTENT)
-
-    def write_error(self, status_code: int, **kwargs: Any) -> None:
-        """Answer with what the table of errors says; a page that may read may read that too."""
-        for name, value in self._lasting_headers.items():
-            self.set_header(name, value)
-        super().write_error(status_code, **kwargs)
-
     # WebSocket
 
     def check_origin(self, origin: str) -> bool:  # noqa: ARG002 - Tornado's signature
-        """Allow it: `get` has checked the origin already, and has an answer for those it refuses."""
+        """Allow it: `get` has checked the origin already, and has an answer for those it rejects."""
         return True
 
     def select_subprotocol(self, subprotocols: list[str]) -> str | None:
@@ -152,7 +136,7 @@ class LogsHandler(Answers, WebSocketHandler):
         session.begin(self._view, self._query.start(), follow=self._query.follow)
         del self.ui  # it knows this handler, which Tornado has it forget where a request is finished
 
-    # Who asks, and for what
+    # The request
 
     def _transport(self) -> Transport:
         if self.request.headers.get("Upgrade", "").lower() == "websocket":
@@ -162,61 +146,9 @@ class LogsHandler(Answers, WebSocketHandler):
             return Transport.EVENTS_1_0 if wants_events else Transport.HTTP_1_0
         return Transport.EVENTS if wants_events else Transport.HTTP
 
-    def _check_origin(self) -> None:
-        """Let browsers in whose page is of an allowed origin, or of our own."""
-        origin = self.request.headers.get("Origin")
-        if origin is None:
-            return
-        allowed = self.services.settings.allowed_origins
-        # An origin is a scheme and a host, and nothing else (RFC 6454, section 6.2).
-        is_own = origin.lower().partition("://")[2] == self.request.host.lower()
-        if "*" not in allowed and origin.lower() not in allowed and not is_own:
-            raise OriginRefused
-        self._lasting_headers["Access-Control-Allow-Origin"] = "*" if "*" in allowed else origin
-        self._lasting_headers["Vary"] = "Origin"
-        for name, value in self._lasting_headers.items():
-            self.set_header(name, value)
-
-    def _authorise(self) -> Grant:
-        given = self.request.query_arguments.get("token", [b""])[0]
-        token = self._bearer() or _text("token", given) or self._subprotocol_token()
-        if not token:
-            raise Unauthorized("a token is needed: Authorization: Bearer <token>, or ?token=<token>")
-        return self.services.tokens.verify(token)
-
-    def _bearer(self) -> str:
-        scheme, _, token = self.request.headers.get("Authorization", "").partition(" ")
-        return token.strip() if scheme.lower() == "bearer" else ""
-
-    def _subprotocol_token(self) -> str:
-        offered = self.request.headers.get("Sec-WebSocket-Protocol", "").split(",")
-        return next((one.strip()[len(_BEARER) :] for one in offered if one.strip().startswith(_BEARER)), "")
-
     def _read_query(self) -> Query:
-        query = self.request.query_arguments
-        arguments = {name: [_text(name, value) for value in values] for name, values in query.items()}
+        arguments = decode_arguments(self.request.query_arguments, PARAMETERS)
         # A browser comes back to the address it began with, cursor included: what it has seen since counts for more.
         if last := self.request.headers.get("Last-Event-ID"):
             arguments["cursor"] = [last]
         return parse(arguments, self.services.settings.default_tail, self.services.now())
-
-    def _check_upgrade(self) -> None:
-        """Refuse in our own words what Tornado would refuse in plain text (RFC 6455, section 4.2.1)."""
-        headers = self.request.headers
-        self._lasting_headers["Sec-WebSocket-Version"] = "13"
-        if self.request.version == "HTTP/1.0":
-            raise BadUpgrade("a WebSocket request must be of HTTP/1.1")
-        connection = {option.strip().lower() for option in headers.get("Connection", "").split(",")}
-        if "upgrade" not in connection:
-            raise BadUpgrade("a WebSocket request must have the header Connection: Upgrade")
-        if headers.get("Sec-WebSocket-Version") != "13":
-            raise BadUpgrade("only version 13 of the WebSocket protocol is spoken here")
-        if not headers.get("Sec-WebSocket-Key"):
-            raise BadUpgrade("a WebSocket request must have the header Sec-WebSocket-Key")
-
-
-def _text(name: str, value: bytes) -> str:
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        raise BadParameter(name, "is not UTF-8") from None

@@ -1,47 +1,45 @@
-"""The query of GET /logs: pure, text in, values out."""
+"""The queries of GET /logs and GET /api/sources: pure, text in, values out."""
 
 from __future__ import annotations
 
 import datetime as dt
-import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from buffer.cursor import Cursor
-from buffer.encoding import (
-    Chunked,
-    Json,
-    PlainLines,
-    ServerSentEvents,
-    Text,
-    WebSocketBatches,
-    WebSocketMessages,
-)
-from buffer.hub import Start
-from buffer.pattern import MAX_PATTERNS, BadPattern, TextFilter
-from buffer.source import Selector, sorted_labels
+from buffer.selector import Names, Operator, Requirement, Selector, sorted_requirements
 from buffer.timestamp import TIMESTAMP
-from buffer.view import ALL_TEXT, View
+from delivery.cursor import Cursor
+from delivery.filter import MAX_PATTERNS, BadPattern, TextFilter
+from delivery.format import Json, Text
+from delivery.framing import Chunked, PlainLines, ServerSentEvents, WebSocketBatches, WebSocketMessages
+from delivery.hub import Start
+from delivery.view import ALL_TEXT, View
+from handlers.selection import BadSelection, parse_labels, parse_names, parse_workloads, shown
 from handlers.transport import Transport
+from protocol import parse_duration
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from buffer.encoding import Format, Framing
+    from delivery.format import Format
+    from delivery.framing import Framing
+
+_A = TypeVar("_A")
+_T = TypeVar("_T")
 
 _MAX_TAIL = 10**9
-_DURATION = re.compile(r"(?:(\d{1,9})d)?(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s)?", re.ASCII)
 
-# Every parameter, in the order in which the protocol's page names them; those that may be given more than once.
+# Parameters that narrow what a token opens.
+NARROWING = ("pod", "container", "label", "workload")
+
+# Every parameter of GET /logs, in the order in which the protocol's page names them.
 PARAMETERS = (
     "token",
     "tail",
     "since",
     "cursor",
     "follow",
-    "pod",
-    "container",
-    "label",
+    *NARROWING,
     "stream",
     "include",
     "exclude",
@@ -50,17 +48,15 @@ PARAMETERS = (
     "prefix",
     "batch",
 )
-_REPEATABLE = frozenset({"label", "include", "exclude"})
+_REPEATABLE = frozenset({*NARROWING, "include", "exclude"})
 
 
 class BadParameter(ValueError):
     """A query parameter that is not known or has a value that cannot be. `problem` is what the sentence says of it."""
 
     def __init__(self, name: str, problem: str) -> None:
-        # The name came from the client and goes into the answer: keep it short and printable.
-        shown = "".join(character if character.isprintable() else "?" for character in name)[:64]
-        super().__init__(shown, problem)
-        self.name = shown
+        super().__init__(name, problem)
+        self.name = shown(name)
         self.problem = problem
 
     def __str__(self) -> str:
@@ -79,16 +75,56 @@ class OutOfScope(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Narrowing:
+    """Which of the sources that a token opens are asked for. None and () mean any."""
+
+    pods: Names | None = None
+    containers: Names | None = None
+    labels: tuple[Requirement, ...] = ()
+    workloads: Names | None = None
+
+    def apply(self, scope: Selector) -> Selector:
+        """Return what is asked for within a scope: never more than that. Raises OutOfScope."""
+        return Selector(
+            scope.namespace,
+            _narrowed("pod", scope.pods, self.pods),
+            _narrowed("container", scope.containers, self.containers),
+            _narrowed_labels(scope.labels, self.labels),
+            # A pod has several workloads, such as a ReplicaSet and its Deployment: both may be asked for.
+            scope.workloads if self.workloads is None else tuple(dict.fromkeys((*scope.workloads, self.workloads))),
+        )
+
+
+def _narrowed(name: str, admitted: Names | None, asked: Names | None) -> Names | None:
+    if admitted is None or asked is None:
+        return asked or admitted
+    # Each name that is asked for must be in the scope, so that nobody waits for lines that never come.
+    if not all(Names.of(pattern) & admitted for pattern in asked.patterns):
+        raise OutOfScope(name)
+    return admitted & asked
+
+
+def _narrowed_labels(admitted: tuple[Requirement, ...], asked: tuple[Requirement, ...]) -> tuple[Requirement, ...]:
+    """Return all requirements. Those that no pod can meet ask for something outside the scope, or for nothing."""
+    demanded: dict[str, Names] = {}
+    for one in (*admitted, *asked):
+        if one.operator is Operator.IN:
+            demanded[one.key] = demanded[one.key] & one.values if one.key in demanded else one.values
+    is_missing = {one.key for one in (*admitted, *asked) if one.operator is Operator.MISSING}
+    if not all(demanded.values()) or is_missing & demanded.keys():
+        raise OutOfScope("label")
+    return sorted_requirements((*admitted, *asked))
+
+
+@dataclass(frozen=True, slots=True)
 class Query:
-    """What the query asks for, apart from who asks. None and empty stand for what was not given."""
+    """What a query of GET /logs asks for, apart from who asks. None and empty stand for what was not given."""
 
     tail: int | None = None  # None: as many as there are
     since: float | None = None  # Unix seconds
     cursor: Cursor | None = None
     follow: bool = True
-    pod: str | None = None
-    container: str | None = None
-    labels: tuple[tuple[str, str], ...] = ()
+    narrowing: Narrowing = Narrowing()
     stream: str | None = None
     text: TextFilter = ALL_TEXT
     format: str = "text"
@@ -103,7 +139,7 @@ class Query:
     def view(self, scope: Selector, epoch: str, transport: Transport) -> View:
         """Return what the reader sees: never more than the token's scope. Raises OutOfScope."""
         kind: Format = Json(epoch) if self.format == "json" else Text(self.timestamps, self.prefix)
-        return View(self._narrow(scope), kind, self._framing(epoch, transport), self.stream, self.text)
+        return View(self.narrowing.apply(scope), kind, self._framing(epoch, transport), self.stream, self.text)
 
     def _framing(self, epoch: str, transport: Transport) -> Framing:
         if transport is Transport.WEBSOCKET:
@@ -111,39 +147,59 @@ class Query:
         framing: Framing = ServerSentEvents(epoch) if transport.is_events else PlainLines()
         return Chunked(framing) if transport.is_chunked else framing
 
-    def _narrow(self, scope: Selector) -> Selector:
-        if self.pod is not None and scope.pod not in {None, self.pod}:
-            raise OutOfScope("pod")
-        if self.container is not None and scope.container not in {None, self.container}:
-            raise OutOfScope("container")
-        labels = dict(scope.labels)
-        for key, value in self.labels:
-            # A label has one value: asking for another one than the token's could only show what it does not admit.
-            if labels.setdefault(key, value) != value:
-                raise OutOfScope("label")
-        return Selector(
-            scope.namespace, self.pod or scope.pod, self.container or scope.container, sorted_labels(labels)
-        )
+
+def decode_arguments(arguments: Mapping[str, Sequence[bytes]], known: Sequence[str]) -> dict[str, list[str]]:
+    """Return a query's arguments as text. Raises BadParameter, also for one that is not known."""
+    for name in arguments:
+        if name not in known:
+            raise BadParameter(name, "is not known")
+    for name, values in arguments.items():
+        if len(values) > 1 and name not in _REPEATABLE:
+            raise BadParameter(name, "is given more than once")
+    return {name: [decode_value(name, value) for value in values] for name, values in arguments.items()}
+
+
+def decode_value(name: str, value: bytes) -> str:
+    """Return the text of an argument. Raises BadParameter."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        raise BadParameter(name, "is not UTF-8") from None
+
+
+def parse_narrowing(arguments: Mapping[str, Sequence[str]]) -> Narrowing:
+    """Read the parameters that narrow what a token opens. Raises BadParameter."""
+
+    def given(name: str, parse: Callable[[str], Names]) -> Names | None:
+        return parse_selected(name, parse, ",".join(arguments[name])) if name in arguments else None
+
+    return Narrowing(
+        given("pod", parse_names),
+        given("container", parse_names),
+        parse_selected("label", parse_labels, arguments.get("label", ())),
+        given("workload", parse_workloads),
+    )
+
+
+def parse_selected(name: str, parse: Callable[[_A], _T], value: _A) -> _T:
+    """Read a parameter that selects sources. Raises BadParameter."""
+    try:
+        return parse(value)
+    except BadSelection as error:
+        raise BadParameter(name, error.problem) from None
 
 
 def parse(arguments: Mapping[str, Sequence[str]], default_tail: int, now: float) -> Query:
-    """Read the query's arguments, each with all of its values. `now` is in Unix seconds. Raises BadParameter."""
-    for name, values in arguments.items():
-        if name not in PARAMETERS:
-            raise BadParameter(name, "is not known")
-        if len(values) > 1 and name not in _REPEATABLE:
-            raise BadParameter(name, "is given more than once")
+    """Read the arguments of GET /logs, each with all of its values. `now` is in Unix seconds. Raises BadParameter."""
     given = {name: values[0] for name, values in arguments.items() if name not in _REPEATABLE}
     since = _since(given["since"], now) if "since" in given else None
     return Query(
-        # Who names a time wants all lines since then, unless a number is named too.
+        # A time alone asks for all lines since then; a number beside it still counts.
         tail=_tail(given["tail"]) if "tail" in given else default_tail if since is None else None,
         since=since,
         cursor=Cursor.parse(given["cursor"]) if "cursor" in given else None,
         follow=_flag(given, "follow", default=True),
-        pod=_name(given, "pod"),
-        container=_name(given, "container"),
-        labels=tuple(_label(text) for text in arguments.get("label", ())),
+        narrowing=parse_narrowing(arguments),
         stream=_choice(given, "stream", ("stdout", "stderr"), None),
         text=TextFilter(_patterns(arguments, "include"), _patterns(arguments, "exclude")),
         format=_choice(given, "format", ("text", "json"), "text") or "text",
@@ -162,10 +218,9 @@ def _tail(text: str) -> int | None:
 
 
 def _since(text: str, now: float) -> float:
-    match = _DURATION.fullmatch(text)
-    if match is not None and text:
-        days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
-        return now - (((days * 24 + hours) * 60 + minutes) * 60 + seconds)
+    seconds = parse_duration(text)
+    if seconds is not None:
+        return now - seconds
     time = text.upper()  # RFC 3339, section 5.6: T and Z may be small
     if TIMESTAMP.fullmatch(time.encode()):
         try:
@@ -188,19 +243,6 @@ def _choice(given: Mapping[str, str], name: str, choices: Sequence[str], default
     if value is not None and value not in choices:
         raise BadParameter(name, f"must be {' or '.join(choices)}")
     return value
-
-
-def _name(given: Mapping[str, str], name: str) -> str | None:
-    if given.get(name) == "":
-        raise BadParameter(name, "must not be empty")
-    return given.get(name)
-
-
-def _label(text: str) -> tuple[str, str]:
-    key, separator, value = text.partition("=")
-    if not separator or not key:
-        raise BadParameter("label", "must be of the form key=value")
-    return key, value
 
 
 def _patterns(arguments: Mapping[str, Sequence[str]], name: str) -> tuple[str, ...]:

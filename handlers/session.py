@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from tornado.iostream import StreamClosedError
 
-from buffer.encoding import http_chunk
-from handlers import kernel
+from delivery.framing import http_chunk
+from handlers import tcp
 from handlers.base import log
-from handlers.readers import FINISHED, Ending
 from handlers.transport import Transport
+from protocol import FINISHED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from tornado.iostream import IOStream
     from tornado.websocket import WebSocketHandler
 
-    from buffer.hub import Start
-    from buffer.view import View
-    from handlers.base import Services
+    from delivery.hub import Start
+    from delivery.view import View
+    from handlers.services import Services
+    from protocol import Disconnect
 
 # How long a client may take to read the end of its stream; Tornado gives a WebSocket's closing handshake as long.
 _GOODBYE_SECONDS = 5
@@ -53,7 +54,7 @@ class Session(ABC):
         if not stream.closed():  # the client may have gone before it was answered
             self._send = stream.socket.send
             stream.set_nodelay(True)
-            kernel.keep_alive(stream.socket)
+            tcp.keep_alive(stream.socket)
 
     def begin(self, view: View, start: Start, *, follow: bool) -> None:
         """Join the hub. Raises what `Hub.join` raises."""
@@ -61,9 +62,9 @@ class Session(ABC):
             view, start, follow=follow, write=self._write, ended=lambda: self.end(FINISHED)
         )
         self._scope = view.selector
-        self._services.readers.add(self)
+        self._services.sessions.add(self)
         log.info(
-            "reader joined %s by %s; readers: %d", self._named(), self._transport.value, len(self._services.readers)
+            "reader joined %s by %s; readers: %d", self._scope, self._transport.value, len(self._services.sessions)
         )
 
     def leave(self, why: str) -> None:
@@ -73,14 +74,14 @@ class Session(ABC):
         self._is_over = True
         self._services.hub.leave(self._reader)
         del self._reader  # it knows how to write to this session: both would wait for the garbage collector
-        self._services.readers.remove(self)
-        log.info("reader left %s: %s; readers: %d", self._named(), why, len(self._services.readers))
+        self._services.sessions.remove(self)
+        log.info("reader left %s: %s; readers: %d", self._scope, why, len(self._services.sessions))
 
-    def end(self, ending: Ending) -> None:
+    def end(self, disconnect: Disconnect) -> None:
         """Leave the hub and end the stream, saying why where the transport can."""
         if not self._is_over:
-            self.leave(ending.reason)
-            self._say_goodbye(ending)
+            self.leave(disconnect.reason)
+            self._say_goodbye(disconnect)
 
     def abort(self) -> None:
         """Leave the hub and close the connection without a word."""
@@ -96,7 +97,7 @@ class Session(ABC):
         """Show that the stream is alive; False if the client seems dead."""
 
     @abstractmethod
-    def _say_goodbye(self, ending: Ending) -> None:
+    def _say_goodbye(self, disconnect: Disconnect) -> None:
         """End the stream after what has been written to it."""
 
     def stalled_for(self, now: float) -> float:
@@ -105,7 +106,7 @@ class Session(ABC):
             return 0.0
         # That Tornado waits to write more says little: the kernel wakes it only when much of its queue is free again.
         # That the queue shrinks at all is what tells a slow client from one that has stopped.
-        unsent = kernel.send_queue(self._stream.socket)
+        unsent = tcp.send_queue(self._stream.socket)
         if unsent != self._unsent:
             self._unsent, self._progress_at = unsent, now
         return now - self._progress_at
@@ -142,12 +143,6 @@ class Session(ABC):
         if not self._pending and not self._is_over and not written.cancelled() and written.exception() is None:
             self._services.hub.drained(self._reader)
 
-    def _named(self) -> str:
-        scope = self._scope
-        labels = ",".join(f"{key}={value}" for key, value in scope.labels)
-        named = {"namespace": scope.namespace, "pod": scope.pod, "container": scope.container, "labels": labels}
-        return " ".join(f"{name}={value!r}" for name, value in named.items() if value)
-
 
 class WebSocketSession(Session):
     """A reader on a WebSocket: Tornado has the protocol, the session writes ready frames."""
@@ -163,8 +158,8 @@ class WebSocketSession(Session):
         stream = self._stream
         if stream.closed() or stream.writing():
             return True  # Tornado is about to tell; whether it still takes something is the stall timeout's question
-        before, self._taken = self._taken, kernel.acknowledged(stream.socket)
-        if kernel.send_queue(stream.socket) and self._taken != before:
+        before, self._taken = self._taken, tcp.acknowledged(stream.socket)
+        if tcp.send_queue(stream.socket) and self._taken != before:
             # The kernel holds megabytes in front of a ping, which a slow client may well need minutes for.
             self._awaits_pong = False
             return True
@@ -186,8 +181,8 @@ class WebSocketSession(Session):
         """Note that the client has answered."""
         self._awaits_pong = False
 
-    def _say_goodbye(self, ending: Ending) -> None:
-        self._handler.close(ending.code, ending.reason)
+    def _say_goodbye(self, disconnect: Disconnect) -> None:
+        self._handler.close(disconnect.code, disconnect.reason)
 
 
 class HttpSession(Session):
@@ -220,13 +215,13 @@ class HttpSession(Session):
             self._write(http_chunk(self._comment) if self._is_chunked else self._comment)
         return True
 
-    def _say_goodbye(self, ending: Ending) -> None:
+    def _say_goodbye(self, disconnect: Disconnect) -> None:
         stream = self._stream
         if stream.closed():
             return
         # An empty chunk ends a body that is complete (RFC 9112, section 7.1): a backlog must not end so before all of
         # it has been sent. HTTP/1.0 ends bodies with the connection, and has no way to tell.
-        is_complete = self._follows or ending is FINISHED
+        is_complete = self._follows or disconnect is FINISHED
         last = stream.write(http_chunk(b"") if self._is_chunked and is_complete else b"")
         last.add_done_callback(lambda _: stream.close())
         # A client that takes nothing would keep its connection for ever.

@@ -5,20 +5,23 @@ from __future__ import annotations
 import datetime as dt
 from urllib.parse import urlencode
 
+from handlers.authorisation import Unauthorized
 from handlers.base import Handler
-from handlers.tokens import Unauthorized, parse_sign_request
+from handlers.tokens import MAX_BODY_BYTES, parse_sign_request
 
 
 class SignHandler(Handler):
     """Signs tokens for those who hold the API secret."""
 
-    max_body = 64 * 1024
+    max_body = MAX_BODY_BYTES
 
     def prepare(self) -> None:
-        """Refuse who does not hold the API secret."""
+        """Refuse callers without the API secret."""
         super().prepare()
-        if not self.services.api_secrets.accepts(self.request.headers.get_list("Authorization")):
-            self.body.refuse(Unauthorized("the Authorization header must be: Token <API_SECRET>"))
+        try:
+            self.services.api_secrets.check(self.request)
+        except Unauthorized as error:
+            self.body.refuse(error)
 
     def post(self) -> None:
         """Answer with a token, the path to read at, and when it expires."""

@@ -1,31 +1,46 @@
-"""Who may do what: secrets, signed tokens, and the request that asks for one.
+"""Tokens: what they open, and the request that asks for one.
 
-A token is a JWT (RFC 7519) signed with HS256. It names its scope in the claims `namespace`, `pod`,
-`container` and `labels`, and its end in `exp`. Whoever has the key may mint tokens, so every claim that
-matters is checked here: a signature that holds says nothing about types.
+A token is a JWT (RFC 7519) signed with HS256. It names its scope in the claims `namespace`, `pod`, `container`,
+`labels` and `workload`, and its end in `exp`. Anyone with the key may mint tokens, so every claim that matters is
+checked here: a valid signature says nothing about types.
 """
 
 from __future__ import annotations
 
-import hmac
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeGuard
+from functools import partial
+from typing import TYPE_CHECKING, TypeGuard, TypeVar
 
 import jwt
 import msgspec
 
-from buffer.source import Selector, sorted_labels
+from buffer.selector import Names, Selector, sorted_requirements
+from handlers.authorisation import Unauthorized
+from handlers.selection import (
+    MAX_LABEL_KEY_LENGTH,
+    MAX_NAME_LENGTH,
+    BadSelection,
+    check_dns_labels,
+    check_labels,
+    check_pods,
+    label_requirement,
+    parse_labels,
+    parse_names,
+    parse_workloads,
+    shown,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
+
+    from buffer.selector import Requirement
+
+_A = TypeVar("_A")
+_T = TypeVar("_T")
 
 MAX_TOKEN_BYTES = 8 * 1024
 MAX_BODY_BYTES = 64 * 1024
-# Kubernetes: names have at most 253 characters; the key of a label may have a prefix of 253 and a name of 63.
-MAX_NAME_LENGTH = 253
-MAX_LABEL_KEY_LENGTH = 253 + 1 + 63
-
 # The last second of the year 9999: later ones cannot be written as RFC 3339.
 _LAST_SECOND = 253_402_300_799
 
@@ -35,20 +50,9 @@ _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{42}[AEIMQU
 _NOT_OURS = "the token is not a JWT signed with HS256"
 _JWS = jwt.PyJWS(algorithms=["HS256"])
 
-_NAMES = ("namespace", "pod", "container")
-_SIGN_MEMBERS = frozenset({*_NAMES, "labels", "expires_in"})
+_SCOPE_MEMBERS = ("namespace", "pod", "container", "labels", "workload")
+_SIGN_MEMBERS = frozenset({*_SCOPE_MEMBERS, "expires_in"})
 _MISSING = object()
-
-
-class Unauthorized(Exception):
-    """A credential that opens nothing. `reason` is a clause for the client and never holds the credential."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return self.reason
 
 
 class InvalidRequest(Exception):
@@ -70,9 +74,8 @@ class InvalidMember(InvalidRequest):
     """One member of a JSON object that is wrong. `member` is cut to 64 characters, all of them printable."""
 
     def __init__(self, member: str, problem: str) -> None:
-        shown = "".join(character if character.isprintable() else "?" for character in member[:64])
-        super().__init__(shown, problem)
-        self.member = shown
+        super().__init__(member, problem)
+        self.member = shown(member)
         self.problem = problem
 
     def __str__(self) -> str:
@@ -95,32 +98,6 @@ class SignRequest:
     expires_in: int | None = None
 
 
-class Secrets:
-    """The secrets of one kind, any of which opens the door. None and empty ones open nothing."""
-
-    __slots__ = ("_secrets",)
-
-    def __init__(self, *secrets: str | None) -> None:
-        self._secrets = tuple(secret.encode() for secret in secrets if secret)
-
-    def accepts(self, authorization_headers: Sequence[str]) -> bool:
-        """Tell whether one of the Authorization header fields is `Token <secret>` with one of the secrets.
-
-        All fields are looked at: Fluent Bit with HTTP_User sends two, Basic first. The time taken does not
-        tell which secret matched, nor how much of one.
-        """
-        accepted = False
-        for header in authorization_headers:
-            # The name of a scheme has no case (RFC 9110, 11.1).
-            scheme, _, credential = header.strip(" \t").replace("\t", " ").partition(" ")
-            if scheme.lower() != "token":
-                continue
-            given = credential.strip(" ").encode("utf-8", "surrogatepass")
-            for secret in self._secrets:
-                accepted |= hmac.compare_digest(given, secret)
-        return accepted
-
-
 class Tokens:
     """Signs and verifies tokens. `lifetime` is in seconds; `now` gives Unix seconds.
 
@@ -141,13 +118,7 @@ class Tokens:
         """
         issued_at = int(self._now())
         expires_at = issued_at + (self._lifetime if expires_in is None else expires_in)
-        claims: dict[str, object] = {"exp": expires_at, "iat": issued_at, "namespace": selector.namespace}
-        if selector.pod is not None:
-            claims["pod"] = selector.pod
-        if selector.container is not None:
-            claims["container"] = selector.container
-        if selector.labels:
-            claims["labels"] = dict(selector.labels)
+        claims: dict[str, object] = {"exp": expires_at, "iat": issued_at, **_members(selector)}
         token = _JWS.encode(msgspec.json.encode(claims), self._keys[0], algorithm="HS256")
         if len(token) > MAX_TOKEN_BYTES:
             raise InvalidBody(f"asks for a token of more than {MAX_TOKEN_BYTES} bytes")
@@ -208,6 +179,7 @@ def parse_sign_request(body: bytes, max_expires_in: int) -> SignRequest:
         if member not in _SIGN_MEMBERS:
             raise InvalidMember(member, "is not a member of this request")
     selector = _selector(members)
+    _check_names(selector)
     expires_in = members.get("expires_in", _MISSING)
     if expires_in is _MISSING:
         return SignRequest(selector)
@@ -250,25 +222,70 @@ def _selector(members: Mapping[str, object]) -> Selector:
     """Read a scope out of a JSON object. Null and "" are refused: neither may be mistaken for any."""
     if "namespace" not in members:
         raise InvalidMember("namespace", "is missing")
-    names = {member: _name(members[member], member) for member in _NAMES if member in members}
-    labels = members.get("labels", {})
-    if not isinstance(labels, dict):
-        raise InvalidMember("labels", "must be an object of strings")
-    for key, value in labels.items():
-        if not 1 <= len(key) <= MAX_LABEL_KEY_LENGTH:
-            raise InvalidMember("labels", f"must have keys of 1 to {MAX_LABEL_KEY_LENGTH} characters")
-        # Unlike a name, the value of a label may be empty.
-        if not isinstance(value, str) or len(value) > MAX_NAME_LENGTH:
-            raise InvalidMember(f"labels.{key}", f"must be a string of at most {MAX_NAME_LENGTH} characters")
+    text = {name: _text(members[name], name) for name in _SCOPE_MEMBERS if name in members and name != "labels"}
     return Selector(
-        namespace=names["namespace"],
-        pod=names.get("pod"),
-        container=names.get("container"),
-        labels=sorted_labels(labels),
+        text["namespace"],
+        _parsed("pod", parse_names, text["pod"]) if "pod" in text else None,
+        _parsed("container", parse_names, text["container"]) if "container" in text else None,
+        _label_requirements(members["labels"]) if "labels" in members else (),
+        (_parsed("workload", parse_workloads, text["workload"]),) if "workload" in text else (),
     )
 
 
-def _name(value: object, member: str) -> str:
-    if isinstance(value, str) and 1 <= len(value) <= MAX_NAME_LENGTH:
-        return value
-    raise InvalidMember(member, f"must be a string of 1 to {MAX_NAME_LENGTH} characters")
+def _label_requirements(labels: object) -> tuple[Requirement, ...]:
+    if isinstance(labels, str):
+        return _parsed("labels", parse_labels, [labels])
+    if not isinstance(labels, dict):
+        raise InvalidMember("labels", "must be an object of strings, or text such as app in (web,api)")
+    requirements = []
+    for key, value in labels.items():
+        if not 1 <= len(key) <= MAX_LABEL_KEY_LENGTH:
+            raise InvalidMember("labels", f"must have keys of 1 to {MAX_LABEL_KEY_LENGTH} characters")
+        if not isinstance(value, str):
+            raise InvalidMember(f"labels.{key}", "must be a string")
+        requirements.append(_parsed(f"labels.{key}", partial(label_requirement, key), value))
+    return sorted_requirements(requirements)
+
+
+def _members(selector: Selector) -> dict[str, object]:
+    """Return the claims that `_selector` reads a selector back from."""
+    members: dict[str, object] = {"namespace": selector.namespace}
+    if selector.pods is not None:
+        members["pod"] = str(selector.pods)
+    if selector.containers is not None:
+        members["container"] = str(selector.containers)
+    if selector.labels:
+        # Plain equality stays an object, as other minters and older servers know it.
+        plain = {one.key: str(one.values) for one in selector.labels if one.is_equality}
+        is_plain = len(plain) == len(selector.labels)
+        members["labels"] = plain if is_plain else ",".join(map(str, selector.labels))
+    for names in selector.workloads:
+        members["workload"] = str(names)
+    return members
+
+
+def _check_names(selector: Selector) -> None:
+    """Raise InvalidMember for names that Kubernetes does not allow: a token for them would never show a line."""
+    _parsed("namespace", check_dns_labels, Names.of(selector.namespace))
+    if selector.pods is not None:
+        _parsed("pod", check_pods, selector.pods)
+    if selector.containers is not None:
+        _parsed("container", check_dns_labels, selector.containers)
+    _parsed("labels", check_labels, selector.labels)
+    for names in selector.workloads:
+        _parsed("workload", check_pods, Names.of(*(pattern.partition("/")[2] for pattern in names.patterns)))
+
+
+def _parsed(member: str, parse: Callable[[_A], _T], argument: _A) -> _T:
+    try:
+        return parse(argument)
+    except BadSelection as error:
+        raise InvalidMember(member, error.problem) from None
+
+
+def _text(value: object, member: str) -> str:
+    if not isinstance(value, str) or not value:
+        raise InvalidMember(member, "must be a string that is not empty")
+    if member == "namespace" and len(value) > MAX_NAME_LENGTH:
+        raise InvalidMember(member, f"must be a string of 1 to {MAX_NAME_LENGTH} characters")
+    return value

@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import json
 import logging
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,7 +15,7 @@ from tornado.platform.asyncio import AsyncIOLoop
 from tornado.testing import bind_unused_port
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 
-from logurt import Server
+from server import Server
 from settings import Settings
 
 if TYPE_CHECKING:
@@ -55,11 +56,31 @@ def io_loop() -> Iterator[AsyncIOLoop]:
     assert not left, f"tasks left running: {left}"
 
 
+class Clock:
+    """The time of a server under test: the real one, until a test moves it on. Timers of the event loop do not move."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0  # seconds
+
+    def now(self) -> float:
+        """Return Unix seconds."""
+        return time.time() + self.ahead
+
+    def monotonic(self) -> float:
+        """Return seconds."""
+        return time.monotonic() + self.ahead
+
+    def advance(self, seconds: float) -> None:
+        """Let so much time pass at once."""
+        self.ahead += seconds
+
+
 class LiveServer:
     """A server that listens on a free port of 127.0.0.1, and a client that knows its secrets."""
 
-    def __init__(self, server: Server, port: int) -> None:
+    def __init__(self, server: Server, clock: Clock, port: int) -> None:
         self.server = server
+        self.clock = clock
         self.services = server.services
         self.port = port
         self.http = AsyncHTTPClient(force_instance=True)
@@ -134,9 +155,10 @@ def live(io_loop: IOLoop, settings: Settings) -> Iterator[LiveServer]:
 
     async def start() -> LiveServer:
         listening, port = bind_unused_port(address="127.0.0.1")
-        server = Server(settings)
-        server.start([listening])
-        return LiveServer(server, port)
+        clock = Clock()
+        server = Server(settings, now=clock.now, monotonic=clock.monotonic)
+        await server.start([listening])
+        return LiveServer(server, clock, port)
 
     started = io_loop.run_sync(start)
     yield started

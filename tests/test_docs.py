@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 import logurt
-from buffer.gap import _BECAUSE
-from buffer.hub import MAX_PATTERNS_IN_USE
-from buffer.pattern import MAX_PATTERN_CHARACTERS, MAX_PATTERNS
+from delivery.filter import MAX_PATTERN_CHARACTERS, MAX_PATTERNS
+from delivery.gap import _BECAUSE
+from delivery.hub import MAX_PATTERNS_IN_USE
 from handlers import _MAX_MESSAGE_BYTES, ROUTES
 from handlers.base import _STATUSES
 from handlers.query import PARAMETERS
-from handlers.readers import ENDINGS, HEARTBEAT_SECONDS
+from handlers.sessions import DISCONNECTS, HEARTBEAT_SECONDS
 from handlers.tokens import MAX_LABEL_KEY_LENGTH, MAX_NAME_LENGTH, MAX_TOKEN_BYTES
 from settings import VARIABLES
 
@@ -80,7 +80,7 @@ def test_the_protocol_has_every_parameter_in_order_and_no_other() -> None:
 def test_the_protocol_has_every_close_code_with_its_reason() -> None:
     documented = {int(code): cells[0].strip("`") for code, cells in rows(PROTOCOL, "### How a stream ends").items()}
     # 1009 is Tornado's, for a message that is too long.
-    assert documented == {ending.code: ending.reason for ending in ENDINGS} | {1009: "message too big"}
+    assert documented == {ending.code: ending.reason for ending in DISCONNECTS} | {1009: "message too big"}
 
 
 def test_the_protocol_has_every_status_that_an_error_can_have() -> None:

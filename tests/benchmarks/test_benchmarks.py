@@ -12,7 +12,7 @@ from benchmarks.plot import plot
 from benchmarks.process import Child
 from benchmarks.report import growth_plot
 from benchmarks.table import Table, arguments, read, report
-from handlers.fluentbit import decode
+from ingest.fluentbit.decode import decode
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,7 +50,7 @@ def test_a_sample_belongs_to_the_innermost_stage_that_knows_one_of_its_frames() 
     stacks = [
         "main (logurt.py:1);0x7f (libc.so.6) 1",
         f"{outer} 2",
-        f"{outer};Audience.flush (buffer/audience.py:9);Session._write (handlers/session.py:7);send (libc.so.6) 4",
+        f"{outer};Group.flush (buffer/group.py:9);Session._write (handlers/session.py:7);send (libc.so.6) 4",
         f"{outer};_store (handlers/ingest.py:3);skip (msgspec/_core.so);memcmp (libc) 8",
     ]
     assert profile.tally(stacks) == {"other": 1, "Tornado": 2, "send": 4, "decode": 8}

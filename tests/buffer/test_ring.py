@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from buffer.chunk import Chunk
-from buffer.ring import HOLDING_OVERHEAD, RING_OVERHEAD, Position, Ring, Tail
+from buffer.ring import RING_OVERHEAD, SOURCE_LOG_OVERHEAD, Position, Ring, Tail
 from buffer.source import Selector
-from tests.buffer.doubles import ARRIVED, chunk, source
+from tests.delivery.doubles import ARRIVED, chunk, source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -50,7 +50,7 @@ def only_x(made: Chunk) -> Sequence[int]:
 
 
 def held(ring: Ring, seen: set[Source]) -> set[Source]:
-    return seen & set(ring.holdings)
+    return seen & set(ring.logs)
 
 
 @given(WRITTEN, st.integers(0, 40))
@@ -59,7 +59,7 @@ def test_eviction_takes_the_oldest_chunk_of_the_heaviest_source_unless_that_has_
 ) -> None:
     ring, model = filled(written)
     for _ in range(min(evictions, len(model))):
-        weights = {writer: HOLDING_OVERHEAD + writer.size for writer in ring.holdings}
+        weights = {writer: SOURCE_LOG_OVERHEAD + writer.size for writer in ring.logs}
         for made in model:
             weights[made.source] += made.size
         evicted = ring.evict()
@@ -75,10 +75,10 @@ def test_eviction_takes_the_oldest_chunk_of_the_heaviest_source_unless_that_has_
 def test_what_a_ring_counts_is_what_it_holds(written: list[tuple[Source, list[str], int]], evictions: int) -> None:
     ring, model = filled(written, evictions)
     sources = {made.source for made in model}
-    assert set(ring.holdings) == sources
+    assert set(ring.logs) == sources
     assert ring.lines == sum(made.count for made in model)
     assert ring.bytes == RING_OVERHEAD + sum(made.size for made in model) + sum(
-        HOLDING_OVERHEAD + writer.size for writer in sources
+        SOURCE_LOG_OVERHEAD + writer.size for writer in sources
     )
     assert not model or ring.first() is model[0]
 
@@ -158,7 +158,7 @@ def test_a_budget_counts_chunks_without_text_too() -> None:
     ring = Ring("n")
     for seq in range(1, 1000):
         ring.append(chunk(seq, ""))
-    position, missing = ring.tail(5, list(ring.holdings), lambda _: (), ring.next_seq, 10_000)
+    position, missing = ring.tail(5, list(ring.logs), lambda _: (), ring.next_seq, 10_000)
     assert missing == 5
     assert position.seq > 900
 
@@ -178,13 +178,13 @@ def test_since_goes_by_the_times_of_the_lines_where_they_have_one() -> None:
     stamps = ["2023-11-14T22:13:18Z", "2023-11-14T22:13:19Z"]
     ring.append(chunk(1, "a", "b", times=["2023-11-14T22:13:10Z"] * 2))
     ring.append(chunk(2, "c", "d", times=stamps))
-    assert ring.since(ARRIVED - 1, list(ring.holdings)) == Position(2, 1)
-    assert ring.since(ARRIVED - 0.5, list(ring.holdings)) == Position(3, 0)
+    assert ring.since(ARRIVED - 1, list(ring.logs)) == Position(2, 1)
+    assert ring.since(ARRIVED - 0.5, list(ring.logs)) == Position(3, 0)
 
 
 def test_a_position_after_the_last_line_of_a_chunk_goes_on_with_the_next() -> None:
     ring, _ = filled([(PODS[0], ["x"], 1), (PODS[1], ["y"], 1)])
-    assert [(made.seq, start) for made, start in ring.after(Position(1, 9), set(ring.holdings))] == [(2, 0)]
+    assert [(made.seq, start) for made, start in ring.after(Position(1, 9), set(ring.logs))] == [(2, 0)]
 
 
 def test_a_chunk_can_be_named_for_eviction() -> None:
@@ -196,7 +196,7 @@ def test_chunks_of_equal_sources_share_one() -> None:
     ring = Ring("n")
     for seq in range(1, 4):
         ring.append(chunk(seq, "x", writer=source(pod="a", app="web")))
-    assert len({id(made.source) for made, _ in ring.after(Position(0, 0), list(ring.holdings))}) == 1
+    assert len({id(made.source) for made, _ in ring.after(Position(0, 0), list(ring.logs))}) == 1
 
 
 def test_a_ring_at_its_limit_does_not_grow() -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from handlers import kernel
+from handlers import tcp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,14 +55,14 @@ def client_frame(opcode: int, payload: bytes = b"", *, fin: bool = True) -> byte
 
 def quicken(live: LiveServer) -> None:
     """Have all heartbeats come with the next sweep, as if 25 seconds had passed, and sweep."""
-    for session in live.services.readers._sessions:
+    for session in live.services.sessions._sessions:
         session.heartbeat_at = 0.0
-    live.services.readers.sweep()
+    live.services.sessions.sweep()
 
 
 def let_pass(live: LiveServer, seconds: float) -> None:
     """Have so much time passed for tokens and stalls, and sweep. Heartbeats stay as far off as they are."""
-    readers = live.services.readers
+    readers = live.services.sessions
     now, monotonic = readers._now, readers._monotonic
     readers._now, readers._monotonic = lambda: now() + seconds, lambda: monotonic() + seconds
     for session in readers._sessions:
@@ -78,7 +78,7 @@ async def until(condition: Callable[[], Any], seconds: float = 5) -> None:
 
 
 def nobody_is_left(live: LiveServer) -> bool:
-    return len(live.services.readers) == 0 and not live.services.hub._feeds and not live.services.hub._queue
+    return len(live.services.sessions) == 0 and not live.services.hub._feeds and not live.services.hub._queue
 
 
 class Peer:
@@ -179,12 +179,12 @@ async def join(live: LiveServer, peer: Peer, headers: dict[str, str] = UPGRADE, 
     """Become a reader for 100 seconds by WebSocket or HTTP; return the session."""
     await peer.send(request(f"/logs?token={await live.sign(expires_in=100)}{query}", headers))
     await peer.head()
-    sessions = list(live.services.readers._sessions)
+    sessions = list(live.services.sessions._sessions)
     return sessions[-1] if sessions else None
 
 
 async def acknowledged(session: Any) -> None:
-    await until(lambda: not kernel.send_queue(session._stream.socket))
+    await until(lambda: not tcp.send_queue(session._stream.socket))
 
 
 async def stuff(live: LiveServer, peer: Peer, headers: dict[str, str] = UPGRADE) -> Any:

@@ -11,8 +11,8 @@ from buffer.broker import BrokerUnavailable
 from handlers.base import status_of
 from handlers.body import Body
 from handlers.budget import Overloaded
-from handlers.compression import BodyTooLarge, Undecodable, UnsupportedEncoding
 from handlers.tokens import InvalidBody, InvalidMember, Unauthorized
+from ingest.compression import BodyTooLarge, Undecodable, UnsupportedEncoding
 from tests.conftest import API_SECRET, INGEST_SECRET
 from tests.wire import connected, head, request
 
@@ -171,7 +171,7 @@ async def test_a_malformed_request_is_refused_and_the_connection_closed(live: Li
         await wire.send(sent)
         assert await wire.rest() == b"HTTP/1.1 400 Bad Request\r\n\r\n"
     assert not live.services.bodies._taken
-    assert not live.services.underway._requests
+    assert not live.services.inflight._requests
 
 
 async def test_a_head_of_more_than_64_kib_closes_the_connection(live: LiveServer) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from handlers.body import Body
 from handlers.budget import Budget, Overloaded
-from handlers.compression import BodyTooLarge
+from ingest.compression import BodyTooLarge
 
 
 def test_a_body_is_its_parts_in_order() -> None:

@@ -55,8 +55,8 @@ async def test_a_page_reads_by_websocket_and_by_event_source_and_comes_back_wher
         assert await seen(socket, 3) == ["open logurt", "first", "two\nlines é"]
         assert await seen(source, 2) == [f"first {epoch}-1-1", f"two\nlines é {epoch}-2-0"]
 
-        await live.services.readers.drain(0)
-        live.services.readers.stopping = False
+        await live.services.sessions.drain(0)
+        live.services.sessions.stopping = False
         await live.write("while it was away")
         assert (await seen(socket, 4))[3:] == ["close 1001 the server is stopping"]
         assert (await seen(source, 3))[2:] == [f"while it was away {epoch}-3-0"]

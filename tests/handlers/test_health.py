@@ -14,7 +14,7 @@ async def test_healthz_answers_while_the_process_runs(live: LiveServer) -> None:
 
 async def test_readyz_fails_once_the_server_is_stopping(live: LiveServer) -> None:
     assert (await live.fetch("/readyz")).code == 200
-    live.services.readers.stopping = True
+    live.services.sessions.stopping = True
     response = await live.fetch("/readyz")
     assert (response.code, json.loads(response.body)) == (503, {"error": "the server is stopping"})
 

@@ -312,7 +312,7 @@ async def test_a_body_that_does_not_come_closes_the_connection(
     async with connected(live.port) as wire:
         await wire.send(head(PATH, TOKEN, f"Content-Length: {len(sent) + 1}"), sent)
         assert await wire.rest() == b""
-    assert (live.services.bodies._taken, live.services.underway._requests) == (0, set())
+    assert (live.services.bodies._taken, live.services.inflight._requests) == (0, set())
 
 
 async def test_what_came_of_a_body_before_its_client_left_is_no_request(live: LiveServer) -> None:
@@ -492,7 +492,7 @@ async def test_a_client_that_vanishes_amid_a_body_gives_its_memory_back(live: Li
             pass
         await taken(live, 0)
     assert await counts(live, batch("hello")) == {"accepted": 1, "skipped": 0}
-    assert not live.services.underway._requests
+    assert not live.services.inflight._requests
 
 
 async def test_a_refused_request_is_gone_without_the_garbage_collector(live: LiveServer) -> None:
@@ -565,7 +565,7 @@ async def test_what_is_being_stored_when_its_client_leaves_is_stored_once(
     gate.opened.set()
     await taken(live, 0)
     assert await backlog(live) == ["hello"]
-    assert not live.services.underway._requests
+    assert not live.services.inflight._requests
 
 
 @pytest.mark.parametrize("framing", FRAMED)
@@ -609,7 +609,7 @@ async def test_a_stop_does_not_wait_for_ever_for_what_is_being_stored(
         await asyncio.wait_for(live.server.stop(), 5)
         await end_tasks()
         assert (await first.rest(), await second.rest()) == (b"", b"")
-    assert (live.services.bodies._taken, live.services.underway._requests) == (0, set())
+    assert (live.services.bodies._taken, live.services.inflight._requests) == (0, set())
 
 
 def broken(records: int, text: str) -> bytes:

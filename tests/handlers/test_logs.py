@@ -23,7 +23,7 @@ async def take(peer: Peer, count: int) -> list[str]:
 
 async def everyone_is_live(live: LiveServer) -> None:
     feeds = live.services.hub._feeds
-    await until(lambda: feeds and not any(a.behind for feed in feeds.values() for a in feed.audiences.values()))
+    await until(lambda: feeds and not any(a.behind for feed in feeds.values() for a in feed.groups.values()))
 
 
 @pytest.mark.parametrize(

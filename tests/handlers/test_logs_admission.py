@@ -103,8 +103,8 @@ async def test_one_reader_too_many_is_refused_until_another_has_gone(
     await first.upgrade(token)
     code, _, body = await answer(connect(), f"/logs?token={token}", headers)
     assert (code, error(body)) == (503, "there are 1 readers already")
-    await live.services.readers.drain(0)
-    live.services.readers.stopping = False
+    await live.services.sessions.drain(0)
+    live.services.sessions.stopping = False
     assert "101" in await connect().upgrade(token)
 
 
@@ -122,7 +122,7 @@ async def test_a_server_that_is_stopping_takes_no_readers(
     live: LiveServer, connect: Connect, headers: dict[str, str]
 ) -> None:
     token = await live.sign()
-    live.services.readers.stopping = True
+    live.services.sessions.stopping = True
     code, _, body = await answer(connect(), f"/logs?token={token}", headers)
     assert (code, error(body)) == (503, "the server is stopping")
 
@@ -236,8 +236,8 @@ async def test_the_log_tells_of_readers_and_of_no_token(
     await refused.get(token, "pod=other")
     for peer in (first, second):
         peer.close()
-        count = len(live.services.readers)
-        await until(lambda: len(live.services.readers) < count)  # noqa: B023 - awaited at once
+        count = len(live.services.sessions)
+        await until(lambda: len(live.services.sessions) < count)  # noqa: B023 - awaited at once
     expected = [
         "reader joined namespace='myapp' pod='web-0' labels='app=web' by WebSocket; readers: 1",
         "reader joined namespace='myapp' pod='web-0' container='app' labels='app=web' by http; readers: 2",

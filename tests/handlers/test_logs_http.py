@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from handlers.readers import STOPPING
-from tests.buffer.doubles import Event, server_sent
+from handlers.sessions import STOPPING
+from tests.delivery.doubles import Event, server_sent
 from tests.handlers.peers import nobody_is_left, quicken, request, until
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ async def test_a_heartbeat_is_a_comment_for_events_and_nothing_for_plain_lines(
     quicken(live)
     assert [await events.chunk() for _ in range(2)] == [b": \n\n"] * 2
     await live.write("hello")
-    assert (await plain.chunk(), len(live.services.readers)) == (b"hello\n", 2)
+    assert (await plain.chunk(), len(live.services.sessions)) == (b"hello\n", 2)
 
 
 @TRANSPORTS
@@ -158,10 +158,10 @@ async def test_a_stream_ends_with_its_token_and_with_the_server(
     peer = connect()
     await peer.get(await live.sign(expires_in=60), version=version, **headers)
     if ends_by == "drain":
-        await live.services.readers.drain(0)
+        await live.services.sessions.drain(0)
     else:
-        live.services.readers._now = lambda: live.services.now() + 60
-        live.services.readers.sweep()
+        live.services.sessions._now = lambda: live.services.now() + 60
+        live.services.sessions.sweep()
     await until(lambda: nobody_is_left(live))
     assert (await peer.rest()).endswith(b"0\r\n\r\n") == (version == "1.1")
 
@@ -186,7 +186,7 @@ async def test_a_client_that_goes_leaves_nothing_behind(
     asked = request(f"/logs?token={await live.sign()}", headers, version=version)
     await peer.send(asked if is_late else asked + more)
     await peer.head()
-    assert len(live.services.readers) == 1
+    assert len(live.services.sessions) == 1
     if is_late:
         await peer.send(more)
     peer.reset() if is_reset else peer.close()
@@ -211,7 +211,7 @@ async def test_a_client_that_takes_nothing_is_cut_off_when_its_stream_ends(
     await live.write(*["x" * 1000] * 12_000)
     peer = connect(4096)
     await peer.get(await live.sign(), "tail=all")
-    (session,) = live.services.readers._sessions
+    (session,) = live.services.sessions._sessions
     written: Any = session._stream  # type: ignore[attr-defined]
     await until(written.writing)
     session.end(STOPPING)
@@ -230,5 +230,5 @@ async def test_curl_prints_lines_as_they_are_written(live: LiveServer, option: s
     assert await curl.stdout.readline() == b"before\n"
     await live.write("after")
     assert await curl.stdout.readline() == b"after\n"
-    await live.services.readers.drain(0)
+    await live.services.sessions.drain(0)
     assert (await curl.stdout.read(), await curl.wait()) == (b"", 0)

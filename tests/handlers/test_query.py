@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from buffer.cursor import BadCursor, Cursor
-from buffer.pattern import TextFilter
 from buffer.source import Selector, Source, sorted_labels
+from delivery.cursor import BadCursor, Cursor
+from delivery.filter import TextFilter
 from handlers.query import PARAMETERS, BadParameter, OutOfScope, Query, parse
 from handlers.transport import Transport
 

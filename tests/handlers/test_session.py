@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from buffer.audience import Reader
+from delivery.group import Reader
 from handlers.logs import LogsHandler
-from handlers.readers import STOPPING
 from handlers.session import Session
+from handlers.sessions import STOPPING
 from tests.handlers.peers import (
     BINARY,
     CLOSE,
@@ -57,11 +57,11 @@ async def test_a_reader_that_takes_nothing_is_ended_once_the_time_is_up_and_no_s
 ) -> None:
     peer = connect(4096)
     await stuff(live, peer, headers)
-    live.services.readers.sweep()
+    live.services.sessions.sweep()
     let_pass(live, 59)
-    assert len(live.services.readers) == 1
+    assert len(live.services.sessions) == 1
     let_pass(live, 2)
-    assert len(live.services.readers) == 0
+    assert len(live.services.sessions) == 0
     if headers == UPGRADE:
         assert (await last_frame(peer)).close_code == 4408
 
@@ -74,7 +74,7 @@ async def test_a_reader_that_takes_little_but_steadily_is_let_be(live: LiveServe
         await live.write(*LONG_LINES)
         let_pass(live, 59)
         session.expires_at += 59
-    assert (len(live.services.readers), session._pending > 0) == (1, True)
+    assert (len(live.services.sessions), session._pending > 0) == (1, True)
 
 
 async def test_a_reader_is_pinged_and_one_that_does_not_answer_is_cut(live: LiveServer, connect: Connect) -> None:
@@ -102,13 +102,13 @@ async def test_a_reader_that_is_slow_to_come_to_its_ping_is_not_taken_for_dead(
     session._stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
     for _ in range(4):
         await live.write(*LONG_LINES)
-    await until(lambda: session._reader in session._reader.audience.live)
+    await until(lambda: session._reader in session._reader.group.live)
     assert not session._stream.writing(), "the kernel has not taken it all"
     for _ in range(8):
         for _ in range(10):
             await peer.take(4096)
         quicken(live)
-    assert len(live.services.readers) == 1
+    assert len(live.services.sessions) == 1
 
 
 async def test_a_sweep_right_after_a_connection_broke_does_no_harm(live: LiveServer, connect: Connect) -> None:
@@ -128,9 +128,9 @@ async def test_a_token_is_honoured_to_its_last_second_and_no_longer(
     await (stuff if is_stuffed else join)(live, peer, headers)
     let_pass(live, 58)
     let_pass(live, 40)
-    assert len(live.services.readers) == 1
+    assert len(live.services.sessions) == 1
     let_pass(live, 2)
-    assert len(live.services.readers) == 0
+    assert len(live.services.sessions) == 0
     await live.write("too late")
     if headers == UPGRADE:
         assert (await last_frame(peer)).close_code == 4401
@@ -193,7 +193,7 @@ async def test_draining_closes_every_reader_with_the_code_that_says_come_back(
     peers = [connect() for _ in range(5)]
     for peer in peers:
         await join(live, peer)
-    await live.services.readers.drain(0.01)
+    await live.services.sessions.drain(0.01)
     assert [(await peer.frame()).close_code for peer in peers] == [1001] * 5
     await until(lambda: nobody_is_left(live))
 

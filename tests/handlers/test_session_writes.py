@@ -8,8 +8,8 @@ import socket
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from handlers.readers import STOPPING
 from handlers.session import HttpSession
+from handlers.sessions import STOPPING
 from handlers.transport import Transport
 from tests.handlers.peers import (
     CLOSE,
@@ -53,7 +53,7 @@ async def block(live: LiveServer, peer: Peer) -> tuple[Any, int]:
 async def test_a_slow_reader_is_told_what_it_lost_and_costs_nobody_anything(live: LiveServer, connect: Connect) -> None:
     token, slow, fast, total = await live.sign(), connect(4096), connect(), 6000
     await slow.upgrade(token, "tail=0&include=.")
-    (session,) = live.services.readers._sessions
+    (session,) = live.services.sessions._sessions
     session._stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 32 * 1024)  # type: ignore[attr-defined]
     await fast.upgrade(token, "tail=0")
     for start in range(0, total, 100):

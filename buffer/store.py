@@ -1,0 +1,143 @@
+"""The store: the rings of all namespaces, and the bounds they are held to.
+
+It takes a chunk and returns what had to make room for it. Where one namespace is full, its heaviest source gives way;
+where all together are, the heaviest namespace does.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from buffer.max_heap import MaxHeap
+from buffer.ring import Ring
+from buffer.tombstones import Tombstones
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+
+    from buffer.chunk import Chunk
+    from buffer.selector import Selector
+    from buffer.source import Source
+
+
+class Limits(NamedTuple):
+    """What the rings may hold: bytes in a namespace, bytes in all, seconds."""
+
+    namespace_bytes: int
+    total_bytes: int
+    max_age: float
+
+
+class Evicted(NamedTuple):
+    """A chunk that has left the store, and whether it was the last one of its source."""
+
+    chunk: Chunk
+    was_last: bool
+
+
+class StoreStatistics(NamedTuple):
+    """What is held now, and how many lines have left since the start: for want of room, and by age."""
+
+    namespaces: int
+    sources: int
+    chunks: int
+    lines: int
+    bytes: int
+    lines_evicted: int
+    lines_expired: int
+
+
+class Store:
+    """The rings, by namespace. `next_seq` is one more than the highest sequence number seen."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.bytes = 0  # memory that the rings hold
+        self.next_seq = 1
+        self._rings: dict[str, Ring] = {}
+        self._heaviest: MaxHeap[str] = MaxHeap()
+        self._tombstones = Tombstones()
+        self._lines_evicted = 0
+        self._lines_expired = 0
+
+    @property
+    def rings(self) -> Mapping[str, Ring]:
+        """The rings by namespace, the one that came first at the front. None of them is empty."""
+        return self._rings
+
+    def ring(self, namespace: str) -> Ring | None:
+        """Return the ring of a namespace; None if nothing of it is held."""
+        return self._rings.get(namespace)
+
+    def append(self, chunk: Chunk) -> list[Evicted]:
+        """Add a chunk, whose number must be higher than all before in its namespace; return what has made room."""
+        namespace = chunk.source.namespace
+        ring = self._rings.get(namespace)
+        if ring is None:
+            ring = self._rings[namespace] = Ring(namespace)
+            self.bytes += ring.bytes
+        bytes_before = ring.bytes
+        ring.append(chunk)
+        self._account(ring, bytes_before)
+        self.next_seq = max(self.next_seq, chunk.seq + 1)
+        evicted = list[Evicted]()
+        while ring.bytes > self.limits.namespace_bytes and ring:
+            evicted.append(self._evict(ring))
+        while self.bytes > self.limits.total_bytes and self._rings:
+            ring = self._rings[self._heaviest.top()]
+            # If even the heaviest ring has nothing to spare, the one that came first goes, as in `Ring.evict`.
+            evicted.append(self._evict(ring if len(ring) > 1 else next(iter(self._rings.values()))))
+        self._lines_evicted += sum([one.chunk.count for one in evicted])
+        return evicted
+
+    def expire(self, now: float) -> Iterator[Evicted]:
+        """Evict the chunks that arrived too long before now, in Unix seconds, as they are asked for."""
+        oldest = now - self.limits.max_age
+        for ring in list(self._rings.values()):
+            while ring and ring.first().arrived < oldest:
+                evicted = self._evict(ring, ring.first())
+                self._lines_expired += evicted.chunk.count
+                yield evicted
+
+    def has_lost_since(self, seq: int, selector: Selector, sources: Collection[Source]) -> bool:
+        """Tell whether a chunk numbered `seq` or higher, of a source that the selector admits, may have left.
+
+        `sources` are those held now that it admits.
+        """
+        ring = self._rings.get(selector.namespace)
+        if ring is not None and any(ring.logs[source].evicted_seq >= seq for source in sources):
+            return True
+        return self._tombstones.any_since(seq, selector)
+
+    def statistics(self) -> StoreStatistics:
+        """Return what is held now."""
+        rings = self._rings.values()
+        return StoreStatistics(
+            namespaces=len(rings),
+            sources=sum(len(ring.logs) for ring in rings),
+            chunks=sum(map(len, rings)),
+            lines=sum(ring.lines for ring in rings),
+            bytes=self.bytes,
+            lines_evicted=self._lines_evicted,
+            lines_expired=self._lines_expired,
+        )
+
+    def _evict(self, ring: Ring, chunk: Chunk | None = None) -> Evicted:
+        """Have a ring evict this chunk, or the one it should, and account for it."""
+        bytes_before = ring.bytes
+        chunk = ring.evict(chunk)
+        was_last = chunk.source not in ring.logs
+        if was_last:
+            self._tombstones.add(chunk.source, chunk.seq)
+        self._account(ring, bytes_before)
+        return Evicted(chunk, was_last)
+
+    def _account(self, ring: Ring, bytes_before: int) -> None:
+        """Bring the sums over all rings up to date with this one, and drop it if it is empty."""
+        self.bytes += ring.bytes - bytes_before
+        if ring:
+            self._heaviest.set(ring.namespace, ring.bytes)
+        else:
+            self.bytes -= ring.bytes
+            self._heaviest.remove(ring.namespace)
+            del self._rings[ring.namespace]

@@ -1,0 +1,56 @@
+"""Tombstones: what is still known of sources whose last chunk has left."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from buffer.selector import Selector
+    from buffer.source import Source
+
+_MAX_BYTES = 2 * 1024 * 1024
+_MAX_NAMESPACES = 4096
+
+
+class Tombstones:
+    """Up to which sequence number each source that has left is gone, for the most recent of them.
+
+    A reader that comes back with a cursor is told of a gap if a source that it may see has lost chunks since. For
+    sources that left long ago only the highest number in each namespace is kept, and for namespaces that lost sources
+    long ago only the highest number of all: there a gap is reported to be on the safe side.
+    """
+
+    __slots__ = ("_bytes", "_horizon", "_horizons", "_seqs")
+
+    def __init__(self) -> None:
+        self._seqs: OrderedDict[Source, int] = OrderedDict()
+        self._bytes = 0
+        self._horizons: OrderedDict[str, int] = OrderedDict()  # by namespace
+        self._horizon = 0
+
+    def __len__(self) -> int:
+        """Return how many sources are remembered one by one."""
+        return len(self._seqs)
+
+    def add(self, source: Source, seq: int) -> None:
+        """Remember that a source has left, and that `seq` was its last chunk."""
+        if self._seqs.pop(source, None) is None:
+            self._bytes += source.size
+        self._seqs[source] = seq
+        while self._bytes > _MAX_BYTES:
+            self._forget(*self._seqs.popitem(last=False))
+
+    def any_since(self, seq: int, selector: Selector) -> bool:
+        """Tell whether a chunk numbered `seq` or higher, of a source that the selector admits, may be gone."""
+        if seq <= max(self._horizon, self._horizons.get(selector.namespace, 0)):
+            return True
+        return any(last >= seq and selector.admits(source) for source, last in self._seqs.items())
+
+    def _forget(self, source: Source, seq: int) -> None:
+        self._bytes -= source.size
+        before = self._horizons.pop(source.namespace, 0)
+        self._horizons[source.namespace] = max(before, seq)
+        if len(self._horizons) > _MAX_NAMESPACES:
+            _, seq = self._horizons.popitem(last=False)
+            self._horizon = max(self._horizon, seq)

@@ -1,0 +1,51 @@
+"""Cursors: a reader's place in the log, as clients see it."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from buffer.chunk import Chunk
+
+# 15 hexadecimal digits stay below the 2^63 that sequence numbers may reach.
+_CURSOR = re.compile(r"([0-9a-z]{1,32})-([0-9a-f]{1,15})-([0-9a-f]{1,8})", re.ASCII)
+
+
+class BadCursor(ValueError):
+    """Text that is not a cursor."""
+
+    def __str__(self) -> str:
+        return "cursor is not one that this server has given out"
+
+
+def cursor_after(epoch: str, chunk: Chunk, index: int) -> bytes:
+    """Return the text of the cursor that goes on after this line of the chunk."""
+    # After a chunk's last line comes the next number. With this chunk's own number, nobody could tell once it was
+    # evicted whether any of its lines had still been wanted.
+    if index + 1 == chunk.count:
+        return b"%s-%x-0" % (epoch.encode(), chunk.seq + 1)
+    return b"%s-%x-%x" % (epoch.encode(), chunk.seq, index + 1)
+
+
+class Cursor(NamedTuple):
+    """The next line to read: epoch of the numbering, number of the chunk, index of the line in it."""
+
+    epoch: str
+    seq: int
+    line: int
+
+    @classmethod
+    def parse(cls, text: str) -> Cursor:
+        """Read a cursor back from its text. Raises BadCursor."""
+        match = _CURSOR.fullmatch(text)
+        if match is None:
+            raise BadCursor
+        epoch, seq, line = match[1], int(match[2], 16), int(match[3], 16)
+        if seq == 0:
+            raise BadCursor
+        return cls(epoch, seq, line)
+
+    def encode(self) -> bytes:
+        """Return the text of the cursor."""
+        return b"%s-%x-%x" % (self.epoch.encode(), self.seq, self.line)

@@ -1,0 +1,102 @@
+"""Formats: how a line reads, before it is framed for a transport.
+
+Formats are values: equal ones are interchangeable, which is what lets readers share rendered bytes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Protocol
+
+import msgspec
+
+from delivery.cursor import cursor_after
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from buffer.chunk import Chunk
+    from delivery.gap import Gap
+
+
+class Format(Protocol):
+    """How a line reads. `growth` is about how many bytes it adds to a line, framing included."""
+
+    growth: ClassVar[int]
+
+    def payloads(self, chunk: Chunk, indices: Sequence[int] | None) -> list[bytes]:
+        """Return these lines of the chunk (None: all of them), with nothing at their ends."""
+
+    def gap(self, gap: Gap) -> bytes:
+        """Return the notice of lost lines."""
+
+    def live(self) -> bytes | None:
+        """Return the notice that the backlog has been sent, if this format has one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """The text as it was written, after its time and its source where asked for."""
+
+    growth: ClassVar[int] = 40
+
+    timestamps: bool = False
+    prefix: bool = False
+
+    def payloads(self, chunk: Chunk, indices: Sequence[int] | None) -> list[bytes]:
+        """Return these lines as UTF-8."""
+        lines = _pick(chunk.lines(), indices)
+        if self.prefix:
+            prefix = f"{chunk.source.pod}/{chunk.source.container} ".encode()
+            lines = [prefix + line for line in lines]
+        if self.timestamps:
+            times = _pick(chunk.times(), indices)
+            lines = [time + b" " + line for time, line in zip(times, lines, strict=True)]
+        return lines
+
+    def gap(self, gap: Gap) -> bytes:
+        """Return the sentence that a person reads."""
+        return str(gap).encode()
+
+    def live(self) -> bytes | None:
+        """Return nothing: text is lines only."""
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Json:
+    """One object a line, with the cursor to come back with. `epoch` is the broker's."""
+
+    growth: ClassVar[int] = 200
+
+    epoch: str
+
+    def payloads(self, chunk: Chunk, indices: Sequence[int] | None) -> list[bytes]:
+        """Return these lines as JSON objects."""
+        encode, source = msgspec.json.encode, chunk.source
+        middle = b'","pod":%s,"container":%s,"stream":' % (encode(source.pod), encode(source.container))
+        places = range(chunk.count) if indices is None else indices
+        times, streams, lines = chunk.times(), chunk.streams(), chunk.lines()
+        return [
+            b'{"type":"line","cursor":"%s","timestamp":"%s%s%s,"log":%s}'
+            % (
+                cursor_after(self.epoch, chunk, at),
+                times[at],
+                middle,
+                encode(streams[at]),
+                encode(lines[at].decode()),
+            )
+            for at in places
+        ]
+
+    def gap(self, gap: Gap) -> bytes:
+        """Return the gap as an object."""
+        return msgspec.json.encode({"type": "gap", "lost": gap.lost, "reason": gap.reason})
+
+    def live(self) -> bytes | None:
+        """Return the object that says: from here on, lines are live."""
+        return b'{"type":"live"}'
+
+
+def _pick(values: list[bytes], indices: Sequence[int] | None) -> list[bytes]:
+    return values if indices is None else [values[index] for index in indices]

@@ -1,0 +1,85 @@
+"""Render caches: what chunks look like to all the groups of a namespace that show lines alike.
+
+Views differ mostly in what they select; a line looks the same to all of them. So that it is rendered once, each cache
+keeps what it has rendered until the hub is done with a chunk, a flush, or a turn of the readers that are behind.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from buffer.chunk import Chunk
+    from delivery.view import RenderKey, View
+
+
+class RenderCache:
+    """Chunks as the views of one render key show them. `groups` is how many share it; it keeps things only for them."""
+
+    __slots__ = ("_kept", "_on_first", "_view", "groups")
+
+    def __init__(self, view: View, on_first: Callable[[RenderCache], None]) -> None:
+        self.groups = 0
+        self._view = view
+        self._on_first = on_first  # called when the empty cache is about to keep something
+        self._kept: dict[int, bytes] = {}  # by sequence number
+
+    def __len__(self) -> int:
+        """Return how many rendered chunks are kept."""
+        return len(self._kept)
+
+    def render(self, chunk: Chunk) -> bytes:
+        """Return a chunk as a piece of what is written to readers; b"" if they see nothing of it."""
+        if self.groups == 1:
+            return self._view.render(chunk)
+        piece = self._kept.get(chunk.seq)
+        if piece is None:
+            if not self._kept:
+                self._on_first(self)
+            piece = self._kept[chunk.seq] = self._view.render(chunk)
+        return piece
+
+    def clear(self) -> None:
+        """Drop what is kept."""
+        self._kept.clear()
+
+
+class RenderCaches:
+    """The caches of a feed, by render key."""
+
+    __slots__ = ("_by_key", "_warm")
+
+    def __init__(self) -> None:
+        self._by_key: dict[RenderKey, RenderCache] = {}
+        self._warm: list[RenderCache] = []  # those that keep something
+
+    def __len__(self) -> int:
+        return len(self._by_key)
+
+    @property
+    def kept(self) -> int:
+        """How many rendered chunks are kept in all."""
+        return sum(map(len, self._by_key.values()))
+
+    def acquire(self, view: View) -> RenderCache:
+        """Return the cache for a view, on behalf of one more group."""
+        cache = self._by_key.get(view.render_key)
+        if cache is None:
+            cache = self._by_key[view.render_key] = RenderCache(view, self._warm.append)
+        cache.groups += 1
+        return cache
+
+    def release(self, view: View) -> None:
+        """Give up a group's share, and drop the cache with the last one."""
+        cache = self._by_key[view.render_key]
+        cache.groups -= 1
+        if not cache.groups:
+            del self._by_key[view.render_key]
+
+    def clear(self) -> None:
+        """Drop all that is kept."""
+        for cache in self._warm:
+            cache.clear()
+        self._warm.clear()

@@ -1,0 +1,41 @@
+"""Pages of other origins: which of them may read here, and what their browsers must be told (CORS)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tornado.httputil import HTTPServerRequest
+
+
+class OriginRefused(Exception):
+    """The page that asks is of an origin that is not among ALLOWED_ORIGINS."""
+
+    def __str__(self) -> str:
+        return "this origin is not allowed"
+
+
+def cors_headers(request: HTTPServerRequest, allowed: Sequence[str]) -> dict[str, str]:
+    """Return the headers that let the page that asks read the answer; none if it is no page. Raises OriginRefused.
+
+    `allowed` are origins in small letters, or `*`.
+    """
+    origin = request.headers.get("Origin")
+    if origin is None:
+        return {}
+    # An origin is a scheme and a host, and nothing else (RFC 6454, section 6.2).
+    is_own = origin.lower().partition("://")[2] == request.host.lower()
+    if "*" not in allowed and origin.lower() not in allowed and not is_own:
+        raise OriginRefused
+    return {"Access-Control-Allow-Origin": "*" if "*" in allowed else origin, "Vary": "Origin"}
+
+
+def preflight_headers(*headers: str) -> dict[str, str]:
+    """Return what a browser is told that asks whether it may send these headers (CORS preflight)."""
+    return {
+        "Access-Control-Allow-Methods": "GET",
+        "Access-Control-Allow-Headers": ", ".join(headers),
+        "Access-Control-Max-Age": "3600",
+    }

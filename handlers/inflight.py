@@ -1,0 +1,31 @@
+"""Requests that have begun and are not over yet, so that a stop can wait for them."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+
+class Inflight:
+    """The requests that have begun and are not over yet."""
+
+    def __init__(self) -> None:
+        self._requests: set[object] = set()
+        self._none = asyncio.Event()
+        self._none.set()
+
+    def add(self, request: object) -> None:
+        """Note that a request has begun."""
+        self._requests.add(request)
+        self._none.clear()
+
+    def remove(self, request: object) -> None:
+        """Note that a request is over. Does nothing the second time."""
+        self._requests.discard(request)
+        if not self._requests:
+            self._none.set()
+
+    async def over(self, seconds: float) -> None:
+        """Wait until there is no such request, but only so many seconds."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._none.wait(), seconds)

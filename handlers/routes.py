@@ -1,0 +1,48 @@
+"""The table of routes, and the application that serves them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tornado.web import Application, RequestHandler
+
+from handlers.base import NotFound
+from handlers.health import AliveHandler, ReadyHandler
+from handlers.ingest import IngestRouter
+from handlers.logs import LogsHandler
+from handlers.sign import SignHandler
+from handlers.sources import SourcesHandler
+from ingest.fluentbit.decode import decode as decode_fluentbit
+
+if TYPE_CHECKING:
+    from handlers.services import Services
+    from ingest.batch import Decoder
+
+# Logs come in through a decoder; everything else is a request handler.
+ROUTES: tuple[tuple[str, type[RequestHandler] | Decoder], ...] = (
+    ("/api/sign", SignHandler),
+    ("/api/sources", SourcesHandler),
+    ("/_ingest/fluentbit", decode_fluentbit),
+    ("/logs", LogsHandler),
+    ("/healthz", AliveHandler),
+    ("/readyz", ReadyHandler),
+)
+
+# The one message that clients send holds a token, and a token has 8 KiB at most.
+MAX_MESSAGE_BYTES = 16 * 1024
+
+
+def make_application(services: Services) -> Application:
+    """Return the application with all routes."""
+    arguments = {"services": services}
+    return Application(
+        [
+            (path, target, arguments) if isinstance(target, type) else (path, IngestRouter(services, target))
+            for path, target in ROUTES
+        ],
+        default_handler_class=NotFound,
+        default_handler_args=arguments,
+        # Requests are not logged one by one: those with logs would come back as logs, those for logs hold tokens.
+        log_function=lambda handler: None,  # noqa: ARG005 - Tornado's signature
+        websocket_max_message_size=MAX_MESSAGE_BYTES,
+    )

@@ -1,0 +1,36 @@
+"""What handlers work with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from buffer.broker import Broker
+    from delivery.hub import Hub
+    from handlers.authorisation import Secrets
+    from handlers.budget import Budget
+    from handlers.inflight import Inflight
+    from handlers.sessions import Sessions
+    from handlers.throttle import LogThrottle
+    from handlers.tokens import Tokens
+    from settings import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """The parts of a server that its handlers share. `now` returns Unix seconds."""
+
+    settings: Settings
+    tokens: Tokens
+    api_secrets: Secrets
+    ingest_secrets: Secrets
+    broker: Broker
+    hub: Hub
+    sessions: Sessions
+    bodies: Budget
+    inflight: Inflight
+    throttle: LogThrottle
+    now: Callable[[], float]

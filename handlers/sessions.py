@@ -1,0 +1,105 @@
+"""All open sessions: how many there may be, when each must end, and how they are drained."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from protocol import EXPIRED, STALLED, STOPPING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from handlers.session import Session
+
+# Proxies close connections on which nothing is sent for a minute; browsers and clients answer a ping at once.
+HEARTBEAT_SECONDS = 25
+
+# How long clients may take at shutdown to read the end of their streams, and how often that is looked at.
+_GOODBYE_SECONDS = 2
+_LOOK_SECONDS = 0.02
+
+
+class TooManyReaders(Exception):
+    """There are `limit` readers already."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit)
+        self.limit = limit
+
+    def __str__(self) -> str:
+        return f"there are {self.limit} readers already"
+
+
+class ServerStopping(Exception):
+    """The server takes no new readers, for it is stopping."""
+
+    def __str__(self) -> str:
+        return "the server is stopping"
+
+
+class Sessions:
+    """The sessions of all readers. `now` gives Unix seconds, `monotonic` seconds."""
+
+    def __init__(
+        self, limit: int, stall_timeout: float, *, now: Callable[[], float], monotonic: Callable[[], float]
+    ) -> None:
+        self.stopping = False
+        self._limit = limit
+        self._stall_timeout = stall_timeout
+        self._now = now
+        self._monotonic = monotonic
+        self._sessions: dict[Session, None] = {}
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def admit(self) -> None:
+        """Raise TooManyReaders or ServerStopping if there is no place for one more."""
+        if self.stopping:
+            raise ServerStopping
+        if len(self._sessions) >= self._limit:
+            raise TooManyReaders(self._limit)
+
+    def add(self, session: Session) -> None:
+        """Watch over a session from now on."""
+        session.heartbeat_at = self._monotonic() + HEARTBEAT_SECONDS
+        self._sessions[session] = None
+
+    def remove(self, session: Session) -> None:
+        """Forget a session, if it is known."""
+        self._sessions.pop(session, None)
+
+    def sweep(self) -> None:
+        """End the sessions whose token has expired or whose client takes nothing, and keep the others alive."""
+        now, monotonic = self._now(), self._monotonic()
+        for session in list(self._sessions):
+            try:
+                self._look_after(session, now, monotonic)
+            except OSError:  # the system cannot tell how its connection is doing
+                session.abort()
+
+    def _look_after(self, session: Session, now: float, monotonic: float) -> None:
+        if now >= session.expires_at:
+            session.end(EXPIRED)
+        elif session.stalled_for(monotonic) >= self._stall_timeout:
+            session.end(STALLED)
+        elif monotonic >= session.heartbeat_at:
+            session.heartbeat_at = monotonic + HEARTBEAT_SECONDS
+            if not session.heartbeat():
+                session.abort()
+
+    async def drain(self, seconds: float) -> None:
+        """Take no new readers, and end those that there are one by one, spread evenly over so many seconds."""
+        self.stopping = True
+        sessions = list(self._sessions)
+        started = self._monotonic()
+        for number, session in enumerate(sessions, start=1):
+            session.end(STOPPING)
+            pause = started + seconds * number / len(sessions) - self._monotonic()
+            if pause > 0:
+                await asyncio.sleep(pause)
+        # Their last bytes and the closing handshake take a moment more.
+        until = self._monotonic() + _GOODBYE_SECONDS
+        while any(session.is_open() for session in sessions) and self._monotonic() < until:  # noqa: ASYNC110 - no event tells
+            await asyncio.sleep(_LOOK_SECONDS)

@@ -1,0 +1,125 @@
+"""GET /api/sources: whose lines are held, and how many."""
+
+from __future__ import annotations
+
+import base64
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from buffer.selector import Selector
+from buffer.workload import workloads
+from handlers.authorisation import token_of
+from handlers.base import CrossOriginHandler, Handler
+from handlers.query import (
+    NARROWING,
+    BadParameter,
+    OutOfScope,
+    decode_arguments,
+    parse_narrowing,
+    parse_selected,
+)
+from handlers.selection import parse_names
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from buffer.ring import Ring
+    from buffer.source import Source
+    from buffer.source_log import SourceLog
+
+PARAMETERS = ("token", "namespace", *NARROWING, "limit", "after")
+DEFAULT_LIMIT = 100
+MAX_LIMIT = 1000
+
+
+class _Key(msgspec.Struct, frozen=True, array_like=True, order=True):
+    """A source's place in the order of the answer."""
+
+    namespace: str
+    pod: str
+    container: str
+    labels: tuple[tuple[str, str], ...]
+    owner: str
+
+    @classmethod
+    def of(cls, source: Source) -> _Key:
+        return cls(source.namespace, source.pod, source.container, source.labels, source.owner)
+
+
+class SourcesHandler(CrossOriginHandler, Handler):
+    """Lists sources: all of them to callers with the API secret, those in its scope to a token."""
+
+    scheme = "Token, Bearer"
+
+    def get(self) -> None:
+        """Answer with a page of sources, ordered by namespace, pod, container and labels."""
+        self.admit_origin()
+        self.body.whole()
+        arguments = decode_arguments(self.request.query_arguments, PARAMETERS)
+        limit, after = _limit(arguments), _after(arguments)
+        selectors = self._selectors(arguments, after.namespace if after else "")
+        logs = chain.from_iterable(map(self._logs, selectors))
+        page = list(islice((log for log in logs if after is None or _Key.of(log.source) > after), limit + 1))
+        answer: dict[str, Any] = {"sources": [_described(log) for log in page[:limit]]}
+        if len(page) > limit:
+            answer["next"] = _encoded(_Key.of(page[limit - 1].source))
+        self.answer(answer)
+
+    head = get
+
+    def _selectors(self, arguments: dict[str, list[str]], first: str) -> Iterator[Selector]:
+        """Yield what is asked for in each namespace from `first` on that the caller may see. Raises what refuses it."""
+        narrowing = parse_narrowing(arguments)
+        wanted = parse_selected("namespace", parse_names, ",".join(arguments.get("namespace", ["*"])))
+        if self.services.api_secrets.accepts(self.request.headers.get_list("Authorization")):
+            namespaces = sorted(self.services.hub.store.rings)
+            return (narrowing.apply(Selector(one)) for one in namespaces if one >= first and one in wanted)
+        scope = self.services.tokens.verify(token_of(self.request)).selector
+        if scope.namespace not in wanted:
+            raise OutOfScope("namespace")
+        return iter([narrowing.apply(scope)])
+
+    def _logs(self, selector: Selector) -> list[SourceLog]:
+        """Return what is held of the sources that a selector admits, in order."""
+        ring: Ring | None = self.services.hub.store.ring(selector.namespace)
+        if ring is None:
+            return []
+        return [ring.logs[source] for source in sorted(ring.admitted(selector), key=_Key.of)]
+
+
+def _described(log: SourceLog) -> dict[str, Any]:
+    source = log.source
+    return {
+        "namespace": source.namespace,
+        "pod": source.pod,
+        "container": source.container,
+        "labels": dict(source.labels),
+        "workloads": list(workloads(source)),
+        "lines": log.lines,
+        "bytes": log.bytes,
+        "first": log.chunks.first().first_time.decode(),
+        "last": log.chunks.last().last_time.decode(),
+    }
+
+
+def _limit(arguments: dict[str, list[str]]) -> int:
+    text = arguments.get("limit", [str(DEFAULT_LIMIT)])[0]
+    if not (text.isascii() and text.isdigit() and len(text) <= len(str(MAX_LIMIT)) and 1 <= int(text) <= MAX_LIMIT):
+        raise BadParameter("limit", f"must be a whole number from 1 to {MAX_LIMIT}")
+    return int(text)
+
+
+def _after(arguments: dict[str, list[str]]) -> _Key | None:
+    if "after" not in arguments:
+        return None
+    try:
+        data = base64.urlsafe_b64decode(arguments["after"][0])
+        return msgspec.json.decode(data, type=_Key)
+    except (ValueError, msgspec.MsgspecError, RecursionError):
+        raise BadParameter("after", "must be what an earlier answer gave as next") from None
+
+
+def _encoded(key: _Key) -> str:
+    return base64.urlsafe_b64encode(msgspec.json.encode(key)).decode()

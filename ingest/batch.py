@@ -1,0 +1,36 @@
+"""Batches: what every decoder returns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from buffer.source import Source
+
+
+class Run(NamedTuple):
+    """Consecutive lines of one source, in the order of the body; the lists are of one length.
+
+    A text may end in a newline. Times are RFC 3339 as they were sent, "" when unknown.
+    """
+
+    source: Source
+    texts: list[str]
+    times: list[str]
+    streams: list[str | None]
+
+
+class Batch(NamedTuple):
+    """What was read of a body in one step; `skipped` counts records without usable text or namespace."""
+
+    runs: list[Run]
+    skipped: int
+
+
+class Decoder(Protocol):
+    """Reads the body of a request, decompressed, with the help of its headers."""
+
+    def __call__(self, body: bytes, headers: Mapping[str, str], /) -> Iterator[Batch]:
+        """Yield what the body holds, in steps of bounded work. Raises Undecodable at the first of them."""

@@ -1,0 +1,170 @@
+"""Content-Encoding undone, never past a limit.
+
+Fluent Bit compresses with gzip, and since 4.0 with snappy (a raw block) or zstd.
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import TYPE_CHECKING
+
+import cramjam
+import zstandard
+
+from ingest.errors import BodyTooLarge, Undecodable, UnsupportedEncoding
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeAlias
+
+    _Inflater: TypeAlias = zlib._Decompress | zstandard.ZstdDecompressionObj  # noqa: SLF001 - has no other name
+
+_GZIP_MAGIC = b"\x1f\x8b"
+_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+_SNAPPY_STREAM = b"\xff\x06\x00\x00sNaPpY"
+# More members or frames than this is an attack on the time it takes to start each.
+_MAX_MEMBERS = 10_000
+_MAX_CODINGS = 2
+# RFC 9659 lets a sender assume a window of 8 MiB.
+_ZSTD_WINDOW = 8 << 20
+# What a byte can become: deflate copies 258 bytes for two bits and more, a zstd block of 3 bytes becomes 128 KiB, a
+# snappy copy of 3 bytes becomes 64.
+_DEFLATE_RATIO, _ZSTD_RATIO, _SNAPPY_RATIO = 1032, (128 << 10) // 3 + 1, 22
+_LEAST_PIECE, _NEXT_PIECE, _PIECE = 64, 512, 64 << 10
+
+
+def decompress(body: bytes, encoding: str, limit: int) -> bytes:
+    """Return the body without its Content-Encoding; at most `limit` bytes are ever inflated.
+
+    What the body is counts for more than what the header claims: JSON is taken as it is, and gzip and zstd
+    are known by their first bytes, which start neither JSON nor what Fluent Bit sends as MessagePack.
+    Raises UnsupportedEncoding, BodyTooLarge, Undecodable.
+    """
+    names = [name for part in encoding.split(",") if (name := part.strip().lower()) not in ("", "identity")]
+    if not names and body.startswith(_GZIP_MAGIC):
+        names = ["gzip"]
+    elif not names and body.startswith(_ZSTD_MAGIC):
+        names = ["zstd"]
+    if len(names) > _MAX_CODINGS or any(name not in _DECODERS for name in names):
+        raise UnsupportedEncoding(encoding)
+    # RFC 9110, 8.4: listed in the order in which they were applied.
+    for name in reversed(names):
+        body = _undo(body, name, limit)
+    if len(body) > limit:
+        raise BodyTooLarge(limit)
+    return body
+
+
+def _undo(body: bytes, name: str, limit: int) -> bytes:
+    try:
+        return _DECODERS[name](body, limit)
+    except (zlib.error, zstandard.ZstdError, cramjam.DecompressionError, EOFError, ValueError) as error:
+        if body.lstrip()[:1] in (b"{", b"["):
+            return body
+        raise Undecodable(name) from error
+
+
+def _inflate(body: bytes, limit: int, ratio: int, begin: Callable[[], _Inflater]) -> bytes:
+    """Inflate members up to the limit; what follows a complete one of gzip and is none itself is padding."""
+    view, parts, left, position = memoryview(body), list[bytes](), limit, 0
+    for number in range(_MAX_MEMBERS):
+        # The bytes after a member are copied on its end, so another one starts on a small piece.
+        member, piece = begin(), _NEXT_PIECE if number else _PIECE
+        try:
+            while not member.eof:
+                # All that is given is inflated, whatever size is declared: it must not become much more than the limit.
+                piece = min(piece, max(left // ratio, _LEAST_PIECE))
+                given = view[position : position + piece]
+                if not given:
+                    raise EOFError
+                part = member.decompress(given)
+                if len(part) > left:
+                    raise BodyTooLarge(limit)
+                left -= len(part)
+                parts.append(part)
+                position += len(given) - len(member.unused_data)
+                piece = min(2 * piece, _PIECE)
+        except zlib.error:
+            if not number:
+                raise
+            return b"".join(parts)
+        if position == len(view):
+            return b"".join(parts)
+    raise ValueError(_MAX_MEMBERS)
+
+
+def _gunzip(body: bytes, limit: int) -> bytes:
+    return _inflate(body, limit, _DEFLATE_RATIO, lambda: zlib.decompressobj(16 + zlib.MAX_WBITS))
+
+
+def _unzstd(body: bytes, limit: int) -> bytes:
+    decompressor = zstandard.ZstdDecompressor(max_window_size=max(_ZSTD_WINDOW, limit))
+    return _inflate(body, limit, _ZSTD_RATIO, decompressor.decompressobj)
+
+
+def _undeflate(body: bytes, limit: int) -> bytes:
+    """Undo RFC 9110's deflate: a zlib stream, or bare deflate data as some senders have it."""
+    try:
+        stream = zlib.decompressobj()
+        data = stream.decompress(body, limit + 1)
+    except zlib.error:
+        stream = zlib.decompressobj(-zlib.MAX_WBITS)
+        data = stream.decompress(body, limit + 1)
+    if len(data) > limit:
+        raise BodyTooLarge(limit)
+    if not stream.eof:
+        raise EOFError
+    return data
+
+
+def _unsnappy(body: bytes, limit: int) -> bytes:
+    """Undo snappy: a raw block (what Fluent Bit sends), or the framed stream format."""
+    if not body.startswith(_SNAPPY_STREAM):
+        return _unsnappy_block(body, limit, limit)
+    parts, left, position = list[bytes](), limit, 0
+    while position < len(body):
+        kind, size = body[position], int.from_bytes(body[position + 1 : position + 4], "little")
+        chunk = body[position + 4 : position + 4 + size]
+        if len(chunk) < size or 0x02 <= kind <= 0x7F:
+            raise ValueError(kind)
+        position += 4 + size
+        # Four bytes of checksum come first. Kinds from 0x80 on are to be skipped.
+        if kind == 0x00:
+            parts.append(_unsnappy_block(chunk[4:], left, limit))
+        elif kind == 0x01:
+            parts.append(chunk[4:])
+        else:
+            continue
+        left -= len(parts[-1])
+        if left < 0:
+            raise BodyTooLarge(limit)
+    return b"".join(parts)
+
+
+def _unsnappy_block(block: bytes, left: int, limit: int) -> bytes:
+    declared = _varint(block)
+    if declared > left:
+        raise BodyTooLarge(limit)
+    if declared > _SNAPPY_RATIO * len(block):
+        raise ValueError(declared)
+    return bytes(cramjam.snappy.decompress_raw(block))
+
+
+def _varint(block: bytes) -> int:
+    """Return the uncompressed length a snappy block starts with: up to 32 bits, seven to a byte."""
+    value = 0
+    for place, byte in enumerate(block[:5]):
+        value |= (byte & 0x7F) << 7 * place
+        if byte < 0x80:
+            return value
+    raise ValueError(value)
+
+
+_DECODERS: dict[str, Callable[[bytes, int], bytes]] = {
+    "gzip": _gunzip,
+    "x-gzip": _gunzip,
+    "deflate": _undeflate,
+    "snappy": _unsnappy,
+    "x-snappy": _unsnappy,
+    "zstd": _unzstd,
+}

@@ -1,0 +1,1 @@
+"""The dialects of Fluent Bit's `http` output."""

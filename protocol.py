@@ -1,0 +1,47 @@
+"""What both ends of the wire know: close codes, the reasons of gaps, durations. docs/protocol.md has it in prose."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+
+class Disconnect(NamedTuple):
+    """Why a stream ends: a WebSocket close code (RFC 6455, section 7.4), its reason, and whether to come back."""
+
+    code: int
+    reason: str
+    reconnect: bool
+
+
+FINISHED = Disconnect(1000, "all sent", reconnect=False)
+STOPPING = Disconnect(1001, "the server is stopping", reconnect=True)
+BAD_MESSAGE = Disconnect(1008, "the message makes no sense", reconnect=False)
+EXPIRED = Disconnect(4401, "the token has expired", reconnect=False)
+STALLED = Disconnect(4408, "nothing was read for too long", reconnect=True)
+DISCONNECTS = (FINISHED, STOPPING, BAD_MESSAGE, EXPIRED, STALLED)
+
+# Why lines are missing from a stream.
+GAP_REASONS = {
+    "slow": "this reader was too slow",
+    "evicted": "they had left the buffer before this reader came back",
+    "restarted": "the server has started anew since this reader left",
+}
+
+
+def gap_sentence(lost: int | None, reason: str) -> str:
+    """Return the sentence that reports a gap of so many lines (None: nobody knows) in the text format."""
+    lines = "an unknown number of lines" if lost is None else f"{lost} line{'' if lost == 1 else 's'}"
+    return f"[logurt] {lines} lost: {GAP_REASONS.get(reason, reason)}"
+
+
+_DURATION = re.compile(r"(?:(\d{1,9})d)?(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s)?", re.ASCII)
+
+
+def parse_duration(text: str) -> int | None:
+    """Return a duration such as 90s, 5m, 1h30m or 2d in seconds; None for anything else."""
+    match = _DURATION.fullmatch(text)
+    if match is None or not text:
+        return None
+    days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
+    return ((days * 24 + hours) * 60 + minutes) * 60 + seconds

@@ -1,0 +1,181 @@
+"""What stands around a client in tests: who watches what it shows, a proxy that cuts, a server that says anything."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cli.address import Address
+from cli.credential import GivenToken
+from cli.stream import Pauses, Stream
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+
+    from cli.credential import Credential
+    from cli.message import Message
+    from tests.conftest import LiveServer
+
+COMMAND = Path(__file__).parents[2] / "logurt.py"
+
+
+class Watcher:
+    """Notes what a client shows and tells, and waits for it."""
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+        self.told: list[str] = []
+        self.changed = asyncio.Event()
+
+    @property
+    def lines(self) -> list[str]:
+        return [message.log for message in self.messages if message.type == "line"]
+
+    def show(self, _text: str, messages: Sequence[Message], /) -> None:
+        self.messages += messages
+        self.changed.set()
+
+    def tell(self, sentence: str) -> None:
+        self.told.append(sentence)
+        self.changed.set()
+
+    async def until(self, is_so: Callable[[], bool]) -> None:
+        async with asyncio.timeout(20):
+            while not is_so():
+                self.changed.clear()
+                await self.changed.wait()
+
+    async def until_live(self, times: int = 1) -> None:
+        await self.until(lambda: [message.type for message in self.messages].count("live") >= times)
+
+
+class NoPauses(Pauses):
+    """Pauses that take no time; `taken` is called before each, with how many there were since the last reset."""
+
+    def __init__(self, taken: Callable[[int], None] = lambda _: None) -> None:
+        super().__init__()
+        self._taken = taken
+        self._count = 0
+
+    def reset(self) -> None:
+        self._count = 0
+
+    def take(self) -> float:
+        self._count += 1
+        self._taken(self._count)
+        return 0
+
+
+def stream(
+    url: str, credential: Credential | str, watcher: Watcher, pauses: Pauses | None = None, **query: str
+) -> Stream:
+    if isinstance(credential, str):
+        credential = GivenToken(credential)
+    wanted = {name: [value] for name, value in query.items()}
+    address = Address.parse(url)
+    return Stream(address, credential, wanted, watcher.show, tell=watcher.tell, pauses=pauses or NoPauses())
+
+
+@contextlib.asynccontextmanager
+async def running(following: Stream) -> AsyncIterator[asyncio.Task[None]]:
+    task = asyncio.create_task(following.run())
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+class Cutter:
+    """A proxy that resets each connection after so many bytes to the client; 0 lets all through."""
+
+    def __init__(self, port: int, budgets: Iterator[int]) -> None:
+        self._port = port
+        self._budgets = budgets
+        self.connections = 0
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        budget = next(self._budgets)
+        upstream_reader, upstream_writer = await asyncio.open_connection("127.0.0.1", self._port)
+        upward = asyncio.create_task(_pump(reader, upstream_writer, 0))
+        try:
+            await _pump(upstream_reader, writer, budget)
+        finally:
+            upward.cancel()
+            for end in (writer, upstream_writer):
+                end.transport.abort()
+            await asyncio.gather(upward, return_exceptions=True)
+
+
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, budget: int) -> None:
+    with contextlib.suppress(OSError):
+        while data := await reader.read(budget or 65536):
+            writer.write(data)
+            await writer.drain()
+            if budget and (budget := budget - len(data)) <= 0:
+                return
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    answer: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[None, None, None]],
+) -> AsyncIterator[str]:
+    """Listen on a free port, and give the URL."""
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await answer(reader, writer)
+        finally:
+            writer.close()
+
+    # A task of our own, for asyncio would log it if one of its own were cancelled.
+    def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        tasks.add(asyncio.create_task(serve(reader, writer)))
+
+    server = await asyncio.start_server(handle, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def saying(response: bytes) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[None, None, None]]:
+    """Return a server that answers each request with these bytes."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(response)
+        await writer.drain()
+
+    return answer
+
+
+async def command(
+    live: LiveServer | None,
+    *arguments: str,
+    cwd: Path,
+    token: str = "",
+    stdout: int = asyncio.subprocess.PIPE,
+    **variables: str,
+) -> asyncio.subprocess.Process:
+    """Start the command as a process, knowing the server and a token."""
+    known = {"PATH": os.environ["PATH"], "LOGURT_URL": live.url("") if live else "", "LOGURT_TOKEN": token, **variables}
+    return await asyncio.create_subprocess_exec(
+        sys.executable, COMMAND, *arguments, cwd=cwd, env=known, stdout=stdout, stderr=asyncio.subprocess.PIPE
+    )
+
+
+async def outcome(process: asyncio.subprocess.Process) -> tuple[int | None, str, str]:
+    """Wait for a process; return its exit code, and what it wrote to both outputs."""
+    async with asyncio.timeout(20):
+        out, err = await process.communicate()
+    return process.returncode, (out or b"").decode(), err.decode()

@@ -1,0 +1,250 @@
+from __future__ import annotations
+
+import argparse
+import asyncio
+import io
+import json
+import os
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+import logurt
+from cli import tail
+from cli.errors import NotLogurt
+from tests.cli.bystanders import command, outcome, saying, serving
+from tests.conftest import API_SECRET
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.conftest import LiveServer
+
+
+def _options(*given: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    tail.add_command(parser.add_subparsers())
+    return parser.parse_args(["tail", *given])
+
+
+@pytest.mark.parametrize(
+    ("given", "query"),
+    [
+        ((), {}),
+        (("--pod", "p", "-c", "c", "--stream", "stderr"), {"pod": ["p"], "container": ["c"], "stream": ["stderr"]}),
+        (("-l", "a=b,c=d", "--label", "e=f"), {"label": ["a=b", "c=d", "e=f"]}),
+        (("--tail", "all", "--since", "5m"), {"tail": ["all"], "since": ["5m"]}),
+        (("--tail=-1",), {"tail": ["all"]}),
+        (("-i", "x", "--include", "y", "-e", "z"), {"include": ["x", "y"], "exclude": ["z"]}),
+        (("--no-follow",), {"follow": ["false"]}),
+        (("-f", "-t", "-o", "json", "--no-prefix"), {}),
+    ],
+)
+def test_options_become_a_query(given: tuple[str, ...], query: dict[str, list[str]]) -> None:
+    assert tail.query_of(_options("myapp", *given)) == query
+
+
+class _Terminal(io.BytesIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("out", "given", "known", "coloured"),
+    [
+        (_Terminal(), "auto", {}, True),
+        (_Terminal(), "auto", {"NO_COLOR": "1"}, False),
+        (_Terminal(), "auto", {"TERM": "dumb"}, False),
+        (_Terminal(), "never", {}, False),
+        (io.BytesIO(), "auto", {}, False),
+        (io.BytesIO(), "always", {"NO_COLOR": "1"}, True),
+    ],
+)
+def test_colours_are_for_terminals_unless_asked_otherwise(
+    out: io.BytesIO,
+    given: str,
+    known: dict[str, str],
+    coloured: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    style = tail.screen(out, _options("--color", given), known)._style
+    assert (style.coloured, style.is_terminal) == (coloured, out.isatty())
+
+
+async def test_lines_come_out_of_a_pipe_as_they_were(live: LiveServer, tmp_path: Path) -> None:
+    await live.write("one\x1b[2J", "two\n  three")
+    process = await command(live, "tail", "--no-follow", cwd=tmp_path, token=await live.sign())
+    assert await outcome(process) == (0, "web-0/app one\x1b[2J\nweb-0/app two\nweb-0/app   three\n", "")
+
+
+async def test_json_comes_as_the_server_sends_it(live: LiveServer, tmp_path: Path) -> None:
+    await live.write("one", "two")
+    process = await command(live, "tail", "-o", "json", "--no-follow", cwd=tmp_path, token=await live.sign())
+    _, out, _ = await outcome(process)
+    assert [json.loads(line)["log"] for line in out.splitlines()] == ["one", "two"]
+
+
+async def test_a_secret_in_the_file_signs_for_the_namespace(live: LiveServer, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(f"API_SECRET={API_SECRET}\n")
+    await live.write("mine", namespace="myapp")
+    process = await command(live, "tail", "myapp", "--no-follow", cwd=tmp_path)
+    assert await outcome(process) == (0, "web-0/app mine\n", "")
+
+
+async def _run(live: LiveServer, token: str, *given: str) -> int:
+    """Run the command in a thread of this process."""
+    return await asyncio.to_thread(logurt.main, ["tail", *given, "--url", live.url(""), "--token", token])
+
+
+@pytest.fixture
+def _no_handlers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Signal handlers cannot be set in a thread."""
+    monkeypatch.setattr(terminal, "die_quietly", lambda: None)
+
+
+@pytest.mark.usefixtures("_no_handlers")
+async def test_all_lines_are_shown_in_this_process_too(live: LiveServer, capfd: pytest.CaptureFixture[str]) -> None:
+    await live.write("one")
+    assert await _run(live, await live.sign("myapp"), "other", "--no-follow") == 0
+    warning = "logurt: the token is for the namespace myapp, not other: showing myapp\n"
+    assert capfd.readouterr() == ("web-0/app one\n", warning)
+
+
+@pytest.mark.usefixtures("_no_handlers")
+async def test_a_refusal_is_one_line(live: LiveServer, capfd: pytest.CaptureFixture[str]) -> None:
+    assert await _run(live, await live.sign(), "--tail", "x") == 1
+    sentence = "the server refuses this stream: parameter tail must be all or a whole number below 1000000000 (400)"
+    assert capfd.readouterr() == ("", f"logurt: {sentence}\n")
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        (("--url", "ftp://x"), "the URL must be like http://localhost:8080, not 'ftp://x'"),
+        (("-l", "x"), "a label must be like app=web, not 'x'"),
+    ],
+)
+def test_wrong_usage_is_one_line(given: tuple[str, ...], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert logurt.main(["tail", *given, "--token", "a.b.c"]) == 2
+    assert capsys.readouterr() == ("", f"logurt: {sentence}\n")
+
+
+def test_options_that_are_not_known_come_with_the_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        logurt.main(["tail", "--output", "xml"])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.startswith("usage: logurt.py tail")
+
+
+async def test_no_server_is_an_error_with_a_hint(tmp_path: Path) -> None:
+    async with serving(saying(b"")) as url:
+        pass
+    returned, _, err = await outcome(await command(None, "tail", "--url", url, cwd=tmp_path, token="a.b.c"))
+    hint = "Is the server running, or forwarded with `kubectl port-forward service/logurt 8080`?"
+    assert (returned, err) == (1, f"logurt: cannot reach {url}: Connection refused\n{hint}\n")
+
+
+@pytest.mark.usefixtures("_no_handlers")
+async def test_a_pipe_is_watched_while_lines_come(live: LiveServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    await live.write("one")
+    reading, writing = os.pipe()
+    with open(writing, "w") as out, open(reading, "rb") as shown:  # noqa: ASYNC230, PTH123 - both ends of a pipe
+        monkeypatch.setattr("sys.stdout", out)
+        assert await _run(live, await live.sign(), "--no-follow") == 0
+        assert shown.readline() == b"web-0/app one\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_a_signal_ends_it_without_a_word(live: LiveServer, tmp_path: Path, number: signal.Signals) -> None:
+    await live.write("one")
+    process = await command(live, "tail", cwd=tmp_path, token=await live.sign())
+    assert process.stdout is not None
+    assert await process.stdout.readline() == b"web-0/app one\n"
+    process.send_signal(number)
+    assert await outcome(process) == (-number, "", "")
+
+
+async def test_a_reader_that_goes_ends_it_without_a_word_although_nothing_is_written(
+    live: LiveServer, tmp_path: Path
+) -> None:
+    await live.write("one")
+    reading, writing = os.pipe()
+    token = await live.sign()
+    process = await command(live, "tail", cwd=tmp_path, token=token, stdout=writing)
+    os.close(writing)
+    assert await asyncio.to_thread(os.read, reading, 100) == b"web-0/app one\n"
+    os.close(reading)
+    assert await outcome(process) == (-signal.SIGPIPE, "", "")
+
+
+async def test_a_reader_that_goes_in_the_middle_of_much_ends_it_without_a_word(
+    live: LiveServer, tmp_path: Path
+) -> None:
+    await live.write(*(f"line {number} {'x' * 100}" for number in range(5000)))
+    reading, writing = os.pipe()
+    process = await command(
+        live, "tail", "--tail=all", "--no-follow", cwd=tmp_path, token=await live.sign(), stdout=writing
+    )
+    os.close(writing)
+    assert (await asyncio.to_thread(os.read, reading, 100)).startswith(b"web-0/app line 0 ")
+    os.close(reading)
+    assert await outcome(process) == (-signal.SIGPIPE, "", "")
+
+
+async def test_a_terminal_gets_colours_and_nothing_that_it_would_obey(live: LiveServer, tmp_path: Path) -> None:
+    await live.write("a\x1b[2Jb")
+    master, slave = os.openpty()
+    process = await command(live, "tail", "--no-follow", cwd=tmp_path, token=await live.sign(), stdout=slave)
+    shown = await asyncio.to_thread(os.read, master, 100)
+    assert (await outcome(process))[0] == 0
+    os.close(slave)
+    os.close(master)
+    assert shown.decode().endswith("mweb-0/app\x1b[0m a␛[2Jb\r\n")
+
+
+def test_a_failure_is_one_line_and_exit_code_1(capfd: pytest.CaptureFixture[str]) -> None:
+    async def fail() -> None:
+        raise NotLogurt("http://x")
+
+    assert tail.finish(fail()) == 1
+    sentence = "logurt: what answers at http://x does not speak as a logurt server does\n"
+    assert capfd.readouterr() == ("", sentence)
+
+
+def test_a_full_disk_is_one_line_and_exit_code_1(capfd: pytest.CaptureFixture[str]) -> None:
+    async def fail() -> None:
+        with open("/dev/full", "wb") as out:  # noqa: ASYNC230, PTH123 - a device
+            out.write(b"x")
+
+    assert tail.finish(fail()) == 1
+    assert capfd.readouterr() == ("", "logurt: cannot write: No space left on device\n")
+
+
+@pytest.mark.parametrize("is_broken", [True, False])
+async def test_only_a_pipe_that_is_broken_ends_the_process(
+    monkeypatch: pytest.MonkeyPatch,
+    is_broken: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    died: list[int] = []
+    monkeypatch.setattr(terminal, "die_of", died.append)
+    reading, writing = os.pipe()
+    if is_broken:
+        os.close(reading)
+    tail._die_if_broken(writing)
+    assert died == ([signal.SIGPIPE] if is_broken else [])
+
+
+def test_a_broken_pipe_ends_the_process_by_its_signal(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail() -> None:
+        raise BrokenPipeError
+
+    died: list[int] = []
+    monkeypatch.setattr(terminal, "die_of", died.append)
+    tail.finish(fail())
+    assert died == [signal.SIGPIPE]
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        logurt.main(["--version"])
+    assert capsys.readouterr().out == f"logurt {logurt.__version__}\n"

@@ -1,0 +1,274 @@
+"""Stand-ins for what surrounds the buffer: a clock with timers, sockets, and clients that read what they are sent."""
+
+from __future__ import annotations
+
+import json
+import re
+from heapq import heappop, heappush
+from itertools import count
+from typing import TYPE_CHECKING, NamedTuple
+
+from delivery.encoding import Chunked, Json, ServerSentEvents, Text, WebSocketBatches, WebSocketMessages
+
+from buffer.chunk import Chunk
+from buffer.source import Selector, Source, sorted_labels
+from delivery.hub import Hub, Limits, Start
+from delivery.view import View
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from delivery.group import Reader
+
+EPOCH = "e1"
+ARRIVED = 1_700_000_000.0
+MIB = 1024 * 1024
+JSON = Json(EPOCH)
+TEXT = Text()
+MESSAGES = WebSocketMessages()
+FLUSH_INTERVAL = 0.02
+
+
+def source(namespace: str = "n", pod: str = "web-0", container: str = "app", **labels: str) -> Source:
+    return Source(namespace, pod, container, sorted_labels(labels))
+
+
+def chunk(
+    seq: int,
+    *texts: str,
+    writer: Source | None = None,
+    stream: str | None = "stdout",
+    streams: Sequence[str | None] | None = None,
+    times: Sequence[str] | None = None,
+    arrived: float = ARRIVED,
+) -> Chunk:
+    streams = [stream] * len(texts) if streams is None else streams
+    made = Chunk(writer or source(), texts, [""] * len(texts) if times is None else times, streams, arrived)
+    made.seq = seq
+    return made
+
+
+def view(namespace: str = "n", **options: object) -> View:
+    """A view of a namespace; `pod`, `container` and `labels` narrow its selector."""
+    selector = Selector(namespace, **{name: options.pop(name) for name in ("pod", "container") if name in options})  # type: ignore[arg-type]
+    options = {"format": TEXT, "framing": MESSAGES} | options
+    return View(selector, **options)  # type: ignore[arg-type]
+
+
+class Clock:
+    """Time that stands still until it is told to go on, and what is to happen at which time."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self._timers: list[tuple[float, int, Callable[[], None]]] = []
+        self._ticket = count()
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def call_later(self, delay: float, callback: Callable[[], None]) -> None:
+        assert delay >= 0
+        heappush(self._timers, (self.now + delay, next(self._ticket), callback))
+
+    def run_one(self) -> bool:
+        """Run the next callback that is due; tell whether there was one."""
+        if not self._timers or self._timers[0][0] > self.now:
+            return False
+        heappop(self._timers)[2]()
+        return True
+
+    def run_due(self) -> None:
+        """Run what is due, and what becomes due thereby."""
+        while self.run_one():
+            pass
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass, and run each callback at its time."""
+        end = self.now + seconds
+        self.run_due()
+        while self._timers and self._timers[0][0] <= end:
+            self.now = max(self.now, self._timers[0][0])
+            self.run_due()
+        self.now = end
+
+
+class Socket:
+    """Takes so many bytes (None: any number), and keeps all that is written to it. One that is full must be let be."""
+
+    def __init__(self, room: int | None = None) -> None:
+        self.room = room
+        self.writes: list[bytes] = []
+        self.is_full = False
+
+    def write(self, data: bytes) -> bool:
+        assert data, "nothing was written"
+        assert not self.is_full, "written to before it had drained"
+        self.writes.append(data)
+        if self.room is not None:
+            self.room -= len(data)
+            self.is_full = self.room < 0
+        return not self.is_full
+
+    @property
+    def received(self) -> bytes:
+        return b"".join(self.writes)
+
+
+class Client:
+    """A reader and its socket."""
+
+    def __init__(self, hub: Hub, seen: View, start: Start, *, follow: bool = True, room: int | None = None) -> None:
+        self.hub = hub
+        self.view = seen
+        self.follow = follow
+        self.socket = Socket(room)
+        self.ends = 0
+        self.reader: Reader = hub.join(seen, start, follow=follow, write=self.socket.write, ended=self._ended)
+
+    def _ended(self) -> None:
+        self.ends += 1
+
+    def drain(self, room: int | None = None) -> None:
+        """Have the socket take what it was given, and make room for so many bytes more."""
+        was_full, self.socket.room, self.socket.is_full = self.socket.is_full, room, False
+        if was_full:
+            self.hub.drained(self.reader)
+
+    def leave(self) -> None:
+        self.hub.leave(self.reader)
+
+    def events(self) -> list[Event]:
+        return events(self.view, self.socket.received)
+
+    def texts(self) -> list[str]:
+        """What it has been sent, notices included, as a person would read it."""
+        return [event.payload for event in self.events()]
+
+
+class House:
+    """A hub, its clock, and the numbering of chunks."""
+
+    def __init__(self, namespace_bytes: int = MIB, total_bytes: int = 4 * MIB, max_age: float = 3600.0) -> None:
+        self.clock = Clock()
+        self.hub = Hub(
+            Limits(namespace_bytes, total_bytes, max_age),
+            FLUSH_INTERVAL,
+            EPOCH,
+            monotonic=self.clock.monotonic,
+            call_later=self.clock.call_later,
+        )
+        self.seq = 0
+
+    def publish(self, *texts: str, writer: Source | None = None, **options: object) -> Chunk:
+        self.seq += 1
+        made = chunk(self.seq, *texts, writer=writer, **options)  # type: ignore[arg-type]
+        self.hub.publish(made)
+        return made
+
+    def join(
+        self, seen: View | None = None, start: Start | None = None, *, follow: bool = True, room: int | None = None
+    ) -> Client:
+        return Client(self.hub, seen or view(), start or Start(), follow=follow, room=room)
+
+    def settle(self) -> None:
+        """Let pass all that can happen without a socket draining."""
+        self.clock.advance(1)
+
+
+class Event(NamedTuple):
+    """A message, a line of a body, or a server-sent event: kind is "line", "gap" or "live"."""
+
+    kind: str
+    payload: str
+    cursor: str = ""
+
+
+_GAP = re.compile(r"\[logurt\] (?:an unknown number of|(\d+)) lines? lost: (.*)")
+_REASONS = {
+    "this reader was too slow": "slow",
+    "they had left the buffer before this reader came back": "evicted",
+    "the server has started anew since this reader left": "restarted",
+}
+
+
+def gap_of(event: Event) -> tuple[int | None, str]:
+    """Return how many lines a notice says are lost, and why."""
+    if event.payload.startswith("{"):
+        notice = json.loads(event.payload)
+        return notice["lost"], notice["reason"]
+    match = _GAP.fullmatch(event.payload)
+    assert match is not None
+    return None if match[1] is None else int(match[1]), _REASONS[match[2]]
+
+
+def events(seen: View, data: bytes) -> list[Event]:
+    """Take apart what was written to a socket through this view."""
+    framing = seen.framing
+    if isinstance(framing, Chunked):
+        data, framing = dechunk(data), framing.inner
+    if isinstance(framing, ServerSentEvents):
+        return [_named(event) for event in server_sent(data.decode())]
+    if isinstance(framing, WebSocketBatches):
+        return [_named(Event("", line)) for payload in frames(data) for line in payload.decode().split("\n")]
+    if isinstance(framing, WebSocketMessages):
+        return [_named(Event("", payload.decode())) for payload in frames(data)]
+    return [_named(Event("", line)) for line in data.decode().split("\n")[:-1]]
+
+
+def _named(event: Event) -> Event:
+    """Give an event its kind and cursor where these stand in the payload."""
+    kind, payload, cursor = event
+    if payload.startswith('{"type":'):
+        members = json.loads(payload)
+        assert kind in ("", members["type"]), "the event's name and the object's type differ"
+        return Event(members["type"], payload, cursor or members.get("cursor", ""))
+    return Event(kind or ("gap" if _GAP.fullmatch(payload) else "line"), payload, cursor)
+
+
+def frames(data: bytes) -> list[bytes]:
+    """Take unmasked, final text frames apart (RFC 6455, section 5.2)."""
+    payloads, at = [], 0
+    while at < len(data):
+        assert data[at] == 0x81
+        length, at = data[at + 1], at + 2
+        wide = {126: 2, 127: 8}.get(length, 0)
+        if wide:
+            length, at = int.from_bytes(data[at : at + wide], "big"), at + wide
+        assert at + length <= len(data)
+        payloads.append(data[at : at + length])
+        at += length
+    return payloads
+
+
+def dechunk(data: bytes) -> bytes:
+    """Take the chunks of an HTTP/1.1 body apart (RFC 9112, section 7.1)."""
+    parts, at = [], 0
+    while at < len(data):
+        head = data.index(b"\r\n", at)
+        length = int(data[at:head], 16)
+        assert length, "the body has ended"
+        parts.append(data[head + 2 : head + 2 + length])
+        at = head + 2 + length + 2
+        assert data[at - 2 : at] == b"\r\n"
+    return b"".join(parts)
+
+
+def server_sent(stream: str) -> list[Event]:
+    """Interpret an event stream (WHATWG HTML, section 9.2.6); a line has no event name."""
+    found, kind, lines, last_id = [], "", list[str](), ""
+    for line in re.split("\r\n|\r|\n", stream):
+        field, _, value = line.partition(":")
+        value = value.removeprefix(" ")
+        if not line:
+            if lines:
+                found.append(Event(kind or "line", "\n".join(lines), last_id if kind != "gap" else ""))
+            kind, lines = "", []
+        elif field == "data":
+            lines.append(value)
+        elif field == "event":
+            kind = value
+        elif field == "id":
+            last_id = value
+        else:
+            raise AssertionError(line)
+    return found

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from delivery.encoding import Json
+from hypothesis import given
+from hypothesis import strategies as st
+
+from delivery.cursor import Cursor
+from delivery.filter import TextFilter
+from delivery.gap import Gap
+from tests.delivery.doubles import EPOCH, chunk, events, view
+
+if TYPE_CHECKING:
+    from buffer.chunk import Chunk
+    from delivery.view import View
+
+STREAMS = st.sampled_from([None, "stdout", "stderr"])
+MADE = st.lists(st.tuples(st.sampled_from(["a", "b", "ab"]), STREAMS), min_size=1, max_size=8).map(
+    lambda rows: chunk(1, *(text for text, _ in rows), streams=[stream for _, stream in rows])
+)
+VIEWS = st.builds(
+    lambda stream, text: view(stream=stream, text=text),
+    STREAMS,
+    st.sampled_from([TextFilter(), TextFilter(("a",)), TextFilter((), ("b",)), TextFilter(("z",))]),
+)
+
+
+def shown(seen: View, made: Chunk) -> list[int]:
+    return [
+        index
+        for index, (line, stream) in enumerate(zip(made.lines(), made.streams(), strict=True))
+        if seen.stream in (None, stream)
+        and all(text.encode() in line for text in seen.text.include)
+        and not any(text.encode() in line for text in seen.text.exclude)
+    ]
+
+
+@given(VIEWS, MADE)
+def test_a_view_matches_the_lines_it_shows(seen: View, made: Chunk) -> None:
+    indices = seen.match(made)
+    assert (list(range(made.count)) if indices is None else list(indices)) == shown(seen, made)
+
+
+@given(VIEWS, MADE, st.integers(0, 7))
+def test_a_view_renders_the_lines_it_shows_from_a_place_on(seen: View, made: Chunk, start: int) -> None:
+    expected = [made.lines()[index].decode() for index in shown(seen, made) if index >= start]
+    assert [event.payload for event in events(seen, seen.render(made, start))] == expected
+
+
+@given(VIEWS, MADE, st.integers(0, 12))
+def test_a_view_counts_lines_of_its_stream_whatever_they_say(seen: View, made: Chunk, start: int) -> None:
+    assert seen.count(made, start) == sum(seen.stream in (None, stream) for stream in made.streams()[start:])
+
+
+def test_equal_views_are_one() -> None:
+    one, other = (view(pod="a", format=Json(EPOCH), text=TextFilter(("a",))) for _ in range(2))
+    assert len({one, other}) == 1
+
+
+@pytest.mark.parametrize("other", [view(pod="b"), view(stream="stdout"), view(format=Json(EPOCH)), view("m")])
+def test_views_that_show_something_else_differ(other: View) -> None:
+    assert view(pod="a") != other
+
+
+def test_gaps_and_the_live_notice_are_rendered_as_the_format_has_them() -> None:
+    seen = view(format=Json(EPOCH))
+    assert [
+        event.kind for event in events(seen, seen.render_gap(Gap(1, "slow")) + seen.render_live(Cursor(EPOCH, 7, 0)))
+    ] == [
+        "gap",
+        "live",
+    ]
+
+
+def test_text_has_no_live_notice() -> None:
+    assert view().render_live(Cursor(EPOCH, 7, 0)) == b""

@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import gzip
+import random
+import tracemalloc
+import zlib
+from collections.abc import Callable
+from typing import TypeAlias
+
+import cramjam
+import pytest
+import zstandard
+
+from ingest.compression import BodyTooLarge, Undecodable, UnsupportedEncoding, decompress
+
+Packer: TypeAlias = Callable[[bytes], bytes]
+
+BODY = b'[{"log":"line"}]' * 400
+LIMIT = 1 << 20
+
+
+def raw_deflate(data: bytes) -> bytes:
+    packer = zlib.compressobj(wbits=-15)
+    return packer.compress(data) + packer.flush()
+
+
+def snappy(data: bytes) -> bytes:
+    return bytes(cramjam.snappy.compress_raw(data))
+
+
+def framed_snappy(data: bytes) -> bytes:
+    return bytes(cramjam.snappy.compress(data))
+
+
+def zstd(data: bytes) -> bytes:
+    return zstandard.compress(data)
+
+
+def zstd_without_size(data: bytes) -> bytes:
+    return zstandard.ZstdCompressor(write_content_size=False).compress(data)
+
+
+PACKERS: dict[str, list[Packer]] = {
+    "gzip": [gzip.compress],
+    "x-gzip": [gzip.compress],
+    "deflate": [zlib.compress, raw_deflate],
+    "snappy": [snappy, framed_snappy],
+    "zstd": [zstd, zstd_without_size],
+}
+CASES = [(name, packer) for name, packers in PACKERS.items() for packer in packers]
+
+
+@pytest.mark.parametrize(("name", "packer"), CASES)
+def test_a_known_encoding_is_undone(name: str, packer: Packer) -> None:
+    assert decompress(packer(BODY), name, LIMIT) == BODY
+    assert decompress(packer(BODY), name.upper() + " , identity", LIMIT) == BODY
+
+
+@pytest.mark.parametrize("name", ["", "identity", " , "])
+def test_without_an_encoding_the_body_is_the_same_object(name: str) -> None:
+    assert decompress(BODY, name, LIMIT) is BODY
+
+
+@pytest.mark.parametrize("packer", [gzip.compress, zstd])
+def test_gzip_and_zstd_are_known_without_a_header(packer: Packer) -> None:
+    assert decompress(packer(BODY), "", LIMIT) == BODY
+
+
+@pytest.mark.parametrize("name", PACKERS)
+def test_a_header_that_claims_what_json_is_not_is_ignored(name: str) -> None:
+    assert decompress(BODY, name, LIMIT) == BODY
+
+
+def test_two_encodings_are_undone_last_first() -> None:
+    assert decompress(gzip.compress(snappy(BODY)), "snappy, gzip", LIMIT) == BODY
+
+
+@pytest.mark.parametrize("name", ["br", "gzip, br", "gzip, gzip, gzip"])
+def test_an_unknown_encoding_is_refused(name: str) -> None:
+    with pytest.raises(UnsupportedEncoding) as refused:
+        decompress(BODY, name, LIMIT)
+    assert refused.value.encoding == name
+    assert "Content-Encoding" in str(refused.value)
+
+
+@pytest.mark.parametrize(("name", "packer"), CASES)
+def test_a_body_is_taken_at_the_limit_and_refused_above_it(name: str, packer: Packer) -> None:
+    assert decompress(packer(BODY), name, len(BODY)) == BODY
+    with pytest.raises(BodyTooLarge) as refused:
+        decompress(packer(BODY), name, len(BODY) - 1)
+    assert refused.value.limit == len(BODY) - 1
+    assert str(len(BODY) - 1) in str(refused.value)
+
+
+def test_the_limit_holds_without_an_encoding() -> None:
+    with pytest.raises(BodyTooLarge):
+        decompress(BODY, "", 10)
+
+
+@pytest.mark.parametrize(("name", "packer"), CASES)
+def test_a_body_cut_short_is_undecodable(name: str, packer: Packer) -> None:
+    noise = random.Random(7).randbytes(5_000)
+    with pytest.raises(Undecodable) as refused:
+        decompress(packer(noise)[:-20], name, LIMIT)
+    assert refused.value.form == name
+    assert name in str(refused.value)
+
+
+@pytest.mark.parametrize("name", PACKERS)
+def test_random_bytes_only_ever_raise_undecodable_or_too_large(name: str) -> None:
+    noise = random.Random(1)
+    for size in range(200):
+        with pytest.raises((Undecodable, BodyTooLarge)):
+            decompress(b"\xfe" + noise.randbytes(size), name, 100)
+
+
+@pytest.mark.parametrize(("name", "packer"), CASES)
+def test_a_bomb_is_not_inflated_past_the_limit(name: str, packer: Packer) -> None:
+    bomb = packer(bytes(64 << 20))
+    tracemalloc.start()
+    with pytest.raises(BodyTooLarge):
+        decompress(bomb, name, LIMIT)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 16 * LIMIT
+
+
+@pytest.mark.parametrize(("name", "packer"), [("gzip", gzip.compress), ("zstd", zstd), ("zstd", zstd_without_size)])
+def test_members_follow_each_other(name: str, packer: Packer) -> None:
+    assert decompress(packer(BODY) + packer(b"") + packer(b"end"), name, LIMIT) == BODY + b"end"
+
+
+@pytest.mark.parametrize(("name", "packer"), [("gzip", gzip.compress), ("zstd", zstd)])
+def test_endless_empty_members_are_refused(name: str, packer: Packer) -> None:
+    with pytest.raises(Undecodable):
+        decompress(packer(b"") * 10_001, name, LIMIT)
+
+
+def test_padding_after_a_gzip_member_is_ignored() -> None:
+    assert decompress(gzip.compress(BODY) + bytes(512), "gzip", LIMIT) == BODY
+
+
+@pytest.mark.parametrize("block", [b"", b"\xff\xff\xff\xff\xff\x01", b"\x90\x4e\x00", b"\x05"])
+def test_a_snappy_block_with_an_impossible_length_is_undecodable(block: bytes) -> None:
+    with pytest.raises(Undecodable):
+        decompress(block, "snappy", LIMIT)
+
+
+def test_a_framed_snappy_stream_may_hold_plain_and_skippable_chunks() -> None:
+    head, plain, skippable = b"\xff\x06\x00\x00sNaPpY", b"\x01\x07\x00\x00sum.abc", b"\x80\x01\x00\x00x"
+    assert decompress(head + plain + skippable + plain, "snappy", LIMIT) == b"abcabc"
+
+
+@pytest.mark.parametrize("chunk", [b"\x02\x00\x00\x00", b"\x01\x09\x00\x00ab"])
+def test_a_framed_snappy_stream_with_a_bad_chunk_is_undecodable(chunk: bytes) -> None:
+    with pytest.raises(Undecodable):
+        decompress(b"\xff\x06\x00\x00sNaPpY" + chunk, "snappy", LIMIT)
+
+
+def test_a_framed_snappy_stream_of_plain_chunks_is_bounded() -> None:
+    with pytest.raises(BodyTooLarge):
+        decompress(b"\xff\x06\x00\x00sNaPpY" + b"\x01\x07\x00\x00sum.abc" * 9, "snappy", 20)
