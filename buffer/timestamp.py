@@ -5,8 +5,11 @@ from __future__ import annotations
 import datetime as dt
 import re
 
-# As chunks keep and send them: in capitals, and no calendar is asked whether there is such a day.
-TIMESTAMP = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)", re.ASCII)
+# As chunks keep and send them: in capitals. No calendar is asked whether a month has such a day.
+TIMESTAMP = re.compile(
+    rb"[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
+    rb"T(?:[01][0-9]|2[0-3]):[0-5][0-9]:(?:[0-5][0-9]|60)(?:\.[0-9]{1,9})?+(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
+)
 
 
 def rfc3339(seconds: float) -> str:
