@@ -22,6 +22,7 @@ from buffer.store import Limits, Store
 from delivery.hub import Hub
 from handlers.authorisation import Secrets
 from handlers.budget import Budget
+from handlers.duplicates import Duplicates
 from handlers.inflight import Inflight
 from handlers.ingest import BODY_SECONDS
 from handlers.routes import make_application
@@ -29,6 +30,7 @@ from handlers.services import Services
 from handlers.sessions import Sessions
 from handlers.throttle import LogThrottle
 from handlers.tokens import Tokens
+from handlers.turns import Turns
 
 if TYPE_CHECKING:
     import socket
@@ -168,6 +170,8 @@ def _services(settings: Settings, now: Callable[[], float], monotonic: Callable[
         sessions=Sessions(settings.max_readers, settings.stall_timeout_seconds, now=now, monotonic=monotonic),
         # Bodies that arrive at the same time, kept until each is complete.
         bodies=Budget(max(_BODIES_MIB, 4 * settings.max_body_mib) << 20),
+        duplicates=Duplicates(120, monotonic),
+        turns=Turns(),
         inflight=Inflight(),
         throttle=LogThrottle(monotonic),
         now=now,

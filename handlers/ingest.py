@@ -24,12 +24,12 @@ from tornado.iostream import StreamClosedError
 from tornado.routing import Router
 from tornado.web import HTTPError
 
-from buffer.chunk import Chunk, pack
+from handlers import tcp
 from handlers.base import ANY_LENGTH, JSON, log
 from handlers.body import Body
 from handlers.errors import error_message, is_public, status_of
+from handlers.intake import ClientGone, Intake, tag_of
 from handlers.sessions import ServerStopping
-from ingest.compression import decompress
 from ingest.errors import BodyTooLarge
 
 if TYPE_CHECKING:
@@ -39,10 +39,7 @@ if TYPE_CHECKING:
     from tornado.httputil import HTTPServerRequest
 
     from handlers.services import Services
-    from ingest.batch import Batch, Decoder
-
-# Runs of lines that are packed before others get their turn: a body may change pods with every record.
-_RUNS_A_TURN = 256
+    from ingest.batch import Decoder
 
 # A body is received in pieces of this many bytes, which is what a client that sends no more has the server keep.
 _PIECE = 256 * 1024
@@ -59,11 +56,11 @@ class IngestRouter(Router):
 
     def __init__(self, services: Services, decode: Decoder) -> None:
         self._services = services
-        self._decode = decode
+        self._intake = Intake(services, decode)
 
     def find_handler(self, request: HTTPServerRequest, **_: object) -> HTTPMessageDelegate:
         """Return what takes a request."""
-        return IngestRequest(self._services, self._decode, request)
+        return IngestRequest(self._services, self._intake, request)
 
 
 class _Answer(NamedTuple):
@@ -87,9 +84,10 @@ class _State(Enum):
 class IngestRequest(HTTPMessageDelegate):
     """One request: its body is received, its records are stored, then it is answered with how many there were."""
 
-    def __init__(self, services: Services, decode: Decoder, request: HTTPServerRequest) -> None:
+    def __init__(self, services: Services, intake: Intake, request: HTTPServerRequest) -> None:
         self._services = services
-        self._decode = decode
+        self._intake = intake
+        self._turn = services.turns.take(tag_of(request.headers))
         self._request = request
         self._connection = cast("HTTP1Connection", request.connection)
         self._max_bytes = services.settings.max_body_mib << 20
@@ -174,6 +172,9 @@ class IngestRequest(HTTPMessageDelegate):
     async def _handle(self) -> _Answer:
         try:
             return await self._store()
+        except ClientGone:
+            self._connection.close()
+            return _NO_ANSWER
         except asyncio.CancelledError:
             self._connection.close()  # or Tornado would wait for the next request
             return self._refusal(ServerStopping())
@@ -181,30 +182,15 @@ class IngestRequest(HTTPMessageDelegate):
             return self._refusal(error)
 
     async def _store(self) -> _Answer:
-        """Store all usable records, then say how many there were. Bad ones never cost their neighbours."""
-        headers = self._request.headers
-        body = decompress(self._body.whole(), headers.get("Content-Encoding", ""), self._max_bytes)
-        self._body.hold(len(body))
-        chunks, skipped = list[Chunk](), 0
-        for number, batch in enumerate(self._decode(body, headers)):
-            if number:
-                await asyncio.sleep(0)  # a broken body comes in pieces, so that others get their turn meanwhile
-            await self._pack(batch, chunks)
-            skipped += batch.skipped
-        await self._services.broker.publish(chunks)
-        if skipped:
-            self._services.throttle.note("ingest: records without text or namespace skipped", skipped)
-        accepted = sum([chunk.count for chunk in chunks])
-        return _Answer(HTTPStatus.OK, b'{"accepted":%d,"skipped":%d}' % (accepted, skipped))
+        receipt = await self._intake.store(self._body, self._request.headers, self._turn, self._is_gone)
+        duplicate = b',"duplicate":true' if receipt.duplicate else b""
+        return _Answer(
+            HTTPStatus.OK, b'{"accepted":%d,"skipped":%d%b}' % (receipt.accepted, receipt.skipped, duplicate)
+        )
 
-    async def _pack(self, batch: Batch, chunks: list[Chunk]) -> None:
-        arrived, max_line_bytes = self._services.now(), self._services.settings.max_line_kib << 10
-        for count, run in enumerate(batch.runs, start=1):
-            if count % _RUNS_A_TURN == 0:
-                await asyncio.sleep(0)
-            chunks += pack(
-                run.source, run.texts, run.times, run.streams, arrived=arrived, max_line_bytes=max_line_bytes
-            )
+    def _is_gone(self) -> bool:
+        stream = self._connection.stream
+        return self._state is _State.OVER or stream.closed() or tcp.peer_has_closed(stream.socket)
 
     def _refusal(self, error: Exception) -> _Answer:
         """Return the answer to an error, and leave a trace of it: what Fluent Bit drops is lost."""
@@ -232,6 +218,7 @@ class IngestRequest(HTTPMessageDelegate):
 
     def _end(self) -> None:
         self._state = _State.OVER
+        self._turn.end()
         self._body.let_go()
         self._services.inflight.remove(self)
 

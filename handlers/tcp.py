@@ -32,3 +32,22 @@ def acknowledged(connection: socket.socket) -> int:
     # `tcpi_bytes_acked` of Linux's struct tcp_info.
     info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 128)
     return int(struct.unpack_from("=Q", info, 120)[0]) if len(info) == 128 else 0
+
+
+def peer_has_closed(connection: socket.socket) -> bool:
+    """Tell whether the peer has closed its side, and nothing of what it sent before is left to read."""
+    try:
+        return not connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+
+
+def limit_unsent(connection: socket.socket, size: int) -> None:
+    """Have the kernel take no more for the peer while it holds so many bytes that it could not send yet.
+
+    What is on its way is not counted, so a fast peer far away is not slowed down. Not all systems have this.
+    """
+    if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, size)
