@@ -28,7 +28,7 @@ def test_what_has_left_is_missed_by_those_who_could_see_it(pods: list[str], seen
 @given(st.lists(PODS, max_size=20), PODS, st.integers(1, 25), st.integers(0, 3))
 def test_nothing_that_has_left_is_forgotten_silently(pods: list[str], seen: str, seq: int, kept: int) -> None:
     tombstones = Tombstones()
-    with patch("buffer.tombstones._MAX_BYTES", kept * source(pod="a").size):
+    with patch("buffer.tombstones.MAX_BYTES", kept * source(pod="a").size):
         for number, pod in enumerate(pods, 1):
             tombstones.add(source(pod=pod), number)
     assert len(tombstones) <= kept
@@ -49,7 +49,7 @@ def test_memory_stays_bounded_however_many_sources_leave() -> None:
 
 def test_many_sources_that_leave_one_namespace_cost_another_no_gap() -> None:
     tombstones = Tombstones()
-    with patch("buffer.tombstones._MAX_BYTES", source().size):
+    with patch("buffer.tombstones.MAX_BYTES", source().size):
         for number in range(1, 10):
             tombstones.add(source(pod=f"job-{number}"), number)
     assert tombstones.any_since(8, selector())
@@ -58,7 +58,7 @@ def test_many_sources_that_leave_one_namespace_cost_another_no_gap() -> None:
 
 def test_of_namespaces_that_are_too_many_the_oldest_are_told_a_gap_to_be_on_the_safe_side() -> None:
     tombstones = Tombstones()
-    with patch("buffer.tombstones._MAX_BYTES", 0), patch("buffer.tombstones._MAX_NAMESPACES", 2):
+    with patch("buffer.tombstones.MAX_BYTES", 0), patch("buffer.tombstones.MAX_NAMESPACES", 2):
         for number in range(1, 6):
             tombstones.add(source(namespace=f"n{number}"), number)
     assert tombstones.any_since(3, selector("quiet"))

@@ -1,128 +1,19 @@
 from __future__ import annotations
 
 import datetime as dt
-import io
 import json
-import socket
-from http.client import HTTPResponse
-from unittest.mock import Mock
 
 import pytest
-from delivery.encoding import (
-    Chunked,
-    Framing,
-    Json,
-    PlainLines,
-    ServerSentEvents,
-    Text,
-    WebSocketBatches,
-    WebSocketMessages,
-    http_chunk,
-    text_frame_header,
-)
 from hypothesis import given
 from hypothesis import strategies as st
-from websockets.frames import Frame, Opcode
-from websockets.streams import StreamReader
 
 from delivery.cursor import cursor_after
+from delivery.format import Json, Text
 from delivery.gap import Gap
-from tests.delivery.doubles import EPOCH, chunk, frames, server_sent, source
+from tests.buffer.factories import chunk, source
+from tests.delivery.doubles import EPOCH
 
 TIME = "2025-11-22T08:15:01.123456790+01:00"
-LENGTHS = [0, 1, 125, 126, 127, 65535, 65536, 70_000]
-PAYLOADS = st.lists(st.text(st.sampled_from("ab \n\r:é\x00"), max_size=6), min_size=1, max_size=5)
-
-
-def peer_frames(data: bytes) -> list[bytes]:
-    """What a client of the websockets library makes of these bytes."""
-    reader, payloads = StreamReader(), []
-    reader.feed_data(data)
-    reader.feed_eof()
-    while not _at_eof(reader):
-        parsing = Frame.parse(reader.read_exact, mask=False)
-        with pytest.raises(StopIteration) as done:
-            next(parsing)
-        frame = done.value.value
-        assert (frame.opcode, frame.fin, frame.rsv1) == (Opcode.TEXT, True, False)
-        payloads.append(bytes(frame.data))
-    return payloads
-
-
-def _at_eof(reader: StreamReader) -> bool:
-    with pytest.raises(StopIteration) as done:
-        next(reader.at_eof())
-    at_end: bool = done.value.value
-    return at_end
-
-
-def written(framing: Framing, payloads: list[str]) -> bytes:
-    return framing.lines([payload.encode() for payload in payloads], chunk(1, *payloads), None)
-
-
-@pytest.mark.parametrize("length", LENGTHS)
-def test_a_peer_reads_frames_of_every_length(length: int) -> None:
-    data = WebSocketMessages().lines([b"x" * length, b"next"], chunk(1, "", ""), None)
-    assert peer_frames(data) == frames(data) == [b"x" * length, b"next"]
-
-
-@pytest.mark.parametrize("length", LENGTHS)
-def test_a_frame_header_is_the_one_that_a_peer_writes(length: int) -> None:
-    assert text_frame_header(length) == Frame(Opcode.TEXT, b"x" * length).serialize(mask=False)[: -length or None]
-
-
-@given(PAYLOADS)
-def test_each_line_is_a_message(payloads: list[str]) -> None:
-    assert [payload.decode() for payload in peer_frames(written(WebSocketMessages(), payloads))] == payloads
-
-
-@given(PAYLOADS)
-def test_a_batch_is_one_message(payloads: list[str]) -> None:
-    assert [payload.decode() for payload in peer_frames(written(WebSocketBatches(), payloads))] == ["\n".join(payloads)]
-
-
-@pytest.mark.parametrize("framing", [WebSocketMessages(), WebSocketBatches()])
-def test_a_notice_is_a_message_of_its_own(framing: Framing) -> None:
-    assert peer_frames(framing.gap(b"lost")) == [b"lost"]
-
-
-def test_plain_lines_end_with_a_newline() -> None:
-    assert written(PlainLines(), ["a", "", "b"]) == b"a\n\nb\n"
-    assert PlainLines().gap(b"lost") == b"lost\n"
-
-
-@given(PAYLOADS)
-def test_an_event_carries_its_line_and_the_cursor_after_it(payloads: list[str]) -> None:
-    found = server_sent(written(ServerSentEvents(EPOCH), payloads).decode())
-    made = chunk(1, *payloads)
-    normal = [payload.replace("\r\n", "\n").replace("\r", "\n") for payload in payloads]
-    assert [event.payload for event in found] == normal
-    assert [event.cursor for event in found] == [cursor_after(EPOCH, made, i).decode() for i in range(made.count)]
-
-
-def test_events_of_some_lines_have_the_cursors_of_these() -> None:
-    data = ServerSentEvents(EPOCH).lines([b"b"], chunk(7, "a", "b", "c"), [1])
-    assert data == b"id: e1-7-2\ndata: b\n\n"
-
-
-def test_a_named_event_has_no_cursor() -> None:
-    assert ServerSentEvents(EPOCH).gap(b"a\nb") == b"event: gap\ndata: a\ndata: b\n\n"
-
-
-@given(st.lists(st.binary(min_size=1, max_size=300), min_size=1, max_size=5))
-def test_a_peer_reads_http_chunks(parts: list[bytes]) -> None:
-    body = b"".join(http_chunk(part) for part in [*parts, b""])
-    connection = Mock(spec=socket.socket)
-    connection.makefile.return_value = io.BytesIO(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + body)
-    response = HTTPResponse(connection)
-    response.begin()
-    assert response.read() == b"".join(parts)
-
-
-def test_another_framing_travels_in_http_chunks() -> None:
-    framing = Chunked(PlainLines())
-    assert written(framing, ["a", "b"]) == b"4\r\na\nb\n\r\n"
-    assert framing.gap(b"x" * 15) == b"10\r\n" + b"x" * 15 + b"\n\r\n"
 
 
 @pytest.mark.parametrize(
@@ -179,14 +70,12 @@ def test_text_notices_are_sentences() -> None:
     assert Text().live() is None
 
 
-@pytest.mark.parametrize(
-    "one",
-    [Text, WebSocketMessages, WebSocketBatches, PlainLines, lambda: Json("e"), lambda: Chunked(ServerSentEvents("e"))],
-)
-def test_encodings_are_values(one: type) -> None:
+@pytest.mark.parametrize("one", [Text, lambda: Text(timestamps=True), lambda: Json("e")])
+def test_formats_are_values(one: type) -> None:
     assert one() == one()
     assert hash(one()) == hash(one())
 
 
-def test_a_message_is_not_a_batch() -> None:
-    assert WebSocketMessages() != WebSocketBatches()
+@pytest.mark.parametrize("other", [Text(), Text(prefix=True), Json("f"), Json("e")])
+def test_formats_that_read_differently_differ(other: object) -> None:
+    assert Text(timestamps=True) != other
