@@ -71,6 +71,7 @@ class Duplicates:
         finally:
             self._storing.discard(key)
         self._stored.add(key)
+        self._forget()
 
     def _forget(self) -> None:
         now = self._monotonic()
