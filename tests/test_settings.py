@@ -1,17 +1,12 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from settings import VARIABLES, Settings, SettingsError, Variable, WholeNumber, from_mapping, load
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from settings import VARIABLES, Settings, SettingsError, Variable, WholeNumber, from_mapping
 
 API_SECRET = "an-api-secret"
 JWT_SIGNING_KEY = "0123456789abcdef0123456789abcdef"
@@ -229,54 +224,3 @@ def test_any_text_is_read_or_refused_by_its_name(variables: dict[str, str]) -> N
     else:
         refused = []
     assert set(refused) <= variables.keys()
-
-
-def test_without_a_dotenv_file_the_environment_is_enough(tmp_path: Path) -> None:
-    assert load(REQUIRED, tmp_path / ".env") == from_mapping(REQUIRED)
-
-
-def test_the_environment_wins_over_the_dotenv_file_where_it_is_not_empty(tmp_path: Path) -> None:
-    path = tmp_path / ".env"
-    path.write_text("PORT=1\nMAX_READERS=2\nDEFAULT_TAIL=3\nLOG_LEVEL\nADDRESS=\n")
-    settings = load(REQUIRED | {"PORT": "9", "MAX_READERS": ""}, path)
-    assert (settings.port, settings.max_readers, settings.default_tail) == (9, 2, 3)
-
-
-def test_the_dotenv_file_does_not_change_the_environment(tmp_path: Path) -> None:
-    path = tmp_path / ".env"
-    path.write_text("LOGURT_TEST_LEAK=1\n")
-    load(REQUIRED, path)
-    assert "LOGURT_TEST_LEAK" not in os.environ
-
-
-def test_a_secret_in_the_dotenv_file_keeps_its_dollars(tmp_path: Path) -> None:
-    path = tmp_path / ".env"
-    path.write_text(f"API_SECRET=a$HOME${{PATH}}b\nJWT_SIGNING_KEY='{JWT_SIGNING_KEY}'\n")
-    assert load({}, path).api_secret == "a$HOME${PATH}b"
-
-
-def test_a_byte_order_mark_does_not_hide_the_first_variable(tmp_path: Path) -> None:
-    path = tmp_path / ".env"
-    path.write_text("PORT=1234\n", encoding="utf-8-sig")
-    assert load(REQUIRED, path).port == 1234
-
-
-def test_a_dotenv_file_that_is_not_utf8_is_refused_without_its_content(tmp_path: Path) -> None:
-    path = tmp_path / ".env"
-    path.write_bytes(b"API_SECRET=caf\xe9\n")
-    with pytest.raises(SettingsError) as caught:
-        load(REQUIRED, path)
-    assert str(caught.value) == "bad settings: .env must be UTF-8 text"
-
-
-def test_a_dotenv_file_that_cannot_be_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / ".env"
-    path.write_text("PORT=1\n")
-
-    def refuse(*_: object, **__: object) -> None:
-        raise PermissionError(13, "Permission denied", str(path))
-
-    # Permissions do not stop the superuser, whom tests often run as.
-    monkeypatch.setattr("builtins.open", refuse)
-    with pytest.raises(SettingsError, match=r"^bad settings: \.env cannot be read$"):
-        load(REQUIRED, path)
