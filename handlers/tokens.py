@@ -102,13 +102,13 @@ class SignRequest:
 class Tokens:
     """Signs and verifies tokens. `lifetime` is in seconds; `now` gives Unix seconds.
 
-    Keys are at least 32 bytes; a token signed with the previous key is still good.
+    Keys are at least 32 bytes; a token signed with the previous key is still good. "" stands for none.
     """
 
     __slots__ = ("_keys", "_lifetime", "_now")
 
-    def __init__(self, key: str, previous_key: str | None, lifetime: int, now: Callable[[], float]) -> None:
-        self._keys = (key,) if previous_key is None else (key, previous_key)
+    def __init__(self, key: str, previous_key: str, lifetime: int, now: Callable[[], float]) -> None:
+        self._keys = (key, previous_key) if previous_key else (key,)
         self._lifetime = lifetime
         self._now = now
 

@@ -1,21 +1,15 @@
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from settings import VARIABLES, Settings, SettingsError, Variable, WholeNumber, from_mapping
+from settings import VARIABLES, Settings, SettingsError, Variable, from_mapping
 
 API_SECRET = "an-api-secret"
 JWT_SIGNING_KEY = "0123456789abcdef0123456789abcdef"
 REQUIRED = {"API_SECRET": API_SECRET, "JWT_SIGNING_KEY": JWT_SIGNING_KEY}
-NUMBERS = [
-    pytest.param(variable, variable.read, id=variable.name)
-    for variable in VARIABLES
-    if isinstance(variable.read, WholeNumber)
-]
+NUMBERS = [pytest.param(variable, *variable.bounds, id=variable.name) for variable in VARIABLES if variable.bounds]
 # The total can be no less than its part; each bound is tried with the other out of the way.
 ROOM = {"BUFFER_NAMESPACE_MIB": "1", "BUFFER_TOTAL_MIB": "1048576"}
 
@@ -24,6 +18,10 @@ def problems_of(variables: dict[str, str]) -> tuple[str, ...]:
     with pytest.raises(SettingsError) as caught:
         from_mapping(variables)
     return caught.value.problems
+
+
+def vars_of(settings: Settings) -> dict[str, object]:
+    return {name: getattr(settings, name) for name in settings.__struct_fields__}
 
 
 def names_of(problems: tuple[str, ...]) -> list[str]:
@@ -50,7 +48,21 @@ def test_variables_of_others_are_ignored() -> None:
 
 
 def test_every_field_has_its_variable() -> None:
-    assert {field.name for field in dataclasses.fields(Settings)} == {variable.field for variable in VARIABLES}
+    assert Settings.__struct_fields__ == tuple(variable.field for variable in VARIABLES)
+    assert all(variable.name == variable.field.upper() for variable in VARIABLES)
+
+
+def test_every_number_has_its_bounds_around_its_default() -> None:
+    numbers = {name for name, value in vars_of(from_mapping(REQUIRED)).items() if isinstance(value, int)}
+    assert numbers == {variable.field for variable in VARIABLES if variable.bounds}
+    for variable in VARIABLES:
+        if variable.bounds:
+            assert variable.bounds[0] <= int(variable.default) <= variable.bounds[1]
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(AttributeError):
+        from_mapping(REQUIRED).port = 1  # type: ignore[misc]
 
 
 def test_every_shown_default_is_the_one_that_holds() -> None:
@@ -73,22 +85,24 @@ def test_the_ingest_secret_is_the_api_secret_unless_it_is_set() -> None:
 
 def test_no_secret_shows_in_the_repr_of_settings() -> None:
     secrets = {v.name: f"{v.name.lower()}-{'x' * 32}" for v in VARIABLES if "SECRET" in v.name or "KEY" in v.name}
-    shown = repr(from_mapping(secrets))
+    settings = from_mapping(secrets)
     assert len(secrets) == 6
-    assert not [secret for secret in secrets.values() if secret in shown]
+    for shown in (repr(settings), str(settings), f"{settings!r:.5000}"):
+        assert not [secret for secret in secrets.values() if secret in shown]
+    assert repr(settings).startswith("Settings(jwt_expiration_minutes=60, port=8080, address='', ")
 
 
-@pytest.mark.parametrize(("variable", "number"), NUMBERS)
-def test_a_number_is_read_at_both_of_its_bounds(variable: Variable, number: WholeNumber) -> None:
-    for bound in (number.low, number.high):
+@pytest.mark.parametrize(("variable", "low", "high"), NUMBERS)
+def test_a_number_is_read_at_both_of_its_bounds(variable: Variable, low: int, high: int) -> None:
+    for bound in (low, high):
         settings = from_mapping(ROOM | REQUIRED | {variable.name: str(bound)})
         assert getattr(settings, variable.field) == bound
 
 
-@pytest.mark.parametrize(("variable", "number"), NUMBERS)
-def test_a_number_beyond_its_bounds_is_refused_with_the_bounds(variable: Variable, number: WholeNumber) -> None:
-    expected = f"{variable.name} must be a whole number from {number.low} to {number.high}"
-    for beyond in (number.low - 1, number.high + 1):
+@pytest.mark.parametrize(("variable", "low", "high"), NUMBERS)
+def test_a_number_beyond_its_bounds_is_refused_with_the_bounds(variable: Variable, low: int, high: int) -> None:
+    expected = f"{variable.name} must be a whole number from {low} to {high}"
+    for beyond in (low - 1, high + 1):
         assert problems_of(REQUIRED | {variable.name: str(beyond)}) == (expected,)
 
 

@@ -40,8 +40,8 @@ def test_no_header_at_all_is_not_accepted() -> None:
 
 
 def test_each_of_many_secrets_is_accepted() -> None:
-    secrets = Secrets("API_SECRET", "new", None, "old")
-    assert [secrets.accepts([f"Token {one}"]) for one in ("new", "old", "None", "newold")] == [
+    secrets = Secrets("API_SECRET", "new", "", "old")
+    assert [secrets.accepts([f"Token {one}"]) for one in ("new", "old", "", "newold")] == [
         True,
         True,
         False,
@@ -50,7 +50,7 @@ def test_each_of_many_secrets_is_accepted() -> None:
 
 
 def test_an_empty_secret_opens_nothing() -> None:
-    assert not Secrets("API_SECRET", "", None).accepts(["Token ", "Token", "Token  "])
+    assert not Secrets("API_SECRET", "", "").accepts(["Token ", "Token", "Token  "])
 
 
 def test_a_request_with_the_secret_passes() -> None:

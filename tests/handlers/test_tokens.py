@@ -72,7 +72,7 @@ def equal(**found: str) -> tuple[Requirement, ...]:
     return sorted_requirements(Requirement(key, Operator.IN, Names.of(value)) for key, value in found.items())
 
 
-def tokens(key: str = KEY, previous_key: str | None = None, now: float = NOW) -> Tokens:
+def tokens(key: str = KEY, previous_key: str = "", now: float = NOW) -> Tokens:
     return Tokens(key, previous_key, LIFETIME, lambda: now)
 
 
