@@ -138,14 +138,14 @@ def _left(server: Server, before: dict[str, Any], counts: Counts, *, aged: bool)
     deadline = time.monotonic() + (_AGE_SECONDS if aged else _LEAVE_SECONDS)
     while True:
         held = _held(server)
-        problems = _leaks(before, held, aged=aged)
+        problems = leaks(before, held, aged=aged)
         if not problems or time.monotonic() > deadline:
             counts.problems += problems
             return held
         time.sleep(_SAMPLE_SECONDS)
 
 
-def _leaks(before: dict[str, Any], held: dict[str, Any], *, aged: bool) -> list[str]:
+def leaks(before: dict[str, Any], held: dict[str, Any], *, aged: bool) -> list[str]:
     """Say of what there is more than there was before the first reader came."""
     names = ["readers", "files", "tasks", *(["namespaces", "sources", "chunks", "bytes"] if aged else [])]
     problems = [f"{name}: {held[name]}, and {before[name]} before" for name in names if held[name] > before[name]]
