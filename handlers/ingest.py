@@ -102,7 +102,7 @@ class IngestRequest(HTTPMessageDelegate):
         self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders
     ) -> Awaitable[None] | None:
         """Authenticate the sender, then start receiving the body."""
-        self._services.inflight.add(self)
+        self._services.inflight.add(self._connection)
         self._connection.set_max_body_size(ANY_LENGTH)
         length = _length(headers)
         try:
@@ -132,8 +132,14 @@ class IngestRequest(HTTPMessageDelegate):
         if method != "POST":
             raise HTTPError(HTTPStatus.METHOD_NOT_ALLOWED)
         self._services.ingest_secrets.check(self._request)
+        self._check_not_stopping()
         if length is not None and length > self._max_bytes:
             raise BodyTooLarge(self._max_bytes)
+
+    def _check_not_stopping(self) -> None:
+        """Raise ServerStopping if it has begun: whatever is stored now may go with this process, before it is read."""
+        if self._services.stopping:
+            raise ServerStopping
 
     async def _take_all(self, length: int, headers: HTTPHeaders) -> None:
         """Receive a body of so many bytes and store its records, or leave to Tornado what is left of a refused one."""
@@ -191,6 +197,7 @@ class IngestRequest(HTTPMessageDelegate):
                 await asyncio.sleep(0)  # a broken body comes in pieces, so that others get their turn meanwhile
             await self._pack(batch, chunks)
             skipped += batch.skipped
+        self._check_not_stopping()
         await self._services.broker.publish(chunks)
         if skipped:
             self._services.throttle.note("ingest: records without text or namespace skipped", skipped)
@@ -223,7 +230,7 @@ class IngestRequest(HTTPMessageDelegate):
             headers["WWW-Authenticate"] = "Token"
         if status is HTTPStatus.METHOD_NOT_ALLOWED:
             headers["Allow"] = "POST"
-        if self._services.sessions.stopping:
+        if self._services.stopping:
             headers["Connection"] = "close"  # the next request had better go elsewhere
         start = ResponseStartLine("HTTP/1.1", status, status.phrase)
         self._connection.write_headers(start, headers, body if self._request.method != "HEAD" else None)
@@ -233,7 +240,7 @@ class IngestRequest(HTTPMessageDelegate):
     def _end(self) -> None:
         self._state = _State.OVER
         self._body.let_go()
-        self._services.inflight.remove(self)
+        self._services.inflight.remove(self._connection)
 
 
 @lru_cache(1)
