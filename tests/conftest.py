@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from tornado.ioloop import IOLoop
 
+pytest_plugins = ["tests.process"]
+
 API_SECRET = "an-api-secret-for-tests"
 INGEST_SECRET = "an-ingest-secret-for-tests"
 JWT_SIGNING_KEY = "a-signing-key-for-tests-of-32-bytes-or-more"

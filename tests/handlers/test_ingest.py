@@ -17,6 +17,7 @@ import zstandard
 
 from buffer.broker import BrokerUnavailable
 from handlers.ingest import IngestRequest
+from server import StopBounds
 from tests.conftest import API_SECRET, INGEST_SECRET
 from tests.handlers.peers import until
 from tests.wire import Answer, Wire, connected, head, request
@@ -610,18 +611,45 @@ async def test_a_stop_waits_for_what_is_being_stored(live: LiveServer, gate: Gat
 
 @pytest.mark.parametrize("framing", FRAMED)
 async def test_a_stop_does_not_wait_for_ever_for_what_is_being_stored(
-    live: LiveServer, gate: Gate, monkeypatch: pytest.MonkeyPatch, framing: str
+    live: LiveServer, gate: Gate, framing: str
 ) -> None:
-    monkeypatch.setattr("server.ANSWER_SECONDS", 0.05)
-    monkeypatch.setattr("server.CLOSE_SECONDS", 0.05)
     async with connected(live.port) as first, connected(live.port) as second:
         for wire in (first, second):
             await wire.send(FRAMED[framing])
         await gate.reached.wait()
-        await asyncio.wait_for(live.server.stop(), 5)
+        await asyncio.wait_for(live.server.stop(StopBounds(drain=0, answers=0.05, close=0.05)), 5)
         await end_tasks()
         assert (await first.rest(), await second.rest()) == (b"", b"")
     assert (live.services.bodies.taken, len(live.services.inflight)) == (0, 0)
+
+
+@pytest.mark.parametrize("framing", FRAMED)
+async def test_a_body_that_arrives_while_the_server_is_stopping_is_to_come_again(
+    live: LiveServer, framing: str
+) -> None:
+    async with connected(live.port) as wire:
+        await wire.send(FRAMED[framing][:-10])
+        await until(lambda: len(live.services.inflight))
+        live.services.sessions.stopping = True
+        await wire.send(FRAMED[framing][-10:])
+        answer = await wire.answer()
+        assert (answer.status, answer.json) == (503, {"error": "the server is stopping"})
+        assert answer.headers["connection"] == "close"
+    assert live.services.hub.store.statistics().lines == 0
+
+
+async def test_a_stop_closes_a_connection_once_its_request_has_been_answered(live: LiveServer, gate: Gate) -> None:
+    async with connected(live.port) as busy, connected(live.port) as idle:
+        await idle.send(request("/healthz", method="GET"))
+        await idle.answer()
+        await busy.send(FRAMED["fixed"])
+        await gate.reached.wait()
+        stop = asyncio.create_task(live.server.stop())
+        assert await idle.rest() == b""
+        gate.opened.set()
+        assert (await busy.answer()).json == {"accepted": 1, "skipped": 0}
+        assert await busy.rest() == b""
+        await stop
 
 
 def broken(records: int, text: str) -> bytes:
