@@ -28,6 +28,11 @@ class Position:
         """Whether any line has come."""
         return bool(self._cursor)
 
+    @property
+    def is_live_without_lines(self) -> bool:
+        """Whether the backlog is over and had no lines, and none has come since."""
+        return self._live_since is not None and not self._cursor
+
     def advance(self, messages: Sequence[Message]) -> None:
         """Move on behind messages that have been shown."""
         for message in reversed(messages):
