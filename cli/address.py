@@ -1,4 +1,4 @@
-"""Addresses: where a server is, and what to ask it there."""
+"""Where a server is, and what a link to it asks for."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Address(NamedTuple):
         path = parts.path.rstrip("/")
         for one in _LINK_PATHS:
             path = path.removesuffix(one)
-        # A link to the page for browsers has everything in its fragment, which browsers do not send.
+        # A link to the page for browsers keeps everything in its fragment, which browsers never send.
         pairs = parse_qsl(f"{parts.query}&{parts.fragment}", keep_blank_values=True)
         tokens = [value for name, value in pairs if name == "token"]
         return cls(

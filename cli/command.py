@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 def tell(sentence: str) -> None:
-    """Tell the user something that is not a line."""
+    """Print a sentence for the user."""
     print(f"logurt: {sentence}", file=sys.stderr, flush=True)
 
 
 def give_up(failure: Failure) -> int:
-    """Tell the user of a failure, and what to do about it; return the exit code."""
+    """Print what failed and what to do about it; return the exit code."""
     tell("\n".join(filter(None, (str(failure), failure.hint))))
     return failure.exit_code
 
@@ -33,7 +33,7 @@ def open_stdout() -> BinaryIO:
 
 def finish(work: Coroutine[None, None, None]) -> int:
     """Run a command's work to its end; return the exit code. Dies if nobody reads the output any more."""
-    # The commands say themselves what there is to say of connections.
+    # The commands report trouble with connections themselves.
     logging.getLogger("tornado").setLevel(logging.CRITICAL)
     try:
         asyncio.run(work)

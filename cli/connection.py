@@ -31,7 +31,7 @@ _CONNECT_SECONDS = 20
 # The lines of one request to the server may come as one message.
 _MAX_MESSAGE = 1 << 30
 
-# How web servers and proxies answer an upgrade that they know nothing of.
+# How web servers and proxies answer an upgrade that they do not support.
 _NO_UPGRADE = frozenset(
     {
         HTTPStatus.BAD_REQUEST,
@@ -44,7 +44,7 @@ _NO_UPGRADE = frozenset(
 
 
 class _Head:
-    """The head of an answer that opens no WebSocket. One without an error is cut off: its body may have no end."""
+    """The head of an answer that opens no WebSocket. A successful one is cut off, since its body may never end."""
 
     def __init__(self) -> None:
         self.status = 0  # 0: none has come
@@ -91,11 +91,11 @@ def _failure(address: Address, head: _Head, error: HTTPClientError) -> Failure:
         return unreachable(address, error)
     if error.code in REDIRECTS:
         return redirected(address, "/logs", response.headers.get("Location", ""))
-    told = error_of(response)
-    # logurt itself has nothing against the request: if it says so, a proxy has changed it on its way.
-    if error.code in _NO_UPGRADE and (not told or "WebSocket" in told):
+    reason = error_of(response)
+    # logurt would have taken the request as it was sent: if it objects to the upgrade, a proxy has changed it.
+    if error.code in _NO_UPGRADE and (not reason or "WebSocket" in reason):
         return NoWebSocket(address.url, error.code, head.media_type)
-    return Refused("this stream", error.code, told)
+    return Refused("this stream", error.code, reason)
 
 
 async def keep_authorised(connection: WebSocketClientConnection, credential: Credential) -> None:

@@ -117,8 +117,8 @@ class Signer:
         response = await fetch(self._address, "/api/sign", authorization, body=json.dumps(self._scope))
         if response.code != HTTPStatus.OK:
             is_wrong_secret = response.code == HTTPStatus.UNAUTHORIZED and error_of(response)
-            told = "API_SECRET is not the server's" if is_wrong_secret else error_of(response)
-            raise Refused("to sign a token", response.code, told)
+            reason = "API_SECRET is not the server's" if is_wrong_secret else error_of(response)
+            raise Refused("to sign a token", response.code, reason)
         try:
             return msgspec.json.decode(response.body, type=Signed)
         except (msgspec.MsgspecError, UnicodeDecodeError):

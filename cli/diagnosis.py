@@ -1,7 +1,7 @@
-"""Why a server cannot be read from: TLS on one side only, or a proxy that lets no WebSockets through.
+"""Why a server cannot be read: TLS on one side only, or a proxy that does not pass WebSockets on.
 
-An answer of either kind may be none at all, or a sentence that helps nobody, so the server is asked again in other
-ways. All of it takes less than two seconds.
+The usual answer in either case is silence, or a sentence that helps nobody, so ask again in other ways. All of it takes
+less than two seconds.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ async def diagnosed(address: Address, attempt: Coroutine[None, None, _T]) -> _T:
 
 
 async def _reason(address: Address, failure: Failure | None) -> Failure | None:
-    """Return what is behind a failure, or behind an attempt that takes long; None if that cannot be told."""
+    """Return what causes a failure, or holds an attempt up; None if that is unknown."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_PROBE_SECONDS):
             if isinstance(failure, NoWebSocket) and await _is_logurt(address):
@@ -58,8 +58,8 @@ async def _reason(address: Address, failure: Failure | None) -> Failure | None:
 
 
 def _may_be_scheme(failure: Failure) -> bool:
-    """Tell whether a failure is one that comes of TLS on one side only."""
-    if isinstance(failure, Refused) and failure.told:
+    """Tell whether TLS on one side only can cause such a failure."""
+    if isinstance(failure, Refused) and failure.reason:
         return False
     is_bad_request = isinstance(failure, NoWebSocket | Refused) and failure.status == HTTPStatus.BAD_REQUEST
     return isinstance(failure, Unreachable) or is_bad_request
@@ -81,7 +81,7 @@ async def _wrong_scheme(address: Address) -> WrongScheme | None:
 async def _speaks_tls(address: Address) -> bool:
     host, port = address.endpoint
     context = ssl.create_default_context()
-    # Nothing is sent: it does not matter who answers.
+    # No secret is sent, so any server may answer.
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     try:

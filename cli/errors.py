@@ -91,7 +91,7 @@ class WrongScheme(Failure):
 
 
 class Redirected(Failure):
-    """A redirect to another URL. `location` has no query; `right` is the server's URL there if it can be told."""
+    """A redirect to another URL. `location` has no query; `right` is the server's URL there if it is known."""
 
     def __init__(self, url: str, location: str, right: str = "") -> None:
         super().__init__(url, location, right)
@@ -135,13 +135,13 @@ class NoWebSocket(Failure):
 
 
 class Refused(Failure):
-    """An HTTP answer other than the one hoped for. `told` is the server's sentence, or empty."""
+    """An HTTP answer other than the one hoped for. `reason` is the server's sentence, or empty."""
 
-    def __init__(self, what: str, status: int, told: str) -> None:
-        super().__init__(what, status, told)
+    def __init__(self, what: str, status: int, reason: str) -> None:
+        super().__init__(what, status, reason)
         self.what = what
         self.status = status
-        self.told = told
+        self.reason = reason
 
     @property
     def passes(self) -> bool:  # type: ignore[override]  # a fact of the status
@@ -149,14 +149,14 @@ class Refused(Failure):
         return self.status in _PASSING or self.status >= HTTPStatus.INTERNAL_SERVER_ERROR
 
     def __str__(self) -> str:
-        if self.told:
-            return f"the server refuses {self.what}: {harmless(self.told)} ({self.status})"
+        if self.reason:
+            return f"the server refuses {self.what}: {harmless(self.reason)} ({self.status})"
         return f"the server refuses {self.what} with HTTP status {self.status}"
 
     @property
     def hint(self) -> str:
         """What the user can do about it."""
-        if self.told:
+        if self.reason:
             return ""
         if self.status in _FROM_GATEWAYS:
             return "It comes from a proxy that has no logurt to pass the request on to."

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _MARK = "\x1b[1;31m"
 # A code whose first parameter is 0, or missing, starts from nothing.
 _RESETS = re.compile(r"\x1b\[0*[;m]")
-# Matches in one line that are marked. Before the next can be told, a pattern may have to see all that is left.
+# Matches in one line that are marked. To find the next one, a pattern may have to read all the rest.
 _MOST_MATCHES = 1000
 # Colour codes since the last reset that are kept, so that a line made of nothing else does not grow with its matches.
 _MOST_CODES = 8

@@ -25,7 +25,7 @@ class Output:
         self._notices = notices
         self._style = style
         self._highlighter = style.highlighter if style.coloured else None
-        # Asked once and not for each of a gigabyte of lines.
+        # Looked up once, not for each of a million lines.
         self._has_prefix = style.prefix
         self._has_time = style.timestamps
         self._has_times_as_sent = style.time_zone is None and not style.is_terminal
@@ -64,7 +64,7 @@ class Output:
             shown.append(f"{notice(sentence) if self._style.coloured else sentence}\n")
 
     def _plain(self, message: Message) -> str:
-        """Return a line; where its text has several, each has the same in front."""
+        """Return a line; where its text has several lines, each gets the same front."""
         text, end = self._dressed(message.log) if self._is_dressed else (message.log, "\n")
         front = self._prefix(message.pod, message.container) if self._has_prefix else ""
         if self._has_time:
@@ -74,7 +74,7 @@ class Output:
         return f"{front}{text}{end}"
 
     def _dressed(self, text: str) -> tuple[str, str]:
-        """Return the text of a line as a terminal may have it, with its matches marked, and what ends it."""
+        """Return the text of a line, safe for a terminal and with its matches marked, and what ends it."""
         style = self._style
         if style.is_terminal:
             text = harmless(text, coloured=style.coloured)
@@ -84,7 +84,7 @@ class Output:
         return text, f"{RESET}\n" if style.coloured and "\x1b[" in text else "\n"
 
     def _filled(self, template: Template, message: Message) -> str:
-        """Return a line as a template has it; where its text has several, each fills it by itself."""
+        """Return a line laid out by a template; where its text has several lines, the template is filled for each."""
         texts = message.log.split("\n") if template.has_log else [message.log]
         return "".join(self._filled_once(template, message, text) for text in texts)
 
@@ -102,7 +102,7 @@ class Output:
         def value(field: str, specification: str) -> str:
             found = values[field]
             if style.is_terminal:
-                # A colour that is cut in the middle would swallow what comes after it.
+                # A colour code that is cut in the middle would swallow what comes after it.
                 found = harmless(found, coloured=style.coloured and field == "log" and not specification)
             found = format(found, specification)
             if field == "log":

@@ -1,4 +1,4 @@
-"""Which lines there are to be: the options that say so, and the query that comes of them and of a link."""
+"""Which lines to ask for: the options for it, and the query that they make together with a link."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def add_choice(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say which lines there are to be."""
+    """Add the options that choose lines."""
     group = parser.add_argument_group("which lines")
     add = group.add_argument
     add("--stream", choices=("stdout", "stderr"), help="only lines of this output")
@@ -29,12 +29,12 @@ def add_choice(parser: argparse.ArgumentParser) -> None:
 
 
 def read_query(options: argparse.Namespace, link: Mapping[str, Sequence[str]]) -> dict[str, Sequence[str]]:
-    """Return the parameters of GET /logs: those of the options, and where they say nothing, of the link.
+    """Return the parameters of GET /logs: those of the options, and those of the link that no option replaces.
 
-    What the server would not know or take is passed on, so that the server can say so. Raises BadInput.
+    Parameters that the server will refuse are passed on, so that it can say why. Raises BadInput.
     """
     given = read_selection(options) | _choice(options)
-    # A cursor goes before both.
+    # On the server, a cursor would override both.
     replaced = {"cursor"} if {"tail", "since"} & given.keys() else set()
     linked = {name: values for name, values in link.items() if name not in replaced and not _is_for_style(name, values)}
     return {**linked, **given}
@@ -58,5 +58,5 @@ def _since(options: argparse.Namespace) -> str | None:
 
 
 def _is_for_style(name: str, values: Sequence[str]) -> bool:
-    """Tell whether a link's parameter has said all it can by what the lines look like."""
+    """Tell whether a parameter of a link is for this command alone."""
     return name in LINK_PARAMETERS and len(values) == 1 and values[0] in LINK_PARAMETERS[name]

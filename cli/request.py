@@ -48,7 +48,7 @@ async def fetch(
     )
     client = AsyncHTTPClient(force_instance=True)
     answer = client.fetch(request, raise_error=False)
-    # Tornado logs the end of a request whose future was cancelled, so only the waiting is.
+    # Tornado logs the end of a request whose future was cancelled, so cancel the waiting alone.
     answer.add_done_callback(lambda future: future.exception())
     try:
         await asyncio.wait({answer})
@@ -72,7 +72,7 @@ def unreachable(address: Address, error: Exception) -> Unreachable:
 
 def redirected(address: Address, path: str, location: str) -> Redirected:
     """Return the failure for a redirect of a path of the server."""
-    shown = location.partition("?")[0].partition("#")[0]  # what follows may repeat what was asked for
+    shown = location.partition("?")[0].partition("#")[0]  # the rest may repeat the request, secrets included
     wanted = urlsplit(address.resolve(path)).path
     try:
         there = Address.parse(shown)
@@ -82,7 +82,7 @@ def redirected(address: Address, path: str, location: str) -> Redirected:
 
 
 def error_of(response: HTTPResponse | None) -> str:
-    """Return the sentence in a refusal by the server, or nothing if it is another one's."""
+    """Return the sentence of a refusal by logurt; empty if something else refuses."""
     try:
         answer = json.loads(response.body) if response is not None else None
     except ValueError:

@@ -1,4 +1,4 @@
-"""Whether a server has anything of what a reader asks for."""
+"""Whether a server holds any lines of the pods that a reader asks for."""
 
 from __future__ import annotations
 
@@ -23,17 +23,19 @@ _NARROWING = ("pod", "container", "label", "workload")
 
 
 class _Sources(msgspec.Struct):
-    """The part of an answer that counts here."""
+    """The part of an answer that matters here."""
 
     sources: list[msgspec.Raw]
 
 
-async def has_sources(address: Address, token: str, query: Mapping[str, Sequence[str]]) -> bool:
-    """Tell whether the server has lines of sources that a query selects; True too if it does not say."""
+async def has_sources(
+    address: Address, token: str, query: Mapping[str, Sequence[str]], seconds: float = _SECONDS
+) -> bool:
+    """Tell whether the server holds lines of any source that a query selects; True if it does not say."""
     narrowing = {name: query[name] for name in _NARROWING if name in query}
     path = f"/api/sources?{urlencode({**narrowing, 'limit': '1'}, doseq=True)}"
     try:
-        response = await fetch(address, path, f"Bearer {token}", seconds=_SECONDS)
+        response = await fetch(address, path, f"Bearer {token}", seconds=seconds)
         if response.code != HTTPStatus.OK:
             return True
         return bool(msgspec.json.decode(response.body, type=_Sources).sources)
@@ -42,7 +44,7 @@ async def has_sources(address: Address, token: str, query: Mapping[str, Sequence
 
 
 def selection(token: str, query: Mapping[str, Sequence[str]]) -> str:
-    """Return in words what a token and a query select."""
+    """Return a phrase for what a token and a query select."""
     narrowing = [f"{name} {','.join(query[name])}" for name in _NARROWING if name in query]
     namespace = namespace_of(claims(token)) or "this namespace"
     return f"{namespace} ({'; '.join(narrowing)})" if narrowing else namespace

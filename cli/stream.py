@@ -58,7 +58,7 @@ class Pauses:
 
 
 class Stream:
-    """The lines that a query asks for, each once and in order, however often the connection is cut.
+    """The lines that a query asks for, each exactly once and in order, however often the connection is cut.
 
     `query` has the parameters of GET /logs; `tell` takes sentences for the user; `now` returns Unix seconds.
     """
@@ -88,9 +88,9 @@ class Stream:
         return await diagnosed(self._address, self._credential.token())
 
     async def run(self, show: Show) -> None:
-        """Show lines until the server has sent all that it will.
+        """Show lines until the server has sent them all.
 
-        Raises Failure for what cannot be mended, which is everything until the first connection is made.
+        Raises Failure when trying again cannot help; before the first connection, any failure counts as such.
         """
         connection = await diagnosed(self._address, self._connect())
         try:
@@ -161,7 +161,7 @@ class Stream:
                 self._look = asyncio.create_task(self._tell_if_empty("; waiting"))
 
     async def _tell_if_empty(self, outlook: str = "") -> None:
-        """Say that nothing has come because there is nothing."""
+        """Say so if nothing has come because the server has nothing."""
         with contextlib.suppress(Failure):
             token = await self._credential.token()
             is_empty = not await has_sources(self._address, token, self._query)
@@ -171,7 +171,7 @@ class Stream:
 
 @contextlib.asynccontextmanager
 async def _beside(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
-    """Have work go on meanwhile, and no longer. Raises what it has raised."""
+    """Run work while the block runs, and cancel it at the end. Raises what the work has raised."""
     task = asyncio.ensure_future(work)
     try:
         yield

@@ -1,4 +1,4 @@
-"""What lines look like: the options that say so, and the value that comes of them."""
+"""What lines look like: the options for it, and the value that they make together with a link."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cli.timezone import TimeZone
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-# Parameters of a link that say what lines look like, and the values that they may have. They are for this command.
+# Parameters of a link that say what lines look like, and their values. This command handles them itself.
 LINK_PARAMETERS = {
     "format": ("text", "json"),
     "timestamps": ("true", "false"),
@@ -25,7 +25,7 @@ LINK_PARAMETERS = {
 class Style(NamedTuple):
     """How lines look. `is_terminal`: control characters are made harmless; without it, text stays as it was.
 
-    `namespace` is for templates, which have no other way to know it.
+    `namespace` is for templates, since lines do not name it.
     """
 
     as_json: bool = False
@@ -40,7 +40,7 @@ class Style(NamedTuple):
 
 
 def add_style(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say what lines look like."""
+    """Add the options for what lines look like."""
     group = parser.add_argument_group("what the lines look like")
     add = group.add_argument
     flag = argparse.BooleanOptionalAction
@@ -69,7 +69,7 @@ def add_style(parser: argparse.ArgumentParser) -> None:
 
 
 def read_style(options: argparse.Namespace, link: Mapping[str, Sequence[str]]) -> Style:
-    """Return what the options ask for, and where they say nothing, the link. Raises BadInput."""
+    """Return the style that the options and, where they say nothing, the link ask for. Raises BadInput."""
     for_text = {"--template": options.template, "--highlight": options.highlight, "--timezone": options.timezone}
     given = [name for name, value in for_text.items() if value is not None]
     if given and options.output == "json":
@@ -88,7 +88,7 @@ def read_style(options: argparse.Namespace, link: Mapping[str, Sequence[str]]) -
 
 
 def fitted(style: Style, stdout: BinaryIO, variables: Mapping[str, str], color: str = "auto") -> Style:
-    """Return a style for an output: with colours in a terminal, unless told otherwise (no-color.org)."""
+    """Return a style with colours if they suit an output (no-color.org)."""
     is_terminal = stdout.isatty()
     can_colour = is_terminal and not variables.get("NO_COLOR") and variables.get("TERM") != "dumb"
     return style._replace(is_terminal=is_terminal, coloured=color == "always" or (color == "auto" and can_colour))
@@ -100,5 +100,5 @@ def _is_linked(link: Mapping[str, Sequence[str]], name: str, default: str) -> bo
 
 def _linked(link: Mapping[str, Sequence[str]], name: str, default: str) -> str:
     values = link.get(name, ())
-    # Others are for the server to refuse.
+    # The server refuses others.
     return values[0] if len(values) == 1 and values[0] in LINK_PARAMETERS[name] else default

@@ -1,4 +1,4 @@
-"""Time zones: times as the server sends them, shown as a clock elsewhere has them."""
+"""Times as the server sends them, converted to a time zone."""
 
 from __future__ import annotations
 

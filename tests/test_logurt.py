@@ -122,7 +122,7 @@ def test_every_help_has_examples_and_lines_that_fit(given: tuple[str, ...], caps
     assert max(map(len, shown.splitlines())) <= 120
 
 
-def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         logurt.main(["--version"])
     assert capsys.readouterr().out == f"logurt {logurt.__version__}\n"

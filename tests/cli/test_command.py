@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import pytest
 
 
-def test_a_failure_is_told_with_a_hint_and_exit_code_1(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_failure_prints_its_sentence_and_hint_and_exits_with_1(capfd: pytest.CaptureFixture[str]) -> None:
     async def fail() -> None:
         raise NotLogurt("http://x")
 

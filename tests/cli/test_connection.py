@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize("status", ["301 Moved Permanently", "308 Permanent Redirect"])
-async def test_a_redirect_to_tls_is_told_with_the_right_url(status: str) -> None:
+async def test_a_redirect_to_tls_names_the_right_url(status: str) -> None:
     async with serving(saying(answering(status, b"", "Location: https://x.example/logs?tail=0"))) as url:
         with pytest.raises(Redirected) as redirected:
             await connect(Address(url), "token", {"tail": ["0"]})
@@ -33,7 +33,7 @@ async def test_an_answer_before_the_one_that_counts_is_skipped() -> None:
 
 
 @pytest.mark.parametrize("status", [401, 403, 500, 503])
-async def test_other_refusals_are_told_by_status_and_sentence(status: int) -> None:
+async def test_other_refusals_have_a_status_and_a_sentence(status: int) -> None:
     async with serving(saying(answering(f"{status} x", b'{"error": "no"}'))) as url:
         with pytest.raises(Refused, match=rf"the server refuses this stream: no \({status}\)"):
             await connect(Address(url), "token", {})

@@ -60,14 +60,16 @@ async def test_a_token_is_renewed_before_it_ends_whatever_the_servers_clock_says
         ),
     ],
 )
-async def test_a_refusal_to_sign_is_told(live: LiveServer, secret: str, scope: dict[str, str], sentence: str) -> None:
+async def test_a_refusal_to_sign_has_the_servers_reason(
+    live: LiveServer, secret: str, scope: dict[str, str], sentence: str
+) -> None:
     with pytest.raises(Refused) as refused:
         await Signer(Address(live.url("")), secret, scope).token()
     assert str(refused.value) == sentence
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"[]", b'"x"', b'{"error": 5}', b"\xff"])
-async def test_a_refusal_by_something_else_is_told_by_its_status(body: bytes) -> None:
+async def test_a_refusal_by_something_else_has_its_status_only(body: bytes) -> None:
     response = b"HTTP/1.1 404 Not Found\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
     async with serving(saying(response)) as url:
         with pytest.raises(Refused, match="HTTP status 404"):
@@ -75,7 +77,7 @@ async def test_a_refusal_by_something_else_is_told_by_its_status(body: bytes) ->
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"{}", b'"\xff"'])
-async def test_an_answer_that_is_no_token_is_not_logurts(body: bytes) -> None:
+async def test_an_answer_without_a_token_is_not_from_logurt(body: bytes) -> None:
     response = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
     async with serving(saying(response)) as url:
         with pytest.raises(NotLogurt, match="does not speak as a logurt server"):

@@ -129,7 +129,7 @@ async def test_nobody_listening_stays_unreachable() -> None:
     "status", ["200 OK", "400 Bad Request", "404 Not Found", "405 Not Allowed", "426 Upgrade Required"]
 )
 @pytest.mark.parametrize("body", [b"<html>", b'{"message": "no"}'])
-async def test_a_proxy_without_websockets_is_told_from_a_wrong_url(status: str, body: bytes) -> None:
+async def test_a_proxy_without_websockets_is_distinguished_from_a_wrong_url(status: str, body: bytes) -> None:
     answer = answering(status, body)
     async with serving(routed({"/healthz": _ALIVE}, answer)) as proxy, serving(saying(answer)) as other:
         failures = [await _read(proxy), await _read(other)]
@@ -149,7 +149,7 @@ async def test_a_proxy_that_leaves_out_what_asks_for_the_upgrade_is_named(live: 
 async def test_a_refusal_by_the_server_stays_what_it_is(live: LiveServer) -> None:
     failure = await _read(live.url(""))
     assert isinstance(failure, Refused)
-    assert failure.told == "the token is not a JWT signed with HS256"
+    assert failure.reason == "the token is not a JWT signed with HS256"
 
 
 async def test_a_server_that_is_slow_to_answer_is_waited_for() -> None:

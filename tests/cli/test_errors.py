@@ -11,7 +11,7 @@ def test_only_some_refusals_pass(status: int, passes: bool) -> None:  # noqa: FB
     assert Refused("this stream", status, "").passes is passes
 
 
-def test_a_refusal_tells_the_servers_sentence_without_its_control_characters() -> None:
+def test_a_refusal_shows_the_servers_sentence_without_its_control_characters() -> None:
     assert str(Refused("this stream", 400, "no\x1b[2J")) == "the server refuses this stream: no␛[2J (400)"
 
 

@@ -35,7 +35,7 @@ async def test_a_body_is_posted_as_json() -> None:
         ("", "", ""),
     ],
 )
-async def test_a_redirect_is_not_followed_but_told_without_its_query(location: str, shown: str, right: str) -> None:
+async def test_a_redirect_is_reported_without_its_query_and_not_followed(location: str, shown: str, right: str) -> None:
     async with serving(saying(answering("301 Moved", b"", f"Location: {location}"))) as url:
         with pytest.raises(Redirected) as redirected:
             await fetch(Address(url), "/api/sign", "Token x", body="{}")
@@ -57,5 +57,5 @@ async def test_a_certificate_that_is_not_trusted_is_named() -> None:
     assert "SSL_CERT_FILE" in refused.value.hint
 
 
-def test_an_error_without_words_is_told_in_ours() -> None:
+def test_an_error_without_a_message_gets_one() -> None:
     assert unreachable(Address("http://x"), OSError()).problem == "the connection was closed"

@@ -49,13 +49,12 @@ async def test_an_answer_that_says_nothing_is_not_taken_for_empty(answer: bytes)
         assert await has_sources(Address(url), "token", {})
 
 
-async def test_a_server_that_does_not_answer_is_not_taken_for_empty(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cli.sources._SECONDS", 0.1)
+async def test_a_server_that_does_not_answer_is_not_taken_for_empty() -> None:
     async with serving(silent) as url:
-        assert await has_sources(Address(url), "token", {})
+        assert await has_sources(Address(url), "token", {}, seconds=0.1)
 
 
-async def test_a_selection_is_told_in_words(live: LiveServer) -> None:
+async def test_a_selection_has_a_phrase(live: LiveServer) -> None:
     token = await live.sign("myapp")
     assert selection(token, {"tail": ["5"]}) == "myapp"
     assert selection(token, {"pod": ["a", "b"], "label": ["app=web"]}) == "myapp (pod a,b; label app=web)"

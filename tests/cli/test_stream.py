@@ -149,7 +149,7 @@ async def test_a_stream_that_was_never_live_asks_the_same_again() -> None:
     assert script.asked == [{"tail": ["0"], "include": ["x"], "format": ["json"], "batch": ["true"]}] * 2
 
 
-async def test_a_cut_and_the_return_are_told_once_however_often_it_is_tried(live: LiveServer) -> None:
+async def test_a_cut_and_the_return_are_reported_once_however_many_tries_it_takes(live: LiveServer) -> None:
     def taken(count: int) -> None:
         live.services.sessions.stopping = count < 5
 
@@ -205,7 +205,7 @@ async def test_a_server_that_does_not_answer_any_more_is_reported_too() -> None:
     assert watcher.told[1:3] == [f"no answer from {url} yet; trying again"] * 2
 
 
-async def test_an_empty_namespace_is_told_once(live: LiveServer) -> None:
+async def test_an_empty_namespace_is_reported_once(live: LiveServer) -> None:
     watcher = Watcher()
     async with running(follow(live.url(""), await live.sign(), watcher)):
         await watcher.until(lambda: bool(watcher.told))
@@ -218,7 +218,7 @@ async def test_an_empty_namespace_is_told_once(live: LiveServer) -> None:
     assert watcher.told[-1] == "back"
 
 
-async def test_a_selection_of_nothing_is_told_with_what_was_selected(live: LiveServer) -> None:
+async def test_a_selection_that_matches_nothing_is_reported(live: LiveServer) -> None:
     await live.write("one", pod="web-0")
     watcher = Watcher()
     await follow(live.url(""), await live.sign(), watcher, pod="api-*", follow="false")
@@ -226,7 +226,7 @@ async def test_a_selection_of_nothing_is_told_with_what_was_selected(live: LiveS
 
 
 @pytest.mark.parametrize("query", [{"tail": "0"}, {"include": "two"}, {"stream": "stderr"}, {}])
-async def test_nothing_is_told_of_pods_that_have_lines_which_were_not_asked_for(
+async def test_pods_whose_lines_are_all_filtered_out_are_not_reported_as_missing(
     live: LiveServer, query: dict[str, str]
 ) -> None:
     await live.write("one")
@@ -298,7 +298,7 @@ async def test_a_given_token_that_is_not_taken_after_a_cut_ends_the_stream(live:
 
 
 @pytest.mark.parametrize("is_stopped", [True, False])
-async def test_an_expired_token_is_signed_again_by_who_has_the_secret(
+async def test_an_expired_token_is_signed_again_where_the_secret_is_known(
     live: LiveServer,
     is_stopped: bool,  # noqa: FBT001 - a parameter of the test
 ) -> None:
@@ -378,7 +378,7 @@ async def test_a_connection_that_ends_in_the_handshake_is_no_connection() -> Non
 
 
 @pytest.mark.parametrize("frame", [b"\x81\x02hi", b"\x82\x02{}"])
-async def test_messages_that_make_no_sense_are_not_logurts(frame: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_messages_that_make_no_sense_are_not_from_logurt(frame: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.urandom", lambda count: b"\0" * count)
     # The answer to a key of 16 zero bytes (RFC 6455, section 4.2.2).
     accepted = b"Sec-WebSocket-Accept: ICX+Yqv66kxgM0FcWaLWlFLwTAI="

@@ -71,6 +71,6 @@ def _no_zones(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_no_zones")
-def test_a_machine_without_zones_is_told_what_to_install() -> None:
+def test_a_machine_without_time_zones_needs_tzdata() -> None:
     with pytest.raises(BadInput, match="install its package tzdata"):
         TimeZone.parse("Europe/Paris")
