@@ -1,4 +1,4 @@
-"""LogThrottle about what Fluent Bit sends: what an operator must hear of, but not once a request."""
+"""Log lines that an operator needs to see, but not once a request."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _SECONDS = 60
 
 
 class LogThrottle:
-    """Log lines of which one a minute of each kind is enough; the next one says how many there were meanwhile.
+    """Logs each kind of event at most once a minute, with how many there were since the last line about it.
 
-    `now` gives seconds. Kinds must be few: they are kept.
+    `now` returns seconds. Kinds must be few: they are kept.
     """
 
     def __init__(self, now: Callable[[], float]) -> None:
@@ -25,7 +25,7 @@ class LogThrottle:
         self._logged_at: dict[str, float] = {}
 
     def note(self, kind: str, count: int = 1) -> None:
-        """Count a kind of complaint, and log it if its minute is over."""
+        """Count events of a kind, and log them if its minute is over."""
         total = self._counts.get(kind, 0) + count
         now = self._now()
         if now - self._logged_at.get(kind, float("-inf")) < _SECONDS:
