@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 def test_a_kind_of_complaint_is_logged_once_a_minute_with_its_number(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     now = 100.0
-    complaints = LogThrottle(lambda: now)
+    throttle = LogThrottle(lambda: now)
     for _ in range(3):
-        complaints.note("bad")
-    complaints.note("other", 5)
+        throttle.note("bad")
+    throttle.note("other", 5)
     now += 60
-    complaints.note("bad")
+    throttle.note("bad")
     assert caplog.messages == [
         "bad; since the last such line: 1",
         "other; since the last such line: 5",
