@@ -22,6 +22,7 @@ from buffer.store import Limits, Store
 from delivery.hub import Hub
 from handlers.authorisation import Secrets
 from handlers.budget import Budget
+from handlers.duplicates import Duplicates
 from handlers.inflight import Inflight
 from handlers.ingest import BODY_SECONDS
 from handlers.listener import Listener
@@ -30,6 +31,8 @@ from handlers.services import Services
 from handlers.sessions import Sessions
 from handlers.throttle import LogThrottle
 from handlers.tokens import Tokens
+from handlers.turns import Turns
+from log_format import FORMATTERS
 
 if TYPE_CHECKING:
     import socket
@@ -172,6 +175,8 @@ def _services(
         ),
         sessions=Sessions(settings.max_readers, settings.stall_timeout_seconds, now=now, monotonic=monotonic),
         bodies=Budget(bodies_bytes),
+        duplicates=Duplicates(settings.duplicate_window_seconds, monotonic),
+        turns=Turns(),
         inflight=Inflight(),
         throttle=LogThrottle(monotonic),
         now=now,
@@ -259,9 +264,11 @@ def _allow_many_sockets() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def log_to_stderr(level: str) -> None:
-    """Log to standard error from this level on."""
-    logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True)
+def log_to_stderr(level: str, form: str) -> None:
+    """Log to standard error from this level on, in one of FORMATTERS."""
+    to_stderr = logging.StreamHandler()
+    to_stderr.setFormatter(FORMATTERS[form]())
+    logging.basicConfig(level=level.upper(), handlers=[to_stderr], force=True)
     # What Tornado says of malformed requests quotes their headers, with the secrets in them.
     quiet = max(logging.WARNING, logging.getLogger().level)
     logging.getLogger("tornado.general").setLevel(quiet)

@@ -28,7 +28,7 @@ TEXT_BYTES = 147
 FRAME_BYTES = TEXT_BYTES + 4
 
 _STAMP = b"t=%020d;"
-_NO_STAMP = "n=" + 20 * "0" + ";"
+NO_STAMP = b"n=" + 20 * b"0" + b";"
 _FILLER = ' - "GET /products/{:x}?page={} HTTP/1.1" 200 {} 0.{:03} "https://shop.example/" "Mozilla/5.0"'
 _START = dt.datetime(2025, 11, 22, 8, 15, 1, tzinfo=dt.UTC)
 
@@ -65,7 +65,7 @@ def line(number: int = 0, size: int = TEXT_BYTES) -> str:
     """Return a text of that many bytes, which differs from others by its number."""
     chance = random.Random(number)
     filler = _FILLER.format(chance.getrandbits(64), number % 97, chance.randrange(90000), chance.randrange(1000))
-    return f"{_NO_STAMP} {number:08d}{filler}".ljust(size, ".")[:size]
+    return f"{NO_STAMP.decode()} {number:08d}{filler}".ljust(size, ".")[:size]
 
 
 def records(namespace: str, pod: str, count: int, size: int = TEXT_BYTES) -> list[dict[str, Any]]:
@@ -99,7 +99,7 @@ class Stamped:
 
     def __init__(self, namespace: str, pod: str, count: int) -> None:
         body = as_json(records(namespace, pod, count))
-        self._head, _, self._tail = body.rpartition(_NO_STAMP.encode())
+        self._head, _, self._tail = body.rpartition(NO_STAMP)
         self.count = count
 
     def body(self, nanoseconds: int) -> bytes:

@@ -12,6 +12,7 @@ from delivery.hub import TooManyPatterns
 from handlers.authorisation import Unauthorized
 from handlers.budget import Overloaded
 from handlers.cors import OriginRefused
+from handlers.duplicates import StillStoring
 from handlers.query import BadParameter, OutOfScope
 from handlers.sessions import ServerStopping, TooManyReaders
 from handlers.tokens import InvalidRequest
@@ -32,6 +33,7 @@ STATUSES: dict[type[Exception], HTTPStatus] = {
     UnsupportedEncoding: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     BrokerUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     Overloaded: HTTPStatus.SERVICE_UNAVAILABLE,
+    StillStoring: HTTPStatus.SERVICE_UNAVAILABLE,
     TooManyReaders: HTTPStatus.SERVICE_UNAVAILABLE,
     TooManyPatterns: HTTPStatus.SERVICE_UNAVAILABLE,
     ServerStopping: HTTPStatus.SERVICE_UNAVAILABLE,

@@ -7,6 +7,7 @@ The table of routes says which decoder reads the body. Requests are taken straig
 from __future__ import annotations
 
 import asyncio
+import logging
 from enum import Enum, auto
 from functools import lru_cache
 from http import HTTPStatus
@@ -24,12 +25,13 @@ from tornado.iostream import StreamClosedError
 from tornado.routing import Router
 from tornado.web import HTTPError
 
-from buffer.chunk import Chunk, pack
+from handlers import tcp
 from handlers.base import ANY_LENGTH, JSON, log
 from handlers.body import Body
+from handlers.client import client_address
 from handlers.errors import error_message, is_public, status_of
+from handlers.intake import Abandoned, Intake, Upload
 from handlers.sessions import ServerStopping
-from ingest.compression import decompress
 from ingest.errors import BodyTooLarge
 
 if TYPE_CHECKING:
@@ -39,10 +41,7 @@ if TYPE_CHECKING:
     from tornado.httputil import HTTPServerRequest
 
     from handlers.services import Services
-    from ingest.batch import Batch, Decoder
-
-# How many runs of lines are packed before others get their turn: a body may change pods with every record.
-_RUNS_A_TURN = 256
+    from ingest.batch import Decoder
 
 # A body is received in pieces of this size, which is also the memory that a client costs once it stops sending.
 _PIECE = 256 * 1024
@@ -59,11 +58,11 @@ class IngestRouter(Router):
 
     def __init__(self, services: Services, decode: Decoder) -> None:
         self._services = services
-        self._decode = decode
+        self._intake = Intake(services, decode)
 
     def find_handler(self, request: HTTPServerRequest, **_: object) -> HTTPMessageDelegate:
         """Return what takes a request."""
-        return IngestRequest(self._services, self._decode, request)
+        return IngestRequest(self._services, self._intake, request)
 
 
 class _Answer(NamedTuple):
@@ -87,9 +86,12 @@ class _State(Enum):
 class IngestRequest(HTTPMessageDelegate):
     """One request: receives the body, stores its records, and answers with how many there were."""
 
-    def __init__(self, services: Services, decode: Decoder, request: HTTPServerRequest) -> None:
+    def __init__(self, services: Services, intake: Intake, request: HTTPServerRequest) -> None:
         self._services = services
-        self._decode = decode
+        self._intake = intake
+        self._headers = dict(request.headers.get_all())
+        self._tag = self._headers.get("Fluent-Tag", "") or self._headers.get("X-Fluent-Tag", "")
+        self._turn = services.turns.take(self._tag)
         self._request = request
         self._connection = cast("HTTP1Connection", request.connection)
         self._max_bytes = services.settings.max_body_mib << 20
@@ -132,14 +134,9 @@ class IngestRequest(HTTPMessageDelegate):
         if method != "POST":
             raise HTTPError(HTTPStatus.METHOD_NOT_ALLOWED)
         self._services.ingest_secrets.check(self._request)
-        self._check_not_stopping()
+        self._services.sessions.check_not_stopping()
         if length is not None and length > self._max_bytes:
             raise BodyTooLarge(self._max_bytes)
-
-    def _check_not_stopping(self) -> None:
-        """Raise ServerStopping if it has begun: whatever is stored now may go with this process, before it is read."""
-        if self._services.stopping:
-            raise ServerStopping
 
     async def _take_all(self, length: int, headers: HTTPHeaders) -> None:
         """Receive a body of so many bytes and store its records, or leave the rest of a refused one to Tornado."""
@@ -177,6 +174,9 @@ class IngestRequest(HTTPMessageDelegate):
     async def _handle(self) -> _Answer:
         try:
             return await self._store()
+        except Abandoned:
+            self._connection.close()
+            return _NO_ANSWER
         except asyncio.CancelledError:
             self._connection.close()  # or Tornado would wait for the next request
             return self._refusal(ServerStopping())
@@ -184,37 +184,30 @@ class IngestRequest(HTTPMessageDelegate):
             return self._refusal(error)
 
     async def _store(self) -> _Answer:
-        """Store all usable records, and return how many there were. A bad one never costs its neighbours."""
-        headers = self._request.headers
-        body = decompress(self._body.whole(), headers.get("Content-Encoding", ""), self._max_bytes)
-        self._body.hold(len(body))
-        chunks, skipped = list[Chunk](), 0
-        for number, batch in enumerate(self._decode(body, headers)):
-            if number:
-                await asyncio.sleep(0)  # a broken body comes in batches, between which others get their turn
-            await self._pack(batch, chunks)
-            skipped += batch.skipped
-        self._check_not_stopping()
-        await self._services.broker.publish(chunks)
-        if skipped:
-            self._services.throttle.note("ingest: records without text or namespace skipped", skipped)
-        accepted = sum([chunk.count for chunk in chunks])
-        return _Answer(HTTPStatus.OK, b'{"accepted":%d,"skipped":%d}' % (accepted, skipped))
+        upload = Upload(self._body, self._headers, self._tag, self._turn, self._is_abandoned)
+        receipt = await self._intake.store(upload)
+        duplicate = b',"duplicate":true' if receipt.duplicate else b""
+        return _Answer(
+            HTTPStatus.OK, b'{"accepted":%d,"skipped":%d%b}' % (receipt.accepted, receipt.skipped, duplicate)
+        )
 
-    async def _pack(self, batch: Batch, chunks: list[Chunk]) -> None:
-        arrived, max_line_bytes = self._services.now(), self._services.settings.max_line_kib << 10
-        for count, run in enumerate(batch.runs, start=1):
-            if count % _RUNS_A_TURN == 0:
-                await asyncio.sleep(0)
-            chunks += pack(
-                run.source, run.texts, run.times, run.streams, arrived=arrived, max_line_bytes=max_line_bytes
-            )
+    def _is_abandoned(self) -> bool:
+        stream = self._connection.stream
+        return self._state is _State.OVER or stream.closed() or tcp.peer_has_closed(stream.socket)
 
     def _refusal(self, error: Exception) -> _Answer:
-        """Return the answer to an error, and log the error: what Fluent Bit drops for it is lost."""
+        """Return the answer to an error, and leave a trace of it."""
         status = status_of(error) or HTTPStatus.INTERNAL_SERVER_ERROR
         if is_public(error):
-            self._services.throttle.note(f"ingest: refused with {status:d}, {error}")
+            # Fluent Bit sends the same body again after a 5xx, and drops it for good after nearly any 4xx.
+            is_lost = status < HTTPStatus.INTERNAL_SERVER_ERROR
+            self._services.throttle.note(
+                f"ingest refused: Fluent Bit {'drops these lines for good' if is_lost else 'will send it again'}",
+                level=logging.WARNING if is_lost else logging.INFO,
+                status=int(status),
+                error=str(error),
+                client=client_address(self._request, self._services.settings.trusted_proxies),
+            )
         elif status is HTTPStatus.INTERNAL_SERVER_ERROR:
             log.error("%s %s failed", self._request.method, self._request.path, exc_info=error)
         return _Answer(status, msgspec.json.encode({"error": error_message(error, status)}))
@@ -238,6 +231,7 @@ class IngestRequest(HTTPMessageDelegate):
 
     def _end(self) -> None:
         self._state = _State.OVER
+        self._turn.end()
         self._body.release()
         self._services.inflight.remove(self._connection)
 

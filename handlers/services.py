@@ -12,10 +12,12 @@ if TYPE_CHECKING:
     from delivery.hub import Hub
     from handlers.authorisation import Secrets
     from handlers.budget import Budget
+    from handlers.duplicates import Duplicates
     from handlers.inflight import Inflight
     from handlers.sessions import Sessions
     from handlers.throttle import LogThrottle
     from handlers.tokens import Tokens
+    from handlers.turns import Turns
     from settings import Settings
 
 
@@ -31,6 +33,8 @@ class Services:
     hub: Hub
     sessions: Sessions
     bodies: Budget
+    duplicates: Duplicates
+    turns: Turns
     inflight: Inflight
     throttle: LogThrottle
     now: Callable[[], float]

@@ -59,10 +59,14 @@ class Sessions:
 
     def admit(self) -> None:
         """Raise TooManyReaders or ServerStopping if there is no room for another."""
-        if self.stopping:
-            raise ServerStopping
+        self.check_not_stopping()
         if len(self._sessions) >= self._limit:
             raise TooManyReaders(self._limit)
+
+    def check_not_stopping(self) -> None:
+        """Raise ServerStopping if a stop has begun: what is stored then may go with this process before it is read."""
+        if self.stopping:
+            raise ServerStopping
 
     def add(self, session: Session) -> None:
         """Watch over a session from now on."""

@@ -11,6 +11,9 @@ import termios
 # seconds between probes, and how many of these. Some systems lack some of the options.
 _KEEPALIVE = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4))
 
+# Look at what is there, and do not wait.
+_PEEK = int(socket.MSG_PEEK | socket.MSG_DONTWAIT)
+
 
 def keep_alive(connection: socket.socket) -> None:
     """Have the kernel end the connection when its peer has vanished."""
@@ -32,3 +35,22 @@ def acknowledged(connection: socket.socket) -> int:
     # `tcpi_bytes_acked` of Linux's struct tcp_info.
     info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 128)
     return int(struct.unpack_from("=Q", info, 120)[0]) if len(info) == 128 else 0
+
+
+def peer_has_closed(connection: socket.socket) -> bool:
+    """Tell whether the peer has closed its side, and nothing of what it sent before is left to read."""
+    try:
+        return not connection.recv(1, _PEEK)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+
+
+def limit_unsent(connection: socket.socket, size: int) -> None:
+    """Have the kernel take no more for the peer while it holds so many bytes that it could not send yet.
+
+    What is on its way is not counted, so a fast peer far away is not slowed down. Not all systems have this.
+    """
+    if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, size)

@@ -45,6 +45,10 @@ def options() -> dict[str, Any]:
     return {"max_body_mib": 1, "max_line_kib": 64, "ingest_secret_previous": "the-secret-of-yesterday"}
 
 
+# Have `live` know a body that comes again.
+remembering = pytest.mark.parametrize("options", [{"duplicate_window_seconds": 120}], ids=["remembering"])
+
+
 def with_room_for_bodies(size: int) -> pytest.MarkDecorator:
     """Have `live` take request bodies of so many bytes at the same time."""
     return pytest.mark.parametrize("bodies_bytes", [size], ids=["bodies_bytes"])
@@ -462,6 +466,11 @@ async def taken(live: LiveServer, size: int) -> None:
     assert live.services.bodies.taken == size
 
 
+async def inflight(live: LiveServer, count: int) -> None:
+    """Wait until so many requests have begun and are not over."""
+    await until(lambda: len(live.services.inflight) == count)
+
+
 @with_room_for_bodies(4 * MIB)
 async def test_more_bodies_at_the_same_time_than_fit_are_to_come_again(live: LiveServer) -> None:
     async with half_sent(live) as wires:
@@ -649,7 +658,7 @@ def broken(records: int, text: str) -> bytes:
 
 
 async def test_a_broken_body_lets_others_be_served_meanwhile(live: LiveServer) -> None:
-    body = broken(10_000, "x")
+    body = broken(60_000, "x")
     async with connected(live.port) as slow, connected(live.port) as quick:
         await slow.send(request(PATH, TOKEN, body=body))
         await taken(live, len(body))
@@ -668,11 +677,59 @@ async def test_broken_bodies_count_for_what_they_are_when_inflated(live: LiveSer
     assert live.services.bodies.taken == 0
 
 
-async def test_a_client_that_leaves_right_after_its_body_has_been_heard(live: LiveServer) -> None:
-    async with following(live) as reader:
-        async with connected(live.port) as wire:
-            await wire.send(request(PATH, TOKEN, body=batch("hello")))
-        assert await reader.read_message() == "hello"
+async def test_what_a_client_leaves_behind_is_not_stored_since_it_will_come_again(live: LiveServer) -> None:
+    async with connected(live.port) as wire:
+        await wire.send(request(PATH, TOKEN, body=batch("hello")))
+    await taken(live, 0)
+    assert await backlog(live) == []
+
+
+@remembering
+async def test_a_body_that_comes_again_is_answered_and_not_stored_again(live: LiveServer) -> None:
+    body = batch("once")
+    answers = [(await posted(live, body, TOKEN)).json for _ in range(3)]
+    assert answers == [{"accepted": 1, "skipped": 0}] + [{"accepted": 0, "skipped": 0, "duplicate": True}] * 2
+    assert await backlog(live) == ["once"]
+
+
+@remembering
+async def test_a_body_that_comes_again_after_the_window_or_with_another_tag_is_another(live: LiveServer) -> None:
+    body = batch("often")
+    await posted(live, body, TOKEN)
+    await posted(live, body, TOKEN, "Fluent-Tag: another")
+    live.clock.advance(300)
+    await posted(live, body, TOKEN)
+    assert await backlog(live) == ["often"] * 3
+
+
+@remembering
+async def test_equal_records_without_a_time_of_their_own_are_different_records(live: LiveServer) -> None:
+    untimed = json.dumps([{name: value for name, value in record("tick").items() if name != "time"}]).encode()
+    for _ in range(2):
+        assert (await posted(live, untimed, TOKEN)).json == {"accepted": 1, "skipped": 0}
+    assert await backlog(live) == ["tick"] * 2
+
+
+@remembering
+async def test_a_body_that_comes_again_while_it_is_being_stored_is_sent_away(live: LiveServer, gate: Gate) -> None:
+    body = batch("once")
+    first = asyncio.create_task(posted(live, body, TOKEN))
+    await gate.reached.wait()
+    assert (await posted(live, body, TOKEN)).status == 503
+    gate.opened.set()
+    assert (await first).json == {"accepted": 1, "skipped": 0}
+
+
+async def test_bodies_of_one_tag_are_stored_in_the_order_of_their_heads(live: LiveServer) -> None:
+    large, small = batch(*[f"first {number}" for number in range(2000)]), batch("second")
+    async with connected(live.port) as first:
+        await first.send(head(PATH, TOKEN, "Fluent-Tag: t", f"Content-Length: {len(large)}"), large[:1000])
+        await inflight(live, 1)
+        second = asyncio.create_task(posted(live, small, TOKEN, "Fluent-Tag: t"))
+        await inflight(live, 2)
+        await first.send(large[1000:])
+        assert [(await first.answer()).status, (await second).status] == [200, 200]
+    assert (await backlog(live))[-1] == "second"
 
 
 # The log
