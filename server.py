@@ -6,6 +6,7 @@ import asyncio
 import ctypes
 import gc
 import logging
+import math
 import os
 import resource
 import signal
@@ -65,10 +66,16 @@ _EXPIRE_MS = 10_000
 class StopBounds(NamedTuple):
     """How many seconds each step of a stop may take."""
 
-    drain: float  # readers are closed over this time, evenly spread
+    flush: float  # what has been stored gets to the readers
+    drain: float  # they are closed over this time, evenly spread
     goodbye: float = 2.0  # until the last of them have read the end of their streams
-    answers: float = 10.0  # until the answers to requests in flight are known
+    answers: float = 9.0  # until the answers to requests in flight are known
     close: float = 2.0  # until these have been sent
+
+    @classmethod
+    def of(cls, settings: Settings) -> StopBounds:
+        """Return the bounds that these settings ask for: at most 14 seconds beyond `drain_seconds`."""
+        return cls(flush=settings.flush_interval_ms / 1000, drain=settings.drain_seconds)
 
     @property
     def total(self) -> float:
@@ -77,7 +84,7 @@ class StopBounds(NamedTuple):
 
 
 # At a terminal somebody is waiting: after Ctrl-C it is over within a second.
-AT_A_TERMINAL = StopBounds(drain=0.0, goodbye=0.3, answers=0.3, close=0.3)
+AT_A_TERMINAL = StopBounds(flush=0.02, drain=0.0, goodbye=0.3, answers=0.3, close=0.3)
 
 
 class Server:
@@ -123,10 +130,13 @@ class Server:
 
     async def stop(self, bounds: StopBounds | None = None) -> None:
         """Fail readiness and refuse new work at once, close the readers, answer what is in flight, then close."""
-        bounds = bounds or StopBounds(drain=self._settings.drain_seconds)
+        bounds = bounds or StopBounds.of(self._settings)
         sessions, inflight = self.services.sessions, self.services.inflight
         log.info("stopping; readers: %d, requests in flight: %d", len(sessions), len(inflight))
+        sessions.stopping = True
         self._http.drain(inflight)
+        if len(sessions):
+            await asyncio.sleep(bounds.flush)
         await sessions.drain(bounds.drain, bounds.goodbye)
         await inflight.over(bounds.answers)
         await self._http.close(bounds.close)
@@ -203,10 +213,8 @@ async def serve(settings: Settings) -> int:
     number = await signals.first
     starting.cancel()
     await asyncio.wait({starting})
-    bounds = StopBounds(settings.drain_seconds)
-    if number is signal.SIGINT and sys.stderr.isatty():
-        bounds = AT_A_TERMINAL
-    log.info("%s: stopping within %.0f seconds", number.name, max(1, bounds.total))
+    bounds = AT_A_TERMINAL if number is signal.SIGINT and sys.stderr.isatty() else StopBounds.of(settings)
+    log.info("%s: stopping within %d seconds", number.name, math.ceil(bounds.total))
     await server.stop(bounds)
     log.info("stopped")
     return 0
