@@ -14,8 +14,8 @@ from handlers.budget import Overloaded
 from handlers.cors import OriginRefused
 from handlers.duplicates import StillStoring
 from handlers.query import BadParameter, OutOfScope
+from handlers.scope import InvalidRequest
 from handlers.sessions import ServerStopping, TooManyReaders
-from handlers.tokens import InvalidRequest
 from handlers.upgrade import BadUpgrade
 from ingest.errors import BodyTooLarge, Undecodable, UnsupportedEncoding
 

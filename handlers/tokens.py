@@ -10,36 +10,27 @@ from __future__ import annotations
 import re
 import secrets
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, NamedTuple, TypeGuard, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeGuard
 
 import jwt
 import msgspec
 
-from buffer.selector import Names, Selector, sorted_requirements
 from handlers.authorisation import Unauthorized
-from handlers.selection import (
-    MAX_LABEL_KEY_LENGTH,
-    MAX_NAME_LENGTH,
-    BadSelection,
-    check_containers,
-    check_labels,
-    check_namespace,
-    check_pods,
-    label_requirement,
-    parse_labels,
-    parse_names,
-    parse_workloads,
-    shown,
+from handlers.scope import (
+    SCOPE_MEMBERS,
+    InvalidMember,
+    InvalidRequest,
+    check_scope,
+    read_scope,
+    scope_members,
+    text_member,
 )
+from handlers.selection import MAX_NAME_LENGTH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from buffer.selector import Requirement
-
-_A = TypeVar("_A")
-_T = TypeVar("_T")
+    from buffer.selector import Selector
 
 MAX_TOKEN_BYTES = 8 * 1024
 MAX_BODY_BYTES = 64 * 1024
@@ -52,13 +43,8 @@ _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{42}[AEIMQU
 _NOT_OURS = "the token is not a JWT signed with HS256"
 _JWS = jwt.PyJWS(algorithms=["HS256"])
 
-_SCOPE_MEMBERS = ("namespace", "pod", "container", "labels", "workload")
-_SIGN_MEMBERS = frozenset({*_SCOPE_MEMBERS, "expires_in", "sub"})
+_SIGN_MEMBERS = frozenset({*SCOPE_MEMBERS, "expires_in", "sub"})
 _MISSING = object()
-
-
-class InvalidRequest(Exception):
-    """A request body that cannot be used. The client may read its text."""
 
 
 class InvalidBody(InvalidRequest):
@@ -70,18 +56,6 @@ class InvalidBody(InvalidRequest):
 
     def __str__(self) -> str:
         return f"the request body {self.problem}"
-
-
-class InvalidMember(InvalidRequest):
-    """A member of a JSON object is wrong. `member` is cut to 64 characters, all of them printable."""
-
-    def __init__(self, member: str, problem: str) -> None:
-        super().__init__(member, problem)
-        self.member = shown(member)
-        self.problem = problem
-
-    def __str__(self) -> str:
-        return f"{self.member} {self.problem}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +107,7 @@ class Tokens:
         """
         issued_at, jti = int(self._now()), secrets.token_urlsafe(9)
         expires_at = issued_at + (self._lifetime if request.expires_in is None else request.expires_in)
-        claims: dict[str, object] = {"exp": expires_at, "iat": issued_at, "jti": jti, **_members(request.selector)}
+        claims: dict[str, object] = {"exp": expires_at, "iat": issued_at, "jti": jti, **scope_members(request.selector)}
         if request.sub:
             claims["sub"] = request.sub
         token = _JWS.encode(msgspec.json.encode(claims), self._keys[0], algorithm="HS256")
@@ -163,7 +137,7 @@ class Tokens:
         if (_time(claims, "nbf") or 0) > now:
             raise Unauthorized("the token is not valid yet")
         try:
-            return Grant(_selector(claims), expires_at, _short(claims, "jti"), _short(claims, "sub"))
+            return Grant(read_scope(claims), expires_at, _short(claims, "jti"), _short(claims, "sub"))
         except InvalidMember as invalid:
             raise Unauthorized(f"the token's claim {invalid}") from None
 
@@ -195,9 +169,9 @@ def parse_sign_request(body: bytes, max_expires_in: int) -> SignRequest:
     for member in members:
         if member not in _SIGN_MEMBERS:
             raise InvalidMember(member, "is not a member of this request")
-    selector = _selector(members)
-    _check_names(selector)
-    sub = _text(members["sub"], "sub") if "sub" in members else ""
+    selector = read_scope(members)
+    check_scope(selector)
+    sub = text_member(members["sub"], "sub") if "sub" in members else ""
     if len(sub) > MAX_NAME_LENGTH:
         raise InvalidMember("sub", f"must be a string of 1 to {MAX_NAME_LENGTH} characters")
     expires_in = members.get("expires_in", _MISSING)
@@ -242,76 +216,3 @@ def _short(claims: Mapping[str, object], name: str) -> str:
     """Return a claim that is only logged, as far as it is text."""
     value = claims.get(name)
     return value[:MAX_NAME_LENGTH] if isinstance(value, str) else ""
-
-
-def _selector(members: Mapping[str, object]) -> Selector:
-    """Read the scope from a JSON object. Refuses null and "", which could be mistaken for "any"."""
-    if "namespace" not in members:
-        raise InvalidMember("namespace", "is missing")
-    text = {name: _text(members[name], name) for name in _SCOPE_MEMBERS if name in members and name != "labels"}
-    return Selector(
-        text["namespace"],
-        _parsed("pod", parse_names, text["pod"]) if "pod" in text else None,
-        _parsed("container", parse_names, text["container"]) if "container" in text else None,
-        _label_requirements(members["labels"]) if "labels" in members else (),
-        (_parsed("workload", parse_workloads, text["workload"]),) if "workload" in text else (),
-    )
-
-
-def _label_requirements(labels: object) -> tuple[Requirement, ...]:
-    if isinstance(labels, str):
-        return _parsed("labels", parse_labels, [labels])
-    if not isinstance(labels, dict):
-        raise InvalidMember("labels", "must be an object of strings, or text such as app in (web,api)")
-    requirements = []
-    for key, value in labels.items():
-        if not 1 <= len(key) <= MAX_LABEL_KEY_LENGTH:
-            raise InvalidMember("labels", f"must have keys of 1 to {MAX_LABEL_KEY_LENGTH} characters")
-        if not isinstance(value, str):
-            raise InvalidMember(f"labels.{key}", "must be a string")
-        requirements.append(_parsed(f"labels.{key}", partial(label_requirement, key), value))
-    return sorted_requirements(requirements)
-
-
-def _members(selector: Selector) -> dict[str, object]:
-    """Return the claims from which `_selector` reads the selector back."""
-    members: dict[str, object] = {"namespace": selector.namespace}
-    if selector.pods is not None:
-        members["pod"] = str(selector.pods)
-    if selector.containers is not None:
-        members["container"] = str(selector.containers)
-    if selector.labels:
-        # Plain equality stays an object, which other minters and older servers understand.
-        plain = {one.key: str(one.values) for one in selector.labels if one.is_equality}
-        is_plain = len(plain) == len(selector.labels)
-        members["labels"] = plain if is_plain else ",".join(map(str, selector.labels))
-    for names in selector.workloads:
-        members["workload"] = str(names)
-    return members
-
-
-def _check_names(selector: Selector) -> None:
-    """Raise InvalidMember for names that Kubernetes does not allow: their token would never show a line."""
-    _parsed("namespace", check_namespace, selector.namespace)
-    if selector.pods is not None:
-        _parsed("pod", check_pods, selector.pods)
-    if selector.containers is not None:
-        _parsed("container", check_containers, selector.containers)
-    _parsed("labels", check_labels, selector.labels)
-    for names in selector.workloads:
-        _parsed("workload", check_pods, Names.of(*(pattern.partition("/")[2] for pattern in names.patterns)))
-
-
-def _parsed(member: str, parse: Callable[[_A], _T], argument: _A) -> _T:
-    try:
-        return parse(argument)
-    except BadSelection as error:
-        raise InvalidMember(member, error.problem) from None
-
-
-def _text(value: object, member: str) -> str:
-    if not isinstance(value, str) or not value:
-        raise InvalidMember(member, "must be a string that is not empty")
-    if member == "namespace" and len(value) > MAX_NAME_LENGTH:
-        raise InvalidMember(member, f"must be a string of 1 to {MAX_NAME_LENGTH} characters")
-    return value

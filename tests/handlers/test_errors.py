@@ -14,8 +14,9 @@ from handlers.cors import OriginRefused
 from handlers.duplicates import StillStoring
 from handlers.errors import STATUSES, error_message, is_public, status_of
 from handlers.query import BadParameter, OutOfScope
+from handlers.scope import InvalidMember
 from handlers.sessions import ServerStopping, TooManyReaders
-from handlers.tokens import InvalidBody, InvalidMember
+from handlers.tokens import InvalidBody
 from handlers.upgrade import BadUpgrade
 from ingest.errors import BodyTooLarge, Undecodable, UnsupportedEncoding
 

@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 
 from buffer.selector import Names, Operator, Requirement, Selector, sorted_requirements
 from handlers.authorisation import Unauthorized
+from handlers.scope import InvalidMember
 from handlers.tokens import (
     MAX_BODY_BYTES,
     MAX_TOKEN_BYTES,
     Grant,
     InvalidBody,
-    InvalidMember,
     SignRequest,
     Tokens,
     parse_sign_request,
