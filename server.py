@@ -19,16 +19,19 @@ from tornado.netutil import bind_sockets
 
 from buffer.broker import MemoryBroker
 from buffer.store import Limits, Store
+from delivery.histogram import Histogram
 from delivery.hub import Hub
 from handlers.authorisation import Secrets
 from handlers.budget import Budget
 from handlers.duplicates import Duplicates
 from handlers.inflight import Inflight
 from handlers.ingest import BODY_SECONDS
+from handlers.lateness import Lateness
 from handlers.listener import Listener
 from handlers.routes import make_application
 from handlers.services import Services
 from handlers.sessions import Sessions
+from handlers.statistics import IngestStatistics, RequestStatistics
 from handlers.throttle import LogThrottle
 from handlers.tokens import Tokens
 from handlers.turns import Turns
@@ -111,6 +114,7 @@ class Server:
             idle_connection_timeout=_IDLE_SECONDS,
             body_timeout=BODY_SECONDS,
         )
+        self._lateness = Lateness(self.services.waits)
         self._periodic = (
             PeriodicCallback(self.services.sessions.sweep, _SWEEP_MS),
             PeriodicCallback(lambda: self.services.hub.expire(self.services.now()), _EXPIRE_MS),
@@ -120,6 +124,7 @@ class Server:
         """Start the broker, then serve on listening sockets. Raises BrokerUnavailable."""
         await self.services.broker.start(self.services.hub.receive)
         self._http.add_sockets(sockets)
+        self._lateness.start()
         for callback in self._periodic:
             callback.start()
 
@@ -135,6 +140,7 @@ class Server:
         await sessions.drain(bounds.drain, bounds.goodbye)
         await inflight.over(bounds.answers)
         await self._http.close(bounds.close)
+        self._lateness.stop()
         for callback in self._periodic:
             callback.stop()
         await self.services.broker.close()
@@ -179,6 +185,9 @@ def _services(
         turns=Turns(),
         inflight=Inflight(),
         throttle=LogThrottle(monotonic),
+        ingest=IngestStatistics(),
+        requests=RequestStatistics(),
+        waits=Histogram(),
         now=now,
     )
 

@@ -66,6 +66,7 @@ class JSONHandler(RequestHandler):
             self.set_header("WWW-Authenticate", self.scheme)
         message = error_message(error, status)
         if is_public(error):
+            self.services.requests.refusals[self.request.path, int(status)] += 1
             kind = f"{self.request.path} refused with {status:d}"
             self.services.throttle.note(kind, burst=_REFUSALS_A_MINUTE, error=message, client=self.client)
         self.answer({"error": message}, status)
@@ -138,7 +139,7 @@ class Handler(JSONHandler):
     def initialize(self, services: Services) -> None:
         """Take what the table of routes hands over. A request with an unknown method gets no further."""
         super().initialize(services)
-        self.body = Body(services.bodies, self.max_body)
+        self.body = Body(services.bodies, self.max_body, self.request.remote_ip)
 
     def prepare(self) -> None:
         """Get ready for a body of any length."""
