@@ -1,4 +1,4 @@
-"""The server, which also tells on SIGUSR1 what it holds: a JSON object, in a line of its log."""
+"""The server, which also logs on SIGUSR1 what it holds: a line with a JSON object."""
 
 from __future__ import annotations
 
@@ -22,19 +22,21 @@ from server import Server
 if TYPE_CHECKING:
     from handlers.services import Services
 
-# Python's answer to the question which of our objects are still alive.
+# The rooms whose objects are counted.
 _OURS = ("buffer.", "delivery.", "handlers.", "ingest.")
 
 
 def held(services: Services) -> dict[str, Any]:
-    """Return counts of all that comes and goes, and how many objects of each of our classes there are."""
+    """Return counts of everything that comes and goes, and how many objects of each of our classes are alive."""
     store = services.hub.store
     gc.collect()
     objects = Counter(type(one).__name__ for one in gc.get_objects() if type(one).__module__.startswith(_OURS))
     return {
         "readers": len(services.sessions),
+        **services.hub.statistics()._asdict(),
         **store.statistics()._asdict(),
         "bytes_counted": sum(ring.bytes for ring in store.rings.values()),
+        "turns": len(services.turns),
         "tasks": len(asyncio.all_tasks()),
         "files": len(os.listdir("/proc/self/fd")),  # noqa: PTH208 - a pathlib.Path for each would be objects too
         "objects": dict(objects),
