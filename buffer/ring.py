@@ -61,6 +61,11 @@ class Ring:
     def __len__(self) -> int:
         return len(self._order)
 
+    @property
+    def pods(self) -> Collection[str]:
+        """The pods whose sources are held."""
+        return self._by_pod.keys()
+
     def append(self, chunk: Chunk) -> None:
         """Add a chunk, whose number must be higher than all before."""
         log = self.logs.get(chunk.source)

@@ -1,4 +1,4 @@
-"""Ink: colours for a terminal, and text that cannot do anything to one."""
+"""Colours for a terminal, and text that a terminal only shows."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def labels(texts: list[str]) -> dict[str, str]:
+def read_labels(texts: list[str]) -> dict[str, str]:
     """Read labels as kubectl takes them, of which only equality is known here. Raises BadInput."""
     read: dict[str, str] = {}
     for text in ",".join(texts).split(",") if texts else []:
@@ -56,7 +56,7 @@ def labels(texts: list[str]) -> dict[str, str]:
     return read
 
 
-def seconds(text: str) -> int:
+def read_seconds(text: str) -> int:
     """Read a duration such as 600, 90s, 10m or 1h30m. Raises BadInput."""
     duration = parse_duration(text if text.endswith(("d", "h", "m", "s")) else f"{text}s")
     if duration is None:
@@ -64,14 +64,14 @@ def seconds(text: str) -> int:
     return duration
 
 
-def address(options: argparse.Namespace, known: Mapping[str, str]) -> Address:
+def read_address(options: argparse.Namespace, variables: Mapping[str, str]) -> Address:
     """Return where the server is. Raises BadInput."""
-    return Address.parse(options.url or known.get("LOGURT_URL") or DEFAULT_URL)
+    return Address.parse(options.url or variables.get("LOGURT_URL") or DEFAULT_URL)
 
 
-def api_secret(known: Mapping[str, str]) -> str:
+def read_api_secret(variables: Mapping[str, str]) -> str:
     """Return the secret that signs tokens. Raises BadInput, also if there is none."""
-    secret = known.get("API_SECRET")
+    secret = variables.get("API_SECRET")
     if not secret:
         raise BadInput("API_SECRET is missing, in the environment and in .env")
     if not _VISIBLE.fullmatch(secret):
@@ -79,27 +79,27 @@ def api_secret(known: Mapping[str, str]) -> str:
     return secret
 
 
-def credential(options: argparse.Namespace, known: Mapping[str, str], server: Address) -> Credential:
+def read_credential(options: argparse.Namespace, variables: Mapping[str, str], server: Address) -> Credential:
     """Return the token that is given, or else what signs one for the namespace. Raises BadInput."""
-    token = (options.token or server.token or known.get("LOGURT_TOKEN", "")).strip()
+    token = (options.token or server.token or variables.get("LOGURT_TOKEN", "")).strip()
     if token:
         if not _VISIBLE.fullmatch(token):
             raise BadInput("the token must be visible ASCII characters without spaces or line ends")
         return GivenToken(token)
-    if "API_SECRET" not in known:
+    if "API_SECRET" not in variables:
         raise BadInput("a token is needed: give --token or LOGURT_TOKEN, or API_SECRET to have one signed")
     if not options.namespace:
         raise BadInput("NAMESPACE is needed, unless there is a token")
-    return Signer(server, api_secret(known), {"namespace": options.namespace})
+    return Signer(server, read_api_secret(variables), {"namespace": options.namespace})
 
 
-def scope(options: argparse.Namespace) -> dict[str, Any]:
+def read_scope(options: argparse.Namespace) -> dict[str, Any]:
     """Return what a token is to open, as POST /api/sign takes it. Raises BadInput."""
     members = {
         "namespace": options.namespace,
         "pod": options.pod,
         "container": options.container,
-        "labels": labels(options.labels),
-        "expires_in": None if options.expires_in is None else seconds(options.expires_in),
+        "labels": read_labels(options.labels),
+        "expires_in": None if options.expires_in is None else read_seconds(options.expires_in),
     }
     return {name: value for name, value in members.items() if value not in (None, {})}

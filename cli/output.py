@@ -1,4 +1,4 @@
-"""The screen: how lines, and notices of lost ones, are written out."""
+"""How lines, and notices of lost ones, are written out."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Style(NamedTuple):
     coloured: bool = False
 
 
-class Screen:
+class Output:
     """Writes batches of messages to `out`, each at once; notices go to `notices` unless `out` is a terminal."""
 
     def __init__(self, out: BinaryIO, notices: TextIO, style: Style) -> None:

@@ -7,9 +7,9 @@ import asyncio
 import sys
 from typing import TYPE_CHECKING
 
-from cli import options as arguments
 from cli.credential import Signer
 from cli.errors import Failure
+from cli.options import add_selection, add_url, read_address, read_api_secret, read_scope
 from cli.tail import give_up
 
 if TYPE_CHECKING:
@@ -36,18 +36,18 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     )
     parser.set_defaults(run=run)
     parser.add_argument("namespace", metavar="NAMESPACE")
-    arguments.add_url(parser)
-    arguments.add_selection(parser)
+    add_url(parser)
+    add_selection(parser)
     parser.add_argument(
         "--expires-in", metavar="TIME", help="600, 90s, 10m, 1h30m (default: as long as the server allows)"
     )
 
 
-def run(options: argparse.Namespace, known: Mapping[str, str]) -> int:
+def run(options: argparse.Namespace, variables: Mapping[str, str]) -> int:
     """Run `sign`; return the exit code."""
     try:
-        server = arguments.address(options, known)
-        signed = asyncio.run(Signer(server, arguments.api_secret(known), arguments.scope(options)).sign())
+        server = read_address(options, variables)
+        signed = asyncio.run(Signer(server, read_api_secret(variables), read_scope(options)).sign())
     except Failure as failure:
         return give_up(failure)
     print(signed.token, flush=True)

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import math
 import random
 import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
-from tornado.httpclient import HTTPClientError, HTTPRequest
-from tornado.iostream import StreamClosedError
-from tornado.websocket import WebSocketClosedError, WebSocketError, websocket_connect
 
-from cli.credential import error_of, unreachable
+from cli.connection import connect, keep_authorised
 from cli.errors import Ended, Failure, NotLogurt, Refused
 from cli.message import parse
+from cli.position import Position
 from protocol import BAD_MESSAGE, EXPIRED, FINISHED
 
 if TYPE_CHECKING:
@@ -28,16 +24,6 @@ if TYPE_CHECKING:
     from cli.address import Address
     from cli.credential import Credential
     from cli.message import Message
-
-# A dead server is noticed after both at the latest.
-_PING_INTERVAL = 30
-_PING_TIMEOUT = 20
-_CONNECT_SECONDS = 20
-# The lines of one request to the server may come as one message.
-_MAX_MESSAGE = 1 << 30
-
-# How far back to look for lines that were written, but had not arrived, when a stream without lines was cut.
-_ARRIVAL_SECONDS = 10
 
 
 class Show(Protocol):
@@ -84,14 +70,11 @@ class Stream:
     ) -> None:
         self._address = address
         self._credential = credential
-        self._asked: dict[str, Sequence[str]] = {**query, "format": ["json"], "batch": ["true"]}
+        self._position = Position({**query, "format": ["json"], "batch": ["true"]}, now)
         self._show = show
         self._tell = tell
         self._pauses = pauses or Pauses()
-        self._now = now
         self._was_connected = False
-        self._cursor = ""  # after the last line that was shown; empty: there was none
-        self._live_since: float | None = None  # when the server said that there is no backlog, in Unix seconds
 
     async def run(self) -> None:
         """Show lines until the server has sent all that it will.
@@ -106,7 +89,7 @@ class Stream:
     async def _visit(self) -> bool:
         """Connect, and read until the connection ends; return whether all is sent."""
         try:
-            connection = await self._connect()
+            connection = await connect(self._address, await self._credential.token(), self._position.query())
         except Failure as failure:
             is_expired = isinstance(failure, Refused) and failure.status == HTTPStatus.UNAUTHORIZED
             may_pass = failure.passes or (is_expired and self._credential.forget())
@@ -114,7 +97,7 @@ class Stream:
                 return False
             raise
         self._was_connected = True
-        renewal = asyncio.create_task(self._keep_authorised(connection))
+        renewal = asyncio.create_task(keep_authorised(connection, self._credential))
         try:
             await self._read(connection)
         finally:
@@ -132,40 +115,6 @@ class Stream:
         self._tell(f"the connection is cut ({reason or 'no goodbye'}); coming back for what follows")
         return False
 
-    async def _connect(self) -> WebSocketClientConnection:
-        request = HTTPRequest(
-            self._address.logs(self._query()),
-            headers={"Authorization": f"Bearer {await self._credential.token()}"},
-            connect_timeout=_CONNECT_SECONDS,
-            request_timeout=_CONNECT_SECONDS,
-        )
-        try:
-            return await websocket_connect(
-                request, ping_interval=_PING_INTERVAL, ping_timeout=_PING_TIMEOUT, max_message_size=_MAX_MESSAGE
-            )
-        except HTTPClientError as error:
-            if error.response is not None:
-                raise Refused("this stream", error.code, error_of(error.response)) from None
-            raise unreachable(self._address, error) from None
-        except OSError as error:
-            raise unreachable(self._address, error) from None
-        except WebSocketError:
-            raise NotLogurt(self._address.url) from None
-
-    def _query(self) -> dict[str, Sequence[str]]:
-        """Return what to ask for now."""
-        elsewhere = {name: values for name, values in self._asked.items() if name not in {"tail", "since"}}
-        if self._cursor:
-            return {**elsewhere, "cursor": [self._cursor]}
-        if self._live_since is None:
-            return self._asked
-        if self._asked.get("tail") != ["0"] and "since" not in self._asked:
-            # There was no backlog at all: whatever there is now has come since.
-            return {**elsewhere, "tail": ["all"]}
-        # Without a line there is no cursor. As nothing was shown, what is a little older shows nothing twice.
-        seconds = math.ceil(max(0.0, self._now() - self._live_since)) + _ARRIVAL_SECONDS
-        return {**elsewhere, "tail": ["all"], "since": [f"{seconds}s"]}
-
     async def _read(self, connection: WebSocketClientConnection) -> None:
         while (text := await connection.read_message()) is not None:
             if isinstance(text, bytes):
@@ -176,21 +125,4 @@ class Stream:
                 raise NotLogurt(self._address.url) from None
             self._show(text, messages)
             self._pauses.reset()
-            for message in reversed(messages):
-                if message.type == "line":
-                    self._cursor = message.cursor
-                    break
-                if message.type == "live" and self._live_since is None:
-                    self._live_since = self._now()
-
-    async def _keep_authorised(self, connection: WebSocketClientConnection) -> None:
-        """Send a new token whenever the last one is about to expire."""
-        while (pause := self._credential.renew_in()) is not None:
-            await asyncio.sleep(pause)
-            try:
-                token = await self._credential.renew()
-                await connection.write_message(json.dumps({"token": token}))
-            except Failure:
-                continue  # should it fail until the end, the server closes and says why
-            except (WebSocketClosedError, StreamClosedError):
-                return
+            self._position.advance(messages)

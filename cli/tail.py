@@ -5,19 +5,16 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
-import os
-import select
 import signal
-import stat
 import sys
 from typing import TYPE_CHECKING, BinaryIO
 
 from cli.ansi import harmless
-from cli import options as arguments
 from cli.credential import claims
 from cli.errors import BadInput, Failure
-from cli.output import Screen, Style
-from cli.signals import die_of, die_quietly
+from cli.options import add_selection, add_url, read_address, read_credential, read_labels
+from cli.output import Output, Style
+from cli.signals import die_of, die_quietly, die_with_reader
 from cli.stream import Stream
 
 if TYPE_CHECKING:
@@ -51,11 +48,11 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     )
     parser.set_defaults(run=run)
     parser.add_argument("namespace", nargs="?", metavar="NAMESPACE", help="may be left out if there is a token")
-    arguments.add_url(parser)
+    add_url(parser)
     parser.add_argument(
         "--token", metavar="TOKEN", help="others can see it in the list of processes: LOGURT_TOKEN is safer"
     )
-    arguments.add_selection(parser)
+    add_selection(parser)
     _add_choice(parser)
     _add_looks(parser)
 
@@ -106,16 +103,16 @@ def _add_looks(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(options: argparse.Namespace, known: Mapping[str, str]) -> int:
+def run(options: argparse.Namespace, variables: Mapping[str, str]) -> int:
     """Run `tail`; return the exit code."""
     try:
-        server = arguments.address(options, known)
-        credential = arguments.credential(options, known, server)
+        server = read_address(options, variables)
+        credential = read_credential(options, variables, server)
         query = query_of(options)
     except BadInput as error:
         return give_up(error)
     die_quietly()
-    return finish(follow(options, known, server, credential, query))
+    return finish(follow(options, variables, server, credential, query))
 
 
 def finish(following: Coroutine[None, None, None]) -> int:
@@ -136,35 +133,40 @@ def finish(following: Coroutine[None, None, None]) -> int:
 
 async def follow(
     options: argparse.Namespace,
-    known: Mapping[str, str],
+    variables: Mapping[str, str],
     server: Address,
     credential: Credential,
     query: dict[str, list[str]],
 ) -> None:
     """Show lines on standard output."""
     _warn_of_other_namespace(options.namespace, claims(await credential.token()).get("namespace"))
-    with output() as out:
-        _die_with_reader(out)
-        await Stream(server, credential, query, screen(out, options, known).show, tell=tell).run()
+    with open_stdout() as stdout:
+        die_with_reader(stdout.fileno())
+        output = make_output(stdout, options, variables)
+        await Stream(server, credential, query, output.show, tell=tell).run()
 
 
-def output() -> BinaryIO:
+def open_stdout() -> BinaryIO:
     """Return standard output as a writer of our own: that of sys.stdout may be unbuffered, and then writes in part."""
     return open(sys.stdout.fileno(), "wb", closefd=False)
 
 
-def screen(out: BinaryIO, options: argparse.Namespace, known: Mapping[str, str]) -> Screen:
-    """Return a screen for an output, with colours if it should have them (no-color.org)."""
-    is_terminal = out.isatty()
-    can_colour = is_terminal and not known.get("NO_COLOR") and known.get("TERM") != "dumb"
-    style = Style(
+def make_output(stdout: BinaryIO, options: argparse.Namespace, variables: Mapping[str, str]) -> Output:
+    """Return what writes lines to a file as the options ask for."""
+    return Output(stdout, sys.stderr, style_of(stdout, options, variables))
+
+
+def style_of(stdout: BinaryIO, options: argparse.Namespace, variables: Mapping[str, str]) -> Style:
+    """Return how lines look: with colours in a terminal, unless told otherwise (no-color.org)."""
+    is_terminal = stdout.isatty()
+    can_colour = is_terminal and not variables.get("NO_COLOR") and variables.get("TERM") != "dumb"
+    return Style(
         as_json=options.output == "json",
         timestamps=options.timestamps,
         prefix=options.prefix,
         is_terminal=is_terminal,
         coloured=options.color == "always" or (options.color == "auto" and can_colour),
     )
-    return Screen(out, sys.stderr, style)
 
 
 def query_of(options: argparse.Namespace) -> dict[str, list[str]]:
@@ -179,7 +181,7 @@ def query_of(options: argparse.Namespace) -> dict[str, list[str]]:
         "since": options.since,
         "follow": None if options.follow else "false",
     }
-    labels = [f"{key}={value}" for key, value in arguments.labels(options.labels).items()]
+    labels = [f"{key}={value}" for key, value in read_labels(options.labels).items()]
     several = {"label": labels, "include": options.include, "exclude": options.exclude}
     query = {name: [value] for name, value in single.items() if value is not None}
     return query | {name: values for name, values in several.items() if values}
@@ -199,16 +201,3 @@ def give_up(failure: Failure) -> int:
 def _warn_of_other_namespace(asked: str | None, opened: object) -> None:
     if asked and isinstance(opened, str) and opened != asked:
         tell(f"the token is for the namespace {harmless(opened)}, not {asked}: showing {harmless(opened)}")
-
-
-def _die_with_reader(out: BinaryIO) -> None:
-    """Die as soon as the other end of a pipe is closed, even if there is nothing to write for a long time."""
-    if stat.S_ISFIFO(os.fstat(out.fileno()).st_mode):
-        asyncio.get_running_loop().add_reader(out.fileno(), _die_if_broken, out.fileno())
-
-
-def _die_if_broken(pipe: int) -> None:
-    poll = select.poll()
-    poll.register(pipe, 0)
-    if any(event & select.POLLERR for _, event in poll.poll(0)):
-        die_of(signal.SIGPIPE)

@@ -41,6 +41,7 @@ class FeedStatistics(NamedTuple):
     scopes: int
     pods: int  # that scopes are filed under
     sources: int  # whose scopes are known
+    admissions: int  # pairs of such a source and a scope that admits it
     render_caches: int
     rendered_chunks: int  # kept at this moment
 
@@ -144,6 +145,7 @@ class Feed:
             scopes=len(self._scopes),
             pods=len(self._by_pod),
             sources=len(self._by_source),
+            admissions=sum(map(len, self._by_source.values())),
             render_caches=len(self._caches),
             rendered_chunks=self._caches.kept,
         )

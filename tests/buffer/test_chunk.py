@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from buffer.chunk import CHUNK_BYTES, CHUNK_LINES, Chunk, pack
 from buffer.ring import Ring
-from tests.delivery.doubles import ARRIVED, chunk, source
+from tests.buffer.factories import ARRIVED, chunk, source
 
 TIME = "2025-11-22T08:15:01.%09dZ"
 ARRIVED_TEXT = b"2023-11-14T22:13:20.000000Z"

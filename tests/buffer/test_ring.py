@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from buffer.chunk import Chunk
-from buffer.ring import RING_OVERHEAD, SOURCE_LOG_OVERHEAD, Position, Ring, Tail
-from buffer.source import Selector
-from tests.delivery.doubles import ARRIVED, chunk, source
+from buffer.ring import RING_OVERHEAD, Position, Ring, Tail
+from buffer.source_log import SOURCE_LOG_OVERHEAD
+from tests.buffer.factories import ARRIVED, chunk, selector, source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -83,15 +83,15 @@ def test_what_a_ring_counts_is_what_it_holds(written: list[tuple[Source, list[st
     assert not model or ring.first() is model[0]
 
 
-@given(RINGS, st.sampled_from([None, *"abcz"]), st.sampled_from([None, "app", "other"]))
+@given(RINGS, st.sampled_from([None, *"abcz", "a*", "a,b,z", "*"]), st.sampled_from([None, "app", "other"]))
 def test_the_sources_admitted_are_those_of_the_ring_that_the_selector_admits(
     made: tuple[Ring, list[Chunk]], pod: str | None, container: str | None
 ) -> None:
     ring, model = made
-    selector = Selector("n", pod, container)
-    assert set(ring.admitted(selector)) == {made.source for made in model if selector.admits(made.source)}
-    assert len(ring.admitted(selector)) == len(set(ring.admitted(selector)))
-    assert not set(ring._by_pod) - {made.source.pod for made in model}
+    wanted = selector(pod=pod, container=container)
+    assert set(ring.admitted(wanted)) == {made.source for made in model if wanted.admits(made.source)}
+    assert len(ring.admitted(wanted)) == len(set(ring.admitted(wanted)))
+    assert set(ring.pods) == {made.source.pod for made in model}
 
 
 def test_a_quiet_source_keeps_its_history_beside_a_chatty_one() -> None:

@@ -7,7 +7,12 @@ import contextlib
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+
+from tornado.httpserver import HTTPServer
+from tornado.testing import bind_unused_port
+from tornado.web import Application
+from tornado.websocket import WebSocketHandler
 
 from cli.address import Address
 from cli.credential import GivenToken
@@ -157,6 +162,52 @@ def saying(response: bytes) -> Callable[[asyncio.StreamReader, asyncio.StreamWri
         await writer.drain()
 
     return answer
+
+
+class Visit(NamedTuple):
+    """What a scripted server does with one connection: it sends texts, then closes with a code; 0 leaves it open."""
+
+    texts: tuple[str, ...] = ()
+    code: int = 0
+    reason: str = ""
+
+
+class Script:
+    """A WebSocket server that follows a script; `asked` has the query of each connection."""
+
+    def __init__(self, visits: Sequence[Visit]) -> None:
+        self.asked: list[dict[str, list[str]]] = []
+        self._visits = iter(visits)
+
+    def next(self, arguments: dict[str, list[bytes]]) -> Visit:
+        self.asked.append({name: [value.decode() for value in values] for name, values in arguments.items()})
+        return next(self._visits)
+
+
+class _ScriptHandler(WebSocketHandler):
+    def initialize(self, script: Script) -> None:
+        self._script = script
+
+    async def open(self) -> None:
+        visit = self._script.next(self.request.query_arguments)
+        for text in visit.texts:
+            await self.write_message(text)
+        if visit.code:
+            self.close(visit.code, visit.reason)
+
+
+@contextlib.asynccontextmanager
+async def scripted(*visits: Visit) -> AsyncIterator[tuple[str, Script]]:
+    """Serve a script on a free port, and give the URL and the script."""
+    script = Script(visits)
+    server = HTTPServer(Application([("/logs", _ScriptHandler, {"script": script})], log_function=lambda _: None))
+    listening, port = bind_unused_port(address="127.0.0.1")
+    server.add_sockets([listening])
+    try:
+        yield f"http://127.0.0.1:{port}", script
+    finally:
+        server.stop()
+        await server.close_all_connections()
 
 
 async def command(

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from buffer.selector import Names
 from cli.address import Address
 from cli.credential import GivenToken, Signer, claims, unreachable
 from cli.errors import NotLogurt, Refused, Unreachable
@@ -23,21 +24,20 @@ async def test_a_given_token_stays_what_it_is() -> None:
 async def test_a_signed_token_opens_what_was_asked_for(live: LiveServer) -> None:
     signer = Signer(Address(live.url("")), API_SECRET, {"namespace": "myapp", "pod": "web-0"})
     token = await signer.token()
-    assert live.services.tokens.verify(token).selector.pod == "web-0"
+    assert live.services.tokens.verify(token).selector.pods == Names.of("web-0")
 
 
 async def test_a_token_is_signed_once_until_it_is_forgotten(live: LiveServer) -> None:
-    clock = iter(range(1_800_000_000, 1_900_000_000, 1000))
-    live.services.tokens._now = lambda: next(clock)
     signer = Signer(Address(live.url("")), API_SECRET, {"namespace": "myapp"})
     first = await signer.token()
+    live.clock.advance(1000)
     assert await signer.token() == first
     assert signer.forget()
     assert await signer.token() != first
 
 
 async def test_a_token_is_renewed_before_it_ends_whatever_the_servers_clock_says(live: LiveServer) -> None:
-    live.services.tokens._now = lambda: 4_000_000_000
+    live.clock.advance(1_000_000_000)
     now = 50.0
     scope = {"namespace": "myapp", "expires_in": 100}
     signer = Signer(Address(live.url("")), API_SECRET, scope, monotonic=lambda: now)
@@ -53,7 +53,11 @@ async def test_a_token_is_renewed_before_it_ends_whatever_the_servers_clock_says
     ("secret", "scope", "sentence"),
     [
         ("wrong", {"namespace": "x"}, "the server refuses to sign a token: API_SECRET is not the server's (401)"),
-        (API_SECRET, {"namespace": ""}, "the server refuses to sign a token: namespace must be a string of 1 to 253"),
+        (
+            API_SECRET,
+            {"namespace": "My_App"},
+            "the server refuses to sign a token: namespace must have names that Kubernetes",
+        ),
     ],
 )
 async def test_a_refusal_to_sign_is_told(live: LiveServer, secret: str, scope: dict[str, str], sentence: str) -> None:

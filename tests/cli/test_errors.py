@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from cli.errors import TOKEN_EXPIRED, Ended, Refused, Unreachable
+from cli.errors import Ended, Refused, Unreachable
+from protocol import EXPIRED
 
 
 @pytest.mark.parametrize(("status", "passes"), [(400, False), (401, False), (408, True), (429, True), (503, True)])
@@ -26,7 +27,7 @@ def test_an_unreachable_server_comes_with_a_hint(is_local: bool, hint: str) -> N
 @pytest.mark.parametrize(
     ("code", "reason", "sentence"),
     [
-        (TOKEN_EXPIRED, "", "the token has expired: ask for a new one"),
+        (EXPIRED.code, "", "the token has expired: ask for a new one"),
         (1008, "", "the server has ended the stream: no reason given (1008)"),
         (1008, "bad\x07", "the server has ended the stream: bad␇ (1008)"),
     ],

@@ -5,7 +5,7 @@ import io
 import pytest
 
 from cli.message import Message
-from cli.output import Screen, Style
+from cli.output import Output, Style
 
 _PIPE = Style()
 _TERMINAL = Style(is_terminal=True, coloured=True)
@@ -18,7 +18,7 @@ def _line(text: str, pod: str = "web-0") -> Message:
 
 def _shown(style: Style, *messages: Message, text: str = "") -> tuple[str, str]:
     out, notices = io.BytesIO(), io.StringIO()
-    Screen(out, notices, style).show(text, messages)
+    Output(out, notices, style).show(text, messages)
     return out.getvalue().decode(), notices.getvalue()
 
 
@@ -62,10 +62,3 @@ def test_json_is_passed_on_with_its_gaps(is_terminal: bool, shown: str) -> None:
     style = Style(as_json=True, is_terminal=is_terminal)
     out, notices = _shown(style, Message("live"), _GAP, _line("\x9b"), text=text)
     assert (out, notices) == (f'{{"type":"gap"}}\n{{"log":"{shown}"}}\n', "")
-
-
-def test_prefixes_are_not_kept_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cli.output._MOST_PREFIXES", 2)
-    screen = Screen(io.BytesIO(), io.StringIO(), _PIPE)
-    screen.show("", [_line("x", pod=f"web-{number}") for number in range(9)])
-    assert len(screen._prefixes) <= 2

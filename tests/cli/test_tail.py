@@ -51,7 +51,7 @@ class _Terminal(io.BytesIO):
 
 
 @pytest.mark.parametrize(
-    ("out", "given", "known", "coloured"),
+    ("out", "given", "variables", "coloured"),
     [
         (_Terminal(), "auto", {}, True),
         (_Terminal(), "auto", {"NO_COLOR": "1"}, False),
@@ -64,10 +64,10 @@ class _Terminal(io.BytesIO):
 def test_colours_are_for_terminals_unless_asked_otherwise(
     out: io.BytesIO,
     given: str,
-    known: dict[str, str],
+    variables: dict[str, str],
     coloured: bool,  # noqa: FBT001 - a parameter of the test
 ) -> None:
-    style = tail.screen(out, _options("--color", given), known)._style
+    style = tail.style_of(out, _options("--color", given), variables)
     assert (style.coloured, style.is_terminal) == (coloured, out.isatty())
 
 
@@ -99,7 +99,7 @@ async def _run(live: LiveServer, token: str, *given: str) -> int:
 @pytest.fixture
 def _no_handlers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Signal handlers cannot be set in a thread."""
-    monkeypatch.setattr(terminal, "die_quietly", lambda: None)
+    monkeypatch.setattr(tail, "die_quietly", lambda: None)
 
 
 @pytest.mark.usefixtures("_no_handlers")
@@ -220,26 +220,12 @@ def test_a_full_disk_is_one_line_and_exit_code_1(capfd: pytest.CaptureFixture[st
     assert capfd.readouterr() == ("", "logurt: cannot write: No space left on device\n")
 
 
-@pytest.mark.parametrize("is_broken", [True, False])
-async def test_only_a_pipe_that_is_broken_ends_the_process(
-    monkeypatch: pytest.MonkeyPatch,
-    is_broken: bool,  # noqa: FBT001 - a parameter of the test
-) -> None:
-    died: list[int] = []
-    monkeypatch.setattr(terminal, "die_of", died.append)
-    reading, writing = os.pipe()
-    if is_broken:
-        os.close(reading)
-    tail._die_if_broken(writing)
-    assert died == ([signal.SIGPIPE] if is_broken else [])
-
-
 def test_a_broken_pipe_ends_the_process_by_its_signal(monkeypatch: pytest.MonkeyPatch) -> None:
     async def fail() -> None:
         raise BrokenPipeError
 
     died: list[int] = []
-    monkeypatch.setattr(terminal, "die_of", died.append)
+    monkeypatch.setattr(tail, "die_of", died.append)
     tail.finish(fail())
     assert died == [signal.SIGPIPE]
 

@@ -6,7 +6,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from delivery.filter import MAX_PATTERN_CHARACTERS, BadPattern, TextFilter
-from tests.delivery.doubles import chunk
+from tests.buffer.factories import chunk
 
 PIECES = st.sampled_from(
     [

@@ -3,39 +3,54 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 from unittest.mock import patch
 
 import pytest
-from delivery.encoding import Chunked, PlainLines, ServerSentEvents, WebSocketBatches
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from buffer.ring import RING_OVERHEAD, SOURCE_LOG_OVERHEAD
-from buffer.source import Selector, Source
+from buffer.ring import RING_OVERHEAD
+from buffer.selector import Operator, Requirement, Selector
+from buffer.source import Source
+from buffer.source_log import SOURCE_LOG_OVERHEAD
 from delivery.cursor import Cursor
 from delivery.filter import TextFilter
-from delivery.hub import Start
+from delivery.framing import Chunked, PlainLines, ServerSentEvents, WebSocketBatches
+from delivery.hub import HubStatistics, Start
 from delivery.view import View
-from tests.delivery.doubles import ARRIVED, EPOCH, JSON, MESSAGES, TEXT, Client, Event, House, gap_of
+from tests.buffer.factories import ARRIVED, names, selector
+from tests.delivery.doubles import EPOCH, JSON, MESSAGES, TEXT, Client, Event, Rig, gap_of
 
+TEMPLATE = ("pod-template-hash", "5d4f")
 SOURCES = [
-    Source(namespace, pod, container, labels)
-    for namespace, pod in (("n", "a"), ("n", "b"), ("m", "b"))
-    for container, labels in (("app", ()), ("app", (("k", "v"),)), ("side", (("k", "v"), ("x", "y"))))
+    *(
+        Source(namespace, pod, container, labels)
+        for namespace, pod in (("n", "a"), ("n", "b"), ("m", "b"))
+        for container, labels in (("app", ()), ("app", (("k", "v"),)), ("side", (("k", "v"), ("x", "y"))))
+    ),
+    Source("n", "ab-5d4f-abcde", "app", (TEMPLATE,), "replicaset/ab-5d4f"),
+    Source("n", "ab-5d4f-fghij", "app", (("k", "w"), TEMPLATE), "replicaset/ab-5d4f"),
 ]
 SELECTORS = [
-    Selector("n"),
-    Selector("m"),
-    Selector("n", pod="a"),
-    Selector("n", pod="b", container="app"),
-    Selector("n", pod="a", labels=(("x", "y"),)),
-    Selector("n", container="side"),
-    Selector("n", labels=(("k", "v"),)),
-    Selector("m", container="app"),
+    selector(),
+    selector("m"),
+    selector(pod="a"),
+    selector(pod="b", container="app"),
+    selector(pod="a", x="y"),
+    selector(container="side"),
+    selector(k="v"),
+    selector("m", container="app"),
+    selector(pod="a,b"),
+    selector(pod="a*"),
+    selector(pod="b,ab-*", container="a*,side"),
+    selector(k="v,w"),
+    selector(labels=[Requirement("k", Operator.NOT_IN, names("v"))]),
+    selector(pod="a*", labels=[Requirement("k", Operator.EXISTS), Requirement("x", Operator.MISSING)]),
+    selector(workload="deployment/ab"),
+    selector(pod="*", workload="deployment/*,job/import", k="w"),
 ]
 ENCODINGS = [
     (TEXT, MESSAGES),
@@ -120,14 +135,14 @@ class HubMachine(RuleBasedStateMachine):
     def open(self, views: list[View], others: list[Selector], namespace_chunks: int, total_chunks: int) -> None:
         # Few, so that readers share them; some look alike, so that these share what is rendered.
         self.views = [*views, *(replace(views[0], selector=selector) for selector in others)]
-        self.house = House(namespace_chunks * 1500, total_chunks * 1500, max_age=25)
+        self.rig = Rig(namespace_chunks * 1500, total_chunks * 1500, max_age=25)
         self.log: list[Line] = []
         self.visits: list[Visit] = []
 
     def retained(self, namespace: str) -> set[int]:
-        ring = self.house.hub.rings.get(namespace)
+        ring = self.rig.store.ring(namespace)
         logs = [] if ring is None else ring.logs.values()
-        return {chunk.seq for holding in logs for chunk in holding.chunks.from_seq(0)}
+        return {chunk.seq for log in logs for chunk in log.chunks.from_seq(0)}
 
     @rule(
         writer=st.sampled_from(SOURCES),
@@ -136,13 +151,13 @@ class HubMachine(RuleBasedStateMachine):
         hole=st.integers(0, 1),
     )
     def publish(self, writer: Source, streams: list[str], *, multiline: bool, hole: int) -> None:
-        self.house.seq += hole
-        seq, first = self.house.seq + 1, len(self.log)
+        self.rig.seq += hole
+        seq, first = self.rig.seq + 1, len(self.log)
         lines = []
         for number, stream in enumerate(streams, first):
             text = f"{number} {'odd' if number % 2 else 'even'}" + ("\nmore" if multiline and number % 3 == 0 else "")
             lines.append(Line(number, seq, writer, stream, text))
-        self.house.publish(*(line.text for line in lines), writer=writer, streams=streams, arrived=ARRIVED + seq)
+        self.rig.publish(*(line.text for line in lines), writer=writer, streams=streams, arrived=ARRIVED + seq)
         self.log += lines
         for visit in self.visits:
             if visit.client.follow:
@@ -158,7 +173,7 @@ class HubMachine(RuleBasedStateMachine):
             backlog = [line for line in backlog if ARRIVED + line.seq >= since]
         if start.tail is not None:
             backlog = backlog[len(backlog) - start.tail :] if start.tail < len(backlog) else backlog
-        client = self.house.join(view, start, follow=follow, room=room)
+        client = self.rig.join(view, start, follow=follow, room=room)
         self.visits.append(Visit(client, backlog, None))
 
     @precondition(lambda self: self.visits)
@@ -178,15 +193,32 @@ class HubMachine(RuleBasedStateMachine):
         backlog = [line for line in after if line.seq in retained and shows(view, line)]
         is_late = any(line.seq not in retained and view.selector.admits(line.writer) for line in after)
         gap = (None, "restarted") if restarted else (None, "evicted") if is_late else None
-        client = self.house.join(view, Start(cursor=cursor), follow=visit.client.follow, room=room)
+        client = self.rig.join(view, Start(cursor=cursor), follow=visit.client.follow, room=room)
         self.visits.append(Visit(client, backlog, gap))
+
+    @rule(
+        data=st.data(),
+        room=ROOMS,
+        follow=st.booleans(),
+        seq=st.integers(0, 3) | st.just(1 << 40),
+        line=st.sampled_from([0, 0, 1, 9]),
+    )
+    def join_ahead(self, data: st.DataObject, room: int | None, seq: int, line: int, *, follow: bool) -> None:
+        """Join with a cursor after the last line, or one that this process has not given out yet."""
+        view = data.draw(st.sampled_from(self.views))
+        retained = self.retained(view.selector.namespace)
+        cursor = Cursor(EPOCH, self.rig.seq + 1 + seq, line)
+        is_ahead = (seq, line) != (0, 0)
+        backlog = [line for line in self.log if is_ahead and line.seq in retained and shows(view, line)]
+        client = self.rig.join(view, Start(tail=0, cursor=cursor), follow=follow, room=room)
+        self.visits.append(Visit(client, backlog, (None, "restarted") if is_ahead else None))
 
     @precondition(lambda self: self.visits)
     @rule(data=st.data(), room=ROOMS, at_once=st.booleans())
     def drain(self, data: st.DataObject, room: int | None, *, at_once: bool) -> None:
         data.draw(st.sampled_from(self.visits)).client.drain(room)
         if at_once:
-            self.house.clock.run_due()
+            self.rig.clock.run_due()
 
     @precondition(lambda self: self.visits)
     @rule(data=st.data())
@@ -196,58 +228,67 @@ class HubMachine(RuleBasedStateMachine):
     @rule(callbacks=st.integers(1, 4))
     def turn(self, callbacks: int) -> None:
         for _ in range(callbacks):
-            self.house.clock.run_one()
+            self.rig.clock.run_one()
 
     @rule(seconds=st.sampled_from([0.001, 0.019, 0.05]))
     def wait(self, seconds: float) -> None:
-        self.house.clock.advance(seconds)
+        self.rig.clock.advance(seconds)
 
     @rule(all_of_it=st.sampled_from([False, False, True]))
     def expire(self, *, all_of_it: bool) -> None:
-        self.house.hub.expire(float("inf") if all_of_it else ARRIVED + self.house.seq)
-        for namespace in self.house.hub.rings:
-            assert min(self.retained(namespace)) >= self.house.seq - 25
+        self.rig.hub.expire(float("inf") if all_of_it else ARRIVED + self.rig.seq)
+        for namespace in self.rig.store.rings:
+            assert min(self.retained(namespace)) >= self.rig.seq - 25
 
     @invariant()
     def memory_is_accounted_for_and_bounded(self) -> None:
-        if not hasattr(self, "house"):
+        if not hasattr(self, "rig"):
             return
-        hub = self.house.hub
-        for ring in hub.rings.values():
-            chunks = [chunk for holding in ring.logs.values() for chunk in holding.chunks.from_seq(0)]
+        store = self.rig.store
+        for ring in store.rings.values():
+            chunks = [chunk for log in ring.logs.values() for chunk in log.chunks.from_seq(0)]
             assert ring
             assert ring.lines == sum(chunk.count for chunk in chunks)
-            assert ring.bytes <= hub._limits.namespace_bytes
+            assert ring.bytes <= store.limits.namespace_bytes
             assert ring.bytes == RING_OVERHEAD + sum(chunk.size for chunk in chunks) + sum(
                 SOURCE_LOG_OVERHEAD + source.size for source in ring.logs
             )
-        assert hub.bytes == sum(ring.bytes for ring in hub.rings.values()) <= hub._limits.total_bytes
+            assert set(ring.pods) == {source.pod for source in ring.logs}
+        assert store.bytes == sum(ring.bytes for ring in store.rings.values()) <= store.limits.total_bytes
+        statistics = store.statistics()
+        assert statistics.lines + statistics.lines_evicted + statistics.lines_expired == len(self.log)
 
     @invariant()
     def feeds_know_who_sees_what_and_keep_nothing_else(self) -> None:
-        if not hasattr(self, "house"):
+        if not hasattr(self, "rig"):
             return
-        hub = self.house.hub
-        for namespace, feed in hub._feeds.items():
-            ring = hub.rings.get(namespace)
+        for namespace, feed in self.rig.hub.feeds.items():
+            ring = self.rig.store.ring(namespace)
             sources = set[Source]() if ring is None else set(ring.logs)
-            scopes = list(feed._scopes.values())
-            for scope in scopes:
-                assert scope.sources == {source for source in sources if scope.selector.admits(source)}
-                assert set(scope.groups) == {
-                    group for view, group in feed.groups.items() if view.selector == scope.selector
-                }
-                assert scope.groups
-            assert feed._by_source.keys() <= sources
-            for source, admitting in feed._by_source.items():
-                assert set(admitting) == {scope for scope in scopes if scope.selector.admits(source)}
-            for pod, alike in feed._by_pod.items():
-                assert alike
-                assert set(alike) == {scope for scope in scopes if scope.selector.pod == pod}
-            looks = Counter(view.look for view in feed.groups)
-            assert {look: one.groups for look, one in feed._caches._by_key.items()} == looks
-            assert not any(one._kept for one in feed._caches._by_key.values())
-            assert not feed._caches._warm
+            selectors = {view.selector for view in feed.groups}
+            assert selectors
+            for one in selectors:
+                assert feed.sources(one) == {source for source in sources if one.admits(source)}
+            statistics = feed.statistics()
+            assert statistics.scopes == len(selectors)
+            assert statistics.pods == len({pod for one in selectors for pod in one.listed_pods or (None,)})
+            assert statistics.sources <= len(sources)
+            assert statistics.admissions <= sum(len(feed.sources(one)) for one in selectors)
+            assert statistics.render_caches == len({view.render_key for view in feed.groups})
+            assert statistics.rendered_chunks == 0
+
+    @invariant()
+    def the_hub_keeps_nothing_but_its_readers(self) -> None:
+        if not hasattr(self, "rig"):
+            return
+        statistics = self.rig.hub.statistics()
+        readers = [visit.client.reader for visit in self.visits if not visit.client.ends]
+        assert statistics.live == sum(reader.is_live for reader in readers)
+        assert statistics.live + statistics.behind == len(readers)
+        assert statistics.groups == len({reader.group for reader in readers})
+        assert statistics.patterns == sum(len(group.view.text) for group in {reader.group for reader in readers})
+        for group in {reader.group for reader in readers}:
+            assert group.behind or group.kept_range is None
 
     def end(self, visit: Visit) -> None:
         self.check(visit)
@@ -291,23 +332,22 @@ class HubMachine(RuleBasedStateMachine):
         assert [event.kind for event in events].count("live") == (tells_live(view) and visit.client.follow)
 
     def teardown(self) -> None:
-        if not hasattr(self, "house"):
+        if not hasattr(self, "rig"):
             return
-        hub = self.house.hub
+        hub = self.rig.hub
         for _ in range(2):  # the first wave of room may end on a full socket
-            self.house.settle()
+            self.rig.settle()
             for visit in self.visits:
                 visit.client.drain()
-        self.house.settle()
+        self.rig.settle()
         for visit in list(self.visits):
             self.check_all_sent(visit)
             self.end(visit)
-        self.house.settle()
-        assert not hub._feeds
-        assert not hub._queue
-        assert hub._patterns == 0
+        self.rig.settle()
+        assert not hub.feeds
+        assert hub.statistics() == HubStatistics(0, 0, 0, 0, queued=0, patterns=0)
         hub.expire(float("inf"))
-        assert (hub.rings, hub.bytes) == ({}, 0)
+        assert (dict(self.rig.store.rings), self.rig.store.bytes) == ({}, 0)
 
 
 @pytest.fixture(autouse=True)

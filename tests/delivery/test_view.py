@@ -3,14 +3,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from delivery.encoding import Json
 from hypothesis import given
 from hypothesis import strategies as st
 
 from delivery.cursor import Cursor
 from delivery.filter import TextFilter
+from delivery.format import Json
 from delivery.gap import Gap
-from tests.delivery.doubles import EPOCH, chunk, events, view
+from tests.buffer.factories import chunk
+from tests.delivery.doubles import EPOCH, events, view
 
 if TYPE_CHECKING:
     from buffer.chunk import Chunk
@@ -37,6 +38,10 @@ def shown(seen: View, made: Chunk) -> list[int]:
     ]
 
 
+def sealed(seen: View, piece: bytes) -> bytes:
+    return seen.framing.seal([piece]) if piece else b""
+
+
 @given(VIEWS, MADE)
 def test_a_view_matches_the_lines_it_shows(seen: View, made: Chunk) -> None:
     indices = seen.match(made)
@@ -46,7 +51,7 @@ def test_a_view_matches_the_lines_it_shows(seen: View, made: Chunk) -> None:
 @given(VIEWS, MADE, st.integers(0, 7))
 def test_a_view_renders_the_lines_it_shows_from_a_place_on(seen: View, made: Chunk, start: int) -> None:
     expected = [made.lines()[index].decode() for index in shown(seen, made) if index >= start]
-    assert [event.payload for event in events(seen, seen.render(made, start))] == expected
+    assert [event.payload for event in events(seen, sealed(seen, seen.render(made, start)))] == expected
 
 
 @given(VIEWS, MADE, st.integers(0, 12))

@@ -11,7 +11,8 @@ import cramjam
 import pytest
 import zstandard
 
-from ingest.compression import BodyTooLarge, Undecodable, UnsupportedEncoding, decompress
+from ingest.compression import decompress
+from ingest.errors import BodyTooLarge, Undecodable, UnsupportedEncoding
 
 Packer: TypeAlias = Callable[[bytes], bytes]
 
