@@ -27,9 +27,9 @@ def memory(pid: int, field: str = "VmRSS") -> int:
     raise ProcessLookupError(pid)
 
 
-def open_files(pid: int) -> int:
-    """Return how many file descriptors a process has open."""
-    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+def reset_peak(pid: int) -> None:
+    """Have `VmHWM` of a process start anew from what is resident now (proc(5), clear_refs)."""
+    Path(f"/proc/{pid}/clear_refs").write_text("5")
 
 
 def surroundings() -> dict[str, str]:

@@ -1,0 +1,86 @@
+"""What an attack is, and what it finds: a server, and sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from benchmarks.connection import INGEST, Connection, upgrade
+from benchmarks.server import LOGURT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from benchmarks.server import Server
+
+NAMESPACE = "attack"
+
+
+class Sizes(NamedTuple):
+    """How much there is of everything; `seconds` is how long an attack may last."""
+
+    seconds: float = 1.0
+    body_bytes: int = 4 << 20
+    searched_bytes: int = 2 << 20
+    empty_bytes: int = 16 << 20
+    chunks: int = 40_000
+    expiring: int = 320_000
+    heads: int = 40
+    header_lines: int = 12_000
+    stalled: int = 200
+    joining: int = 500
+    idle: int = 2_000
+    sources: int = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """Where an attack takes place."""
+
+    server: Server
+    sizes: Sizes
+
+    @property
+    def port(self) -> int:
+        """The server's port."""
+        return self.server.port
+
+    def fill(self, bodies: Iterable[bytes]) -> None:
+        """Post bodies one after the other, to make ready. Raises BadAnswer."""
+        with Connection(self.server) as connection:
+            for body in bodies:
+                connection.post(body)
+
+    def post(self, body: bytes, *fields: str, tag: str = "attack") -> bytes:
+        """Return a request that posts a body, and closes its connection."""
+        lines = [f"POST {INGEST} HTTP/1.1", "Host: 127.0.0.1", f"Authorization: Token {self.server.secret}"]
+        lines += [*fields, f"Fluent-Tag: {tag}", "Connection: close", f"Content-Length: {len(body)}", "", ""]
+        return "\r\n".join(lines).encode() + body
+
+    def get(self, path: str, *fields: str) -> bytes:
+        """Return a request for a path, that closes its connection."""
+        return "\r\n".join([f"GET {path} HTTP/1.1", "Host: 127.0.0.1", *fields, "Connection: close", "", ""]).encode()
+
+    def logs(self, **query: str) -> bytes:
+        """Return a request for lines of the attacked namespace."""
+        return self.get(self.server.path(NAMESPACE, **query))
+
+    def reader(self, **query: str) -> bytes:
+        """Return the same request, for a WebSocket."""
+        return upgrade(self.server.path(NAMESPACE, **query))
+
+
+# What comes before the first `yield` makes ready, and the prober then looks how things are; the attack follows.
+# At a second `yield` it is at its height. What it holds it lets go when it is closed.
+Course: TypeAlias = Callable[[Ground], Iterator[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Attack:
+    """A course of action, its name, and the settings of the server that it is aimed at."""
+
+    name: str
+    course: Course
+    settings: Mapping[str, str] = field(default_factory=dict)
+    command: Sequence[str] = LOGURT

@@ -1,0 +1,126 @@
+"""Many connections at once, each of which does one thing."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+import time
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Iterator, Sequence
+
+_SMALL_BUFFER = 4096
+_PIECE = 1 << 18
+_HEAD = 256
+# With a linger of no seconds, a socket is closed by a reset (socket(7)): nothing of it stays.
+_NO_LINGER = struct.pack("ii", 1, 0)
+
+
+def exchange(port: int, requests: Sequence[bytes], seconds: float) -> list[bytes]:
+    """Send each request on a connection of its own, all at once, and read until the server closes it.
+
+    Return how each answer began; it is empty where none came in time.
+    """
+
+    async def one(request: bytes, heard: bytearray) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        try:
+            writer.write(request)
+            while piece := await reader.read(_PIECE):
+                heard += piece[: _HEAD - len(heard)]
+        finally:
+            writer.transport.abort()
+
+    answers = [bytearray() for _ in requests]
+    _run([one(request, answer) for request, answer in zip(requests, answers, strict=True)], seconds)
+    return [bytes(answer) for answer in answers]
+
+
+def hang_up(port: int, requests: Sequence[bytes], seconds: float) -> None:
+    """Send each request on a connection of its own, all at once, and close it when the last byte has been sent."""
+
+    async def one(request: bytes) -> None:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        try:
+            writer.write(request)
+            await writer.drain()
+            while writer.transport.get_write_buffer_size():
+                await asyncio.sleep(0.001)
+        finally:
+            writer.close()
+
+    _run([one(request) for request in requests], seconds)
+
+
+def storm(port: int, request: bytes, connections: int, seconds: float) -> int:
+    """Connect, send the request, leave when the answer begins; again and again, on so many connections at a time.
+
+    Return how many answers there were.
+    """
+    count = 0
+
+    async def one() -> None:
+        nonlocal count
+        while True:
+            with suppress(ConnectionError):
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                try:
+                    writer.write(request)
+                    count += bool(await reader.read(_PIECE))
+                finally:
+                    writer.transport.abort()
+
+    _run([one() for _ in range(connections)], seconds)
+    return count
+
+
+@contextmanager
+def held(port: int, requests: Sequence[bytes], *, small: bool = False) -> Iterator[list[socket.socket]]:
+    """Open a connection for each request, send it, and hold all of them, without ever reading; in the end reset them.
+
+    `small` has the kernel keep little of what comes.
+    """
+    sockets = list[socket.socket]()
+    try:
+        for request in requests:
+            one = socket.socket()
+            sockets.append(one)
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+            if small:
+                one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SMALL_BUFFER)
+            one.connect(("127.0.0.1", port))
+            one.settimeout(0)
+            with suppress(BlockingIOError):
+                one.send(request)
+        yield sockets
+    finally:
+        for one in sockets:
+            one.close()
+
+
+def answered(sockets: Sequence[socket.socket], seconds: float) -> int:
+    """Wait until an answer has begun on each connection, but only for so long; return on how many it has."""
+    end, waiting = time.monotonic() + seconds, list(sockets)
+    while waiting and time.monotonic() < end:
+        waiting = [one for one in waiting if not _has_come(one)]
+        time.sleep(0.01)
+    return len(sockets) - len(waiting)
+
+
+def _has_come(one: socket.socket) -> bool:
+    try:
+        return bool(one.recv(1, socket.MSG_PEEK))
+    except BlockingIOError:
+        return False
+
+
+def _run(tasks: Sequence[Coroutine[None, None, None]], seconds: float) -> None:
+    async def all_of_them() -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await asyncio.gather(*tasks, return_exceptions=True)
+
+    asyncio.run(all_of_them())

@@ -1,0 +1,84 @@
+"""Attacks by what is sent in: odd bodies, bombs, bodies that do not come, and many lines that expire at once."""
+
+from __future__ import annotations
+
+import signal
+import time
+from functools import partial
+from typing import TYPE_CHECKING
+
+from benchmarks.attacks.attack import Attack
+from benchmarks.attacks.bodies import BOMBS, ODD
+from benchmarks.attacks.crowd import exchange, hang_up, held
+from benchmarks.attacks.searches import single_line_chunks
+from benchmarks.connection import INGEST
+from benchmarks.server import INSPECTED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from benchmarks.attacks.attack import Ground
+
+_HASTY = 4
+_MIB = 1 << 20
+# MAX_BODY_MIB is 64: the one just fits, the other is twice too large.
+_BOMBS_MIB = 60, 128
+_UNFINISHED = 10_000
+# How often a server looks for lines that are too old, and how long it may take over 300,000 of them.
+_EXPIRY_SECONDS = 12.0
+
+
+def _odd_body(ground: Ground, build: Callable[[int], bytes]) -> Iterator[None]:
+    """Post a body and wait for its answer."""
+    request = ground.post(build(ground.sizes.body_bytes))
+    yield
+    exchange(ground.port, [request], ground.sizes.seconds)
+
+
+def _odd_bodies_hasty(ground: Ground, build: Callable[[int], bytes]) -> Iterator[None]:
+    """Post a body four times at once, and hang up without waiting for an answer."""
+    body = build(ground.sizes.body_bytes)
+    requests = [ground.post(body, tag=f"attack.{number}") for number in range(_HASTY)]
+    yield
+    hang_up(ground.port, requests, ground.sizes.seconds)
+
+
+def _bombs(ground: Ground, coding: str) -> Iterator[None]:
+    """Post bodies that become very large."""
+    fields = f"Content-Encoding: {coding}"
+    requests = [ground.post(BOMBS[coding](mib * _MIB), fields) for mib in _BOMBS_MIB]
+    yield
+    for request in requests:
+        exchange(ground.port, [request], ground.sizes.seconds / len(requests))
+
+
+def _unfinished(ground: Ground, *fields: str) -> Iterator[None]:
+    """Begin a request like the prober's, without a tag, and never send its body."""
+    yield
+    credential = [field.format(ground.server.secret) for field in fields]
+    lines = [f"POST {INGEST} HTTP/1.1", "Host: 127.0.0.1", *credential, f"Content-Length: {_UNFINISHED}", "", ""]
+    with held(ground.port, ["\r\n".join(lines).encode()]):
+        time.sleep(ground.sizes.seconds)
+
+
+def _expiry(ground: Ground) -> Iterator[None]:
+    """Have many chunks of one line become too old at the same time: the server's clock is put forward."""
+    ground.fill(single_line_chunks(ground.sizes.expiring))
+    yield
+    ground.server.signal(signal.SIGUSR2)
+    time.sleep(_EXPIRY_SECONDS)
+
+
+ATTACKS = (
+    *(Attack(name, partial(_odd_body, build=build)) for name, build in ODD.items()),
+    *(Attack(f"{_HASTY} of {name}, hung up", partial(_odd_bodies_hasty, build=build)) for name, build in ODD.items()),
+    *(Attack(f"bomb: {coding}", partial(_bombs, coding=coding)) for coding in BOMBS),
+    Attack("body that never comes, no credential", _unfinished),
+    Attack("body that never comes", lambda ground: _unfinished(ground, "Authorization: Token {}")),
+)
+EXPIRY = Attack(
+    "chunks of one line that expire",
+    _expiry,
+    {"BUFFER_MAX_AGE_MINUTES": "1", "BUFFER_NAMESPACE_MIB": "256"},
+    INSPECTED,
+)

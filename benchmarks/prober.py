@@ -1,0 +1,169 @@
+"""Nobody stops the others: a prober's lines arrive in time while one attack after the other runs on the same server.
+
+The prober posts a line every 20 ms into a namespace of its own and times its arrival at a WebSocket reader of its own,
+first without the attack, then with it. The goal: no line takes more than 100 ms, nor 50 ms more than without the
+attack; none is lost or refused; and the server's memory stays below BUFFER_TOTAL_MIB and 256 MiB.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from benchmarks import pulse
+from benchmarks.attacks import crowds, searches, senders
+from benchmarks.attacks.attack import Attack, Ground, Sizes
+from benchmarks.process import Child, cpu_seconds, memory, reset_peak
+from benchmarks.server import Server
+from benchmarks.table import Table, arguments, percentile, report
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+_MOST_MS, _MOST_MORE_MS = 100.0, 50.0
+_BUFFER_MIB, _BESIDES_MIB = 256, 256
+_MIB = 1 << 20
+_TOKEN_PATH_QUERY = {"tail": "0"}
+
+
+def _nothing(ground: Ground) -> Iterator[None]:
+    """Attack nobody."""
+    yield
+    time.sleep(ground.sizes.seconds)
+
+
+NOTHING = Attack("nothing", _nothing)
+ATTACKS = (NOTHING, *searches.ATTACKS, *senders.ATTACKS, *crowds.ATTACKS)
+
+
+class Found(NamedTuple):
+    """What the prober and its server came to, without and with an attack. Bytes, and seconds of CPU and in all."""
+
+    quiet: dict[str, Any]
+    attacked: dict[str, Any]
+    cpu: float
+    seconds: float
+    grown: int
+    peak: int
+    unsent: int
+
+    @property
+    def lost(self) -> int:
+        """How many lines never came, and notices of lost ones; and a stream that ended is a loss as well."""
+        return int(self.attacked["missing"] + self.attacked["gap_notices"] + self.attacked["ended"])
+
+    @property
+    def refused(self) -> int:
+        """How many posts were not answered 200."""
+        return sum(number for status, number in self.attacked["answers"].items() if status != "200")
+
+    @property
+    def longest(self) -> float:
+        """The longest that a line took, in milliseconds, without what it waited for a core of the machine."""
+        return float(max(self.attacked["net_delays"], default=0.0))
+
+    @property
+    def holds(self) -> bool:
+        """Whether the goal is reached."""
+        most = min(_MOST_MS, max(self.quiet["net_delays"], default=0.0) + _MOST_MORE_MS)
+        is_small = self.peak < (_BUFFER_MIB + _BESIDES_MIB) * _MIB
+        return self.longest <= most and not self.lost and not self.refused and is_small
+
+
+def run(options: argparse.Namespace) -> list[Table]:
+    """Attack a server, a new one each time, and say what the prober noticed."""
+    table = Table(
+        "prober",
+        "Prober: milliseconds until a bystander's line arrives while somebody attacks",
+        [
+            *("attack", "goal", "longest", "of which not for a core", "quiet", "p99", "quiet p99", "longest gap"),
+            *("lost", "refused", "server CPU %", "peak MiB", "grown MiB", "kernel MiB", "prober late"),
+        ],
+        note="`not for a core`: without the time for which server or prober were ready to run and had no core, which is "
+        "what counts for the goal; `quiet`: the longest so, without the attack. `kernel`: unsent bytes of the "
+        "server's sockets when the attack was at its height.",
+    )
+    sizes = Sizes(**{name: getattr(options, name) for name in Sizes._fields})
+    attacks = [one for one in (*ATTACKS, *([senders.EXPIRY] if options.expiry else [])) if options.only in one.name]
+    with Child("benchmarks.pulse") as prober:
+        for attack in attacks:
+            table.add(attack.name, *_row(measure(attack, sizes, prober, options.quiet_seconds, options.patience)))
+    return [table]
+
+
+def measure(attack: Attack, sizes: Sizes, prober: Child, quiet_seconds: float, patience: float) -> Found:
+    """Have a new server attacked, and the prober look at it before and meanwhile."""
+    server = Server(attack.command, attack.settings)
+    course = attack.course(Ground(server, sizes))
+    try:
+        path = server.path(pulse.NAMESPACE, tail="0")
+        prober.ask("open", port=server.port, pid=server.pid, secret=server.secret, path=path)
+        next(course)
+        prober.ask("start")
+        time.sleep(quiet_seconds)
+        quiet = prober.ask("stop", patience=patience)
+        return _attacked(course, server, prober, quiet, max(quiet_seconds, sizes.seconds), patience)
+    finally:
+        course.close()
+        prober.ask("close")
+        server.kill()
+
+
+def _attacked(
+    course: Iterator[None], server: Server, prober: Child, quiet: dict[str, Any], least_seconds: float, patience: float
+) -> Found:
+    reset_peak(server.pid)
+    resident, cpu, begin = server.rss(), cpu_seconds(server.pid), time.monotonic()
+    prober.ask("start")
+    next(course, None)
+    unsent = unsent_bytes(server.port)
+    time.sleep(max(0.0, begin + least_seconds - time.monotonic()))
+    attacked = prober.ask("stop", patience=patience)
+    seconds, peak = time.monotonic() - begin, memory(server.pid, "VmHWM")
+    return Found(quiet, attacked, cpu_seconds(server.pid) - cpu, seconds, peak - resident, peak, unsent)
+
+
+def _row(found: Found) -> list[Any]:
+    quiet, attacked = found.quiet, found.attacked
+    return [
+        "met" if found.holds else "missed",
+        max(attacked["delays"], default=None),
+        found.longest,
+        max(quiet["net_delays"], default=None),
+        percentile(attacked["delays"], 99),
+        percentile(quiet["delays"], 99),
+        attacked["gap"],
+        found.lost,
+        found.refused,
+        100 * found.cpu / found.seconds,
+        *(size / _MIB for size in (found.peak, found.grown, found.unsent)),
+        max(quiet["late"], attacked["late"]),
+    ]
+
+
+def unsent_bytes(port: int) -> int:
+    """Return what the kernel holds in the send queues of this port's connections (proc(5), `tx_queue`)."""
+    local, total = f"0100007F:{port:04X}", 0
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        if fields[1] == local:
+            total += int(fields[4].partition(":")[0], 16)
+    return total
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the sizes."""
+    for name, size in Sizes()._asdict().items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=type(size), default=size)
+    parser.add_argument("--quiet-seconds", type=float, default=0.4, help="without the attack, each time")
+    parser.add_argument("--patience", type=float, default=5.0, help="seconds to wait for lines that are late")
+    parser.add_argument("--only", default="", help="attacks with these words in their name")
+    parser.add_argument("--expiry", action="store_true", help="have many chunks expire at once too: half a minute")
+
+
+if __name__ == "__main__":
+    given = arguments(__doc__)
+    add_arguments(given)
+    report(given.parse_args(), run)
