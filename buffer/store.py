@@ -87,7 +87,8 @@ class Store:
             ring = self._rings[self._heaviest.top()]
             # If even the heaviest ring has nothing to spare, the one that came first goes, as in `Ring.evict`.
             evicted.append(self._evict(ring if len(ring) > 1 else next(iter(self._rings.values()))))
-        self._lines_evicted += sum([one.chunk.count for one in evicted])
+        if evicted:
+            self._lines_evicted += sum([one.chunk.count for one in evicted])
         return evicted
 
     def expire(self, now: float) -> Iterator[Evicted]:

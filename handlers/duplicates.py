@@ -46,7 +46,9 @@ class Duplicates:
 
     def key(self, body: bytes, tag: str) -> int:
         """Return what a body with this tag is known by."""
-        return xxhash.xxh3_128_intdigest(body, self._seed) ^ xxhash.xxh3_128_intdigest(tag.encode(), self._seed)
+        if not self._window:
+            return 0
+        return xxhash.xxh3_128_intdigest(body, self._seed) ^ xxhash.xxh3_128_intdigest(tag, self._seed)
 
     def has_stored(self, key: int) -> bool:
         """Tell whether a body was stored within the window. Raises StillStoring."""

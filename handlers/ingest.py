@@ -28,7 +28,7 @@ from handlers import tcp
 from handlers.base import ANY_LENGTH, JSON, log
 from handlers.body import Body
 from handlers.errors import error_message, is_public, status_of
-from handlers.intake import ClientGone, Intake, tag_of
+from handlers.intake import Abandoned, Intake, Upload
 from handlers.sessions import ServerStopping
 from ingest.errors import BodyTooLarge
 
@@ -87,7 +87,9 @@ class IngestRequest(HTTPMessageDelegate):
     def __init__(self, services: Services, intake: Intake, request: HTTPServerRequest) -> None:
         self._services = services
         self._intake = intake
-        self._turn = services.turns.take(tag_of(request.headers))
+        self._headers = dict(request.headers.get_all())
+        self._tag = self._headers.get("Fluent-Tag", "") or self._headers.get("X-Fluent-Tag", "")
+        self._turn = services.turns.take(self._tag)
         self._request = request
         self._connection = cast("HTTP1Connection", request.connection)
         self._max_bytes = services.settings.max_body_mib << 20
@@ -172,7 +174,7 @@ class IngestRequest(HTTPMessageDelegate):
     async def _handle(self) -> _Answer:
         try:
             return await self._store()
-        except ClientGone:
+        except Abandoned:
             self._connection.close()
             return _NO_ANSWER
         except asyncio.CancelledError:
@@ -182,13 +184,14 @@ class IngestRequest(HTTPMessageDelegate):
             return self._refusal(error)
 
     async def _store(self) -> _Answer:
-        receipt = await self._intake.store(self._body, self._request.headers, self._turn, self._is_gone)
+        upload = Upload(self._body, self._headers, self._tag, self._turn, self._is_abandoned)
+        receipt = await self._intake.store(upload)
         duplicate = b',"duplicate":true' if receipt.duplicate else b""
         return _Answer(
             HTTPStatus.OK, b'{"accepted":%d,"skipped":%d%b}' % (receipt.accepted, receipt.skipped, duplicate)
         )
 
-    def _is_gone(self) -> bool:
+    def _is_abandoned(self) -> bool:
         stream = self._connection.stream
         return self._state is _State.OVER or stream.closed() or tcp.peer_has_closed(stream.socket)
 

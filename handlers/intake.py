@@ -29,8 +29,21 @@ class Receipt(NamedTuple):
     duplicate: bool = False
 
 
-class ClientGone(Exception):
+DUPLICATE = Receipt(duplicate=True)
+
+
+class Abandoned(Exception):
     """The client has closed its connection before its body was stored: it will send it again."""
+
+
+class Upload(NamedTuple):
+    """A body that has arrived, and what is to be known of its request."""
+
+    body: Body
+    headers: Mapping[str, str]  # by their names in the spelling of `Content-Type`
+    tag: str  # Fluent Bit's, or empty
+    turn: Turn
+    is_abandoned: Callable[[], bool]  # whether nobody waits for the answer any more
 
 
 class Intake:
@@ -39,26 +52,27 @@ class Intake:
     def __init__(self, services: Services, decode: Decoder) -> None:
         self._services = services
         self._decode = decode
+        self._max_body_bytes = services.settings.max_body_mib << 20
+        self._max_line_bytes = services.settings.max_line_kib << 10
 
-    async def store(self, body: Body, headers: Mapping[str, str], turn: Turn, is_gone: Callable[[], bool]) -> Receipt:
+    async def store(self, upload: Upload) -> Receipt:
         """Store all usable records of a body, unless that has been done before; say how many there were.
 
-        `is_gone` tells whether nobody waits for the answer any more. Raises what refuses the body.
+        Raises what refuses the body.
         """
-        whole, duplicates = body.whole(), self._services.duplicates
-        key = duplicates.key(whole, tag_of(headers))
+        duplicates, whole = self._services.duplicates, upload.body.whole()
+        key = duplicates.key(whole, upload.tag)
         if duplicates.has_stored(key):
-            return Receipt(duplicate=True)
-        data = decompress(whole, headers.get("Content-Encoding", ""), self._services.settings.max_body_mib << 20)
-        body.hold(len(data))
+            return DUPLICATE
+        data = decompress(whole, upload.headers.get("Content-Encoding", ""), self._max_body_bytes)
+        upload.body.hold(len(data))
         del whole
-        batch = await self._decoded(data, headers, is_gone)
+        batch = await self._decoded(data, upload)
         chunks = await self._packed(batch.runs)
-        await turn.come()
-        if duplicates.has_stored(key):  # while this one waited
-            return Receipt(duplicate=True)
-        if is_gone():
-            raise ClientGone
+        if await upload.turn.come() and duplicates.has_stored(key):  # while this one waited
+            return DUPLICATE
+        if upload.is_abandoned():
+            raise Abandoned
         # Without times of their own, equal records may well be different ones.
         with duplicates.storing(key if all("" not in run.times for run in batch.runs) else None):
             await self._services.broker.publish(chunks)
@@ -66,28 +80,23 @@ class Intake:
             self._services.throttle.note("ingest: records without text or namespace skipped", batch.skipped)
         return Receipt(sum([chunk.count for chunk in chunks]), batch.skipped)
 
-    async def _decoded(self, data: bytes, headers: Mapping[str, str], is_gone: Callable[[], bool]) -> Batch:
+    async def _decoded(self, data: bytes, upload: Upload) -> Batch:
         """Return all batches as one. Others get their turn between two of them."""
-        runs, skipped = list[Run](), 0
-        for number, batch in enumerate(self._decode(data, headers)):
-            if number:
-                await asyncio.sleep(0)
-                if is_gone():
-                    raise ClientGone
+        batches = self._decode(data, upload.headers)
+        first = next(batches, Batch([], 0))
+        runs, skipped = first.runs, first.skipped
+        for batch in batches:
+            await asyncio.sleep(0)
+            if upload.is_abandoned():
+                raise Abandoned
             runs += batch.runs
             skipped += batch.skipped
         return Batch(runs, skipped)
 
     async def _packed(self, runs: list[Run]) -> list[Chunk]:
         chunks, arrived = list[Chunk](), self._services.now()
-        max_line_bytes = self._services.settings.max_line_kib << 10
         for count, run in enumerate(runs, start=1):
             if count % _RUNS_A_TURN == 0:
                 await asyncio.sleep(0)
-            chunks += pack(*run, arrived=arrived, max_line_bytes=max_line_bytes)
+            chunks += pack(*run, arrived=arrived, max_line_bytes=self._max_line_bytes)
         return chunks
-
-
-def tag_of(headers: Mapping[str, str]) -> str:
-    """Return Fluent Bit's tag, if it sends it."""
-    return headers.get("Fluent-Tag", "") or headers.get("X-Fluent-Tag", "")

@@ -11,6 +11,9 @@ import termios
 # the end. Not all systems have all of them.
 _KEEPALIVE = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4))
 
+# Look at what is there, and do not wait.
+_PEEK = int(socket.MSG_PEEK | socket.MSG_DONTWAIT)
+
 
 def keep_alive(connection: socket.socket) -> None:
     """Have the connection end when its peer has vanished."""
@@ -37,7 +40,7 @@ def acknowledged(connection: socket.socket) -> int:
 def peer_has_closed(connection: socket.socket) -> bool:
     """Tell whether the peer has closed its side, and nothing of what it sent before is left to read."""
     try:
-        return not connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        return not connection.recv(1, _PEEK)
     except BlockingIOError:
         return False
     except OSError:

@@ -1,4 +1,4 @@
-"""LogThrottle about what Fluent Bit sends: what an operator must hear of, but not once a request."""
+"""A throttle for log lines: what an operator must hear of, but not once for each request."""
 
 from __future__ import annotations
 

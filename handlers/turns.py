@@ -24,12 +24,14 @@ class Turn:
         self._previous = previous
         self._over = asyncio.Event()
 
-    async def come(self) -> None:
-        """Wait until the request before is over, but only for so long."""
+    async def come(self) -> bool:
+        """Wait until the request before is over, but only for so long; tell whether there was one to wait for."""
         previous, self._previous = self._previous, None
-        if previous is not None and not previous._over.is_set():  # noqa: SLF001 - of the same class
-            with suppress(TimeoutError):
-                await asyncio.wait_for(previous._over.wait(), MAX_WAIT_SECONDS)  # noqa: SLF001
+        if previous is None or previous._over.is_set():  # noqa: SLF001 - of the same class
+            return False
+        with suppress(TimeoutError):
+            await asyncio.wait_for(previous._over.wait(), MAX_WAIT_SECONDS)  # noqa: SLF001
+        return True
 
     def end(self) -> None:
         """Let the next one have its turn. Does nothing the second time."""
