@@ -7,12 +7,13 @@ attack; none is lost or refused; and the server's memory stays below BUFFER_TOTA
 
 from __future__ import annotations
 
+import resource
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from benchmarks import pulse
-from benchmarks.attacks import crowds, searches, senders
+from benchmarks.attacks import crowds, searches, selections, senders
 from benchmarks.attacks.attack import Attack, Ground, Sizes
 from benchmarks.process import Child, cpu_seconds, memory, reset_peak
 from benchmarks.server import Server
@@ -20,22 +21,24 @@ from benchmarks.table import Table, arguments, percentile, report
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
+
+    from benchmarks.attacks.attack import Course
 
 _MOST_MS, _MOST_MORE_MS = 100.0, 50.0
 _BUFFER_MIB, _BESIDES_MIB = 256, 256
 _MIB = 1 << 20
-_TOKEN_PATH_QUERY = {"tail": "0"}
+# How long the prober looks on after the attack.
+_AFTERMATH_SECONDS = 0.2
 
 
-def _nothing(ground: Ground) -> Iterator[None]:
+def _nothing(ground: Ground) -> Course:
     """Attack nobody."""
     yield
     time.sleep(ground.sizes.seconds)
 
 
 NOTHING = Attack("nothing", _nothing)
-ATTACKS = (NOTHING, *searches.ATTACKS, *senders.ATTACKS, *crowds.ATTACKS)
+ATTACKS = (NOTHING, *searches.ATTACKS, *selections.ATTACKS, *senders.ATTACKS, *crowds.ATTACKS)
 
 
 class Found(NamedTuple):
@@ -48,6 +51,7 @@ class Found(NamedTuple):
     grown: int
     peak: int
     unsent: int
+    tcp: int
 
     @property
     def lost(self) -> int:
@@ -78,12 +82,13 @@ def run(options: argparse.Namespace) -> list[Table]:
         "prober",
         "Prober: milliseconds until a bystander's line arrives while somebody attacks",
         [
-            *("attack", "goal", "longest", "of which not for a core", "quiet", "p99", "quiet p99", "longest gap"),
-            *("lost", "refused", "server CPU %", "peak MiB", "grown MiB", "kernel MiB", "prober late"),
+            *("attack", "goal", "longest", "net", "quiet", "p99", "quiet p99", "gap", "lost", "refused"),
+            *("server CPU %", "peak MiB", "grown", "unsent", "TCP", "late"),
         ],
-        note="`not for a core`: without the time for which server or prober were ready to run and had no core, which is "
-        "what counts for the goal; `quiet`: the longest so, without the attack. `kernel`: unsent bytes of the "
-        "server's sockets when the attack was at its height.",
+        note="`net`: the longest without the time in which server or prober were ready to run but had no core; it is "
+        "what counts for the goal. `quiet`: net, without the attack. `unsent`, MiB: what the kernel holds for the "
+        "server's sockets at the height of the attack; `TCP`: what all sockets of the machine take by then, beyond "
+        "what they took before. `late`: the prober itself.",
     )
     sizes = Sizes(**{name: getattr(options, name) for name in Sizes._fields})
     attacks = [one for one in (*ATTACKS, *([senders.EXPIRY] if options.expiry else [])) if options.only in one.name]
@@ -96,7 +101,7 @@ def run(options: argparse.Namespace) -> list[Table]:
 def measure(attack: Attack, sizes: Sizes, prober: Child, quiet_seconds: float, patience: float) -> Found:
     """Have a new server attacked, and the prober look at it before and meanwhile."""
     server = Server(attack.command, attack.settings)
-    course = attack.course(Ground(server, sizes))
+    course = attack.begin(Ground(server, sizes))
     try:
         path = server.path(pulse.NAMESPACE, tail="0")
         prober.ask("open", port=server.port, pid=server.pid, secret=server.secret, path=path)
@@ -104,25 +109,24 @@ def measure(attack: Attack, sizes: Sizes, prober: Child, quiet_seconds: float, p
         prober.ask("start")
         time.sleep(quiet_seconds)
         quiet = prober.ask("stop", patience=patience)
-        return _attacked(course, server, prober, quiet, max(quiet_seconds, sizes.seconds), patience)
+        return _attacked(course, server, prober, quiet, patience)
     finally:
         course.close()
         prober.ask("close")
         server.kill()
 
 
-def _attacked(
-    course: Iterator[None], server: Server, prober: Child, quiet: dict[str, Any], least_seconds: float, patience: float
-) -> Found:
+def _attacked(course: Course, server: Server, prober: Child, quiet: dict[str, Any], patience: float) -> Found:
     reset_peak(server.pid)
+    tcp = tcp_bytes()
     resident, cpu, begin = server.rss(), cpu_seconds(server.pid), time.monotonic()
     prober.ask("start")
     next(course, None)
-    unsent = unsent_bytes(server.port)
-    time.sleep(max(0.0, begin + least_seconds - time.monotonic()))
+    unsent, tcp = unsent_bytes(server.port), tcp_bytes() - tcp
+    time.sleep(_AFTERMATH_SECONDS)
     attacked = prober.ask("stop", patience=patience)
     seconds, peak = time.monotonic() - begin, memory(server.pid, "VmHWM")
-    return Found(quiet, attacked, cpu_seconds(server.pid) - cpu, seconds, peak - resident, peak, unsent)
+    return Found(quiet, attacked, cpu_seconds(server.pid) - cpu, seconds, peak - resident, peak, unsent, tcp)
 
 
 def _row(found: Found) -> list[Any]:
@@ -138,7 +142,7 @@ def _row(found: Found) -> list[Any]:
         found.lost,
         found.refused,
         100 * found.cpu / found.seconds,
-        *(size / _MIB for size in (found.peak, found.grown, found.unsent)),
+        *(size / _MIB for size in (found.peak, found.grown, found.unsent, found.tcp)),
         max(quiet["late"], attacked["late"]),
     ]
 
@@ -151,6 +155,12 @@ def unsent_bytes(port: int) -> int:
         if fields[1] == local:
             total += int(fields[4].partition(":")[0], 16)
     return total
+
+
+def tcp_bytes() -> int:
+    """Return what TCP sockets take of the kernel's memory, those of other processes included (proc(5), sockstat)."""
+    (line,) = (one for one in Path("/proc/net/sockstat").read_text().splitlines() if one.startswith("TCP:"))
+    return int(line.split()[-1]) * resource.getpagesize()
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
@@ -32,6 +32,8 @@ class Sizes(NamedTuple):
     joining: int = 500
     idle: int = 2_000
     sources: int = 20_000
+    selecting: int = 200
+    replaying: int = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,23 +66,23 @@ class Ground:
 
     def logs(self, **query: str) -> bytes:
         """Return a request for lines of the attacked namespace."""
-        return self.get(self.server.path(NAMESPACE, **query))
+        return self.get(self.server.path(NAMESPACE, labels=None, **query))
 
     def reader(self, **query: str) -> bytes:
         """Return the same request, for a WebSocket."""
-        return upgrade(self.server.path(NAMESPACE, **query))
+        return upgrade(self.server.path(NAMESPACE, labels=None, **query))
 
 
 # What comes before the first `yield` makes ready, and the prober then looks how things are; the attack follows.
 # At a second `yield` it is at its height. What it holds it lets go when it is closed.
-Course: TypeAlias = Callable[[Ground], Iterator[None]]
+Course: TypeAlias = Generator[None, None, None]
 
 
 @dataclass(frozen=True, slots=True)
 class Attack:
-    """A course of action, its name, and the settings of the server that it is aimed at."""
+    """An attack: its name, its course, and the settings of the server that it is aimed at."""
 
     name: str
-    course: Course
+    begin: Callable[[Ground], Course]
     settings: Mapping[str, str] = field(default_factory=dict)
     command: Sequence[str] = LOGURT

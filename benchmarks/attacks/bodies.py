@@ -1,4 +1,4 @@
-"""Odd request bodies: what Fluent Bit never sends, and whoever holds an ingest secret may. Pure: sizes in, bytes out."""
+"""Odd request bodies, which Fluent Bit never sends, and whoever holds an ingest secret may. Sizes in, bytes out."""
 
 from __future__ import annotations
 

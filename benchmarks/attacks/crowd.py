@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _SMALL_BUFFER = 4096
 _PIECE = 1 << 18
-_HEAD = 256
+_HEAD = 4096
 # With a linger of no seconds, a socket is closed by a reset (socket(7)): nothing of it stays.
 _NO_LINGER = struct.pack("ii", 1, 0)
 
@@ -46,11 +46,10 @@ def hang_up(port: int, requests: Sequence[bytes], seconds: float) -> None:
         _, writer = await asyncio.open_connection("127.0.0.1", port)
         try:
             writer.write(request)
-            await writer.drain()
-            while writer.transport.get_write_buffer_size():
-                await asyncio.sleep(0.001)
+            writer.close()  # once everything has been sent
+            await writer.wait_closed()
         finally:
-            writer.close()
+            writer.transport.abort()
 
     _run([one(request) for request in requests], seconds)
 

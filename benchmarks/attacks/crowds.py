@@ -1,4 +1,4 @@
-"""Attacks by many connections: heads, readers that read nothing or do not stay, and callers that ask for lists."""
+"""Attacks by many connections: heads, readers that read nothing, do not stay, or read all there is."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 from benchmarks import fluentbit
 from benchmarks.attacks.attack import NAMESPACE, Attack
 from benchmarks.attacks.crowd import answered, exchange, held, storm
+from benchmarks.attacks.searches import single_line_chunks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from benchmarks.attacks.attack import Ground
+    from benchmarks.attacks.attack import Course, Ground
 
 _BATCH = 1000
 _LONG_LINE, _LONG_LINES, _LONG_BATCH = 250_000, 120, 8
-_CALLERS = 10
+_STALLING_LINES = 16
+_RING_BATCHES = 100
 
 
-def _long_heads(ground: Ground) -> Iterator[None]:
+def _long_heads(ground: Ground) -> Course:
     """Send heads of many short lines, without any credential."""
     request = b"GET /logs HTTP/1.1\r\n%b\r\n" % (b"a:\r\n" * ground.sizes.header_lines)
     yield
@@ -27,7 +27,7 @@ def _long_heads(ground: Ground) -> Iterator[None]:
         answered(connections, ground.sizes.seconds)
 
 
-def _stalled_readers(ground: Ground) -> Iterator[None]:
+def _stalled_readers(ground: Ground) -> Course:
     """Have readers take nothing of long lines."""
     lines = [fluentbit.record(NAMESPACE, "web-0", "x" * _LONG_LINE, number) for number in range(_LONG_LINES)]
     batches = [lines[at : at + _LONG_BATCH] for at in range(0, _LONG_LINES, _LONG_BATCH)]
@@ -42,7 +42,23 @@ def _stalled_readers(ground: Ground) -> Iterator[None]:
         yield
 
 
-def _joining_and_leaving(ground: Ground) -> Iterator[None]:
+def _chunks_past_stalled_readers(ground: Ground) -> Course:
+    """Have chunks of one line drive each other out, while readers that never read must have each counted as lost."""
+    chunks = list(single_line_chunks(ground.sizes.chunks))
+    long_line = fluentbit.record(NAMESPACE, "web-0", "x" * _LONG_LINE)
+    with held(ground.port, [ground.reader(tail="0")] * ground.sizes.stalled, small=True) as readers:
+        answered(readers, ground.sizes.seconds)
+        ground.fill(fluentbit.as_json([long_line]) for _ in range(_STALLING_LINES))
+        ground.fill(chunks)
+        yield
+        requests = [ground.post(body, tag=f"attack.{number}") for number, body in enumerate(chunks)]
+        end = time.monotonic() + ground.sizes.seconds
+        for request in requests:
+            exchange(ground.port, [request], max(0.0, end - time.monotonic()))
+        yield
+
+
+def _joining_and_leaving(ground: Ground) -> Course:
     """Have readers join for a backlog and leave at once, over and over."""
     ground.fill([fluentbit.as_json(fluentbit.records(NAMESPACE, "web-0", _BATCH))])
     request = ground.reader(tail="100")
@@ -50,7 +66,7 @@ def _joining_and_leaving(ground: Ground) -> Iterator[None]:
     storm(ground.port, request, ground.sizes.joining, ground.sizes.seconds)
 
 
-def _idle_connections(ground: Ground) -> Iterator[None]:
+def _idle_connections(ground: Ground) -> Course:
     """Open connections that send nothing."""
     yield
     with held(ground.port, [b""] * ground.sizes.idle):
@@ -58,20 +74,20 @@ def _idle_connections(ground: Ground) -> Iterator[None]:
         yield
 
 
-def _source_lists(ground: Ground) -> Iterator[None]:
-    """Ask for lists of many sources."""
-    names = range(ground.sizes.sources)
-    records = [fluentbit.record(NAMESPACE, f"web-{number}", "x") for number in names]
-    ground.fill(fluentbit.as_json(records[at : at + _BATCH]) for at in range(0, len(records), _BATCH))
-    request = ground.get("/api/sources?limit=1000", f"Authorization: Token {ground.server.secret}")
+def _replaying_readers(ground: Ground) -> Course:
+    """Have readers come for all that a full namespace holds."""
+    lines = range(_RING_BATCHES)
+    ground.fill(fluentbit.as_json(fluentbit.records(NAMESPACE, f"web-{number % 8}", _BATCH)) for number in lines)
+    requests = [ground.logs(tail="all", follow="false") for _ in range(ground.sizes.replaying)]
     yield
-    storm(ground.port, request, _CALLERS, ground.sizes.seconds)
+    exchange(ground.port, requests, ground.sizes.seconds)
 
 
 ATTACKS = (
     Attack("heads of short lines, no credential", _long_heads),
     Attack("readers that never read long lines", _stalled_readers),
+    Attack("chunks of one line past such readers", _chunks_past_stalled_readers, {"BUFFER_NAMESPACE_MIB": "4"}),
     Attack("readers that join and leave", _joining_and_leaving),
     Attack("idle connections", _idle_connections),
-    Attack("GET /api/sources storm", _source_lists, {"BUFFER_NAMESPACE_MIB": "128"}),
+    Attack("readers of a full namespace", _replaying_readers),
 )

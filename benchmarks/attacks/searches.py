@@ -14,7 +14,7 @@ from benchmarks.attacks.crowd import answered, exchange, held
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from benchmarks.attacks.attack import Ground
+    from benchmarks.attacks.attack import Course, Ground
 
 _BATCH = 2000
 _LIVE_READERS = 10
@@ -22,6 +22,7 @@ _LIVE_BATCH, _LIVE_PAUSE = 50, 0.05
 _EMPTY_BATCH = 60_000
 # Chunks keep times as they come; the shortest that lets a body be decoded in one go leaves most room for lines.
 _SHORT_TIME = "T"
+_EMPTY_BYTES = 3  # what such a line takes in a ring, or a little less
 
 # RE2 runs each of these with an automaton of as many states as it has repetitions, once its memory is used up.
 _COUNTED_CLASS = "[ -~\n]{999}\x01"
@@ -29,14 +30,14 @@ _MANY_STATES = "(a|b)*a(a|b){90}c"
 _FEWER_STATES = "(a|b)*a(a|b){20}c"
 
 
-def _search(ground: Ground, pattern: str, *, letters: str = "") -> Iterator[None]:
+def _search(ground: Ground, pattern: str, *, letters: str = "") -> Course:
     """Look for a pattern that no line matches, in lines of an access log or of those letters."""
     ground.fill(_lines(ground.sizes.searched_bytes, letters))
     yield
     exchange(ground.port, [ground.logs(tail="1", follow="false", include=pattern)], ground.sizes.seconds)
 
 
-def _live_patterns(ground: Ground) -> Iterator[None]:
+def _live_patterns(ground: Ground) -> Course:
     """Have readers with such patterns follow lines that come in."""
     repeats = range(90, 90 - _LIVE_READERS, -1)
     requests = [ground.reader(tail="0", include=f"(a|b)*a(a|b){{{count}}}c") for count in repeats]
@@ -50,17 +51,17 @@ def _live_patterns(ground: Ground) -> Iterator[None]:
             time.sleep(_LIVE_PAUSE)
 
 
-def _empty_lines(ground: Ground, query: dict[str, str]) -> Iterator[None]:
+def _empty_lines(ground: Ground, query: dict[str, str]) -> Course:
     """Go through a namespace full of empty lines, none of which is wanted."""
     record = f'{{"log":"","time":"{_SHORT_TIME}","kubernetes":{{"namespace_name":"{NAMESPACE}"}}}}'
     body = f"[{','.join([record] * _EMPTY_BATCH)}]".encode()
-    lines = ground.sizes.empty_bytes // (1 + len(_SHORT_TIME))
+    lines = ground.sizes.empty_bytes // _EMPTY_BYTES
     ground.fill(body for _ in range(lines // _EMPTY_BATCH))
     yield
     exchange(ground.port, [ground.logs(tail="1", follow="false", **query)], ground.sizes.seconds)
 
 
-def _since(ground: Ground) -> Iterator[None]:
+def _since(ground: Ground) -> Course:
     """Ask for lines since a time that none of many chunks of one line reaches."""
     ground.fill(single_line_chunks(ground.sizes.chunks))
     yield

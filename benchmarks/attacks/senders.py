@@ -15,9 +15,9 @@ from benchmarks.connection import INGEST
 from benchmarks.server import INSPECTED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
-    from benchmarks.attacks.attack import Ground
+    from benchmarks.attacks.attack import Course, Ground
 
 _HASTY = 4
 _MIB = 1 << 20
@@ -28,22 +28,16 @@ _UNFINISHED = 10_000
 _EXPIRY_SECONDS = 12.0
 
 
-def _odd_body(ground: Ground, build: Callable[[int], bytes]) -> Iterator[None]:
-    """Post a body and wait for its answer."""
-    request = ground.post(build(ground.sizes.body_bytes))
+def _odd_bodies(ground: Ground, build: Callable[[int], bytes]) -> Course:
+    """Post a body and wait for its answer; then post four at once, and hang up without waiting for theirs."""
+    body, half = build(ground.sizes.body_bytes), ground.sizes.seconds / 2
+    requests = [ground.post(body, tag=f"attack.{number}") for number in range(1 + _HASTY)]
     yield
-    exchange(ground.port, [request], ground.sizes.seconds)
+    exchange(ground.port, requests[:1], half)
+    hang_up(ground.port, requests[1:], half)
 
 
-def _odd_bodies_hasty(ground: Ground, build: Callable[[int], bytes]) -> Iterator[None]:
-    """Post a body four times at once, and hang up without waiting for an answer."""
-    body = build(ground.sizes.body_bytes)
-    requests = [ground.post(body, tag=f"attack.{number}") for number in range(_HASTY)]
-    yield
-    hang_up(ground.port, requests, ground.sizes.seconds)
-
-
-def _bombs(ground: Ground, coding: str) -> Iterator[None]:
+def _bombs(ground: Ground, coding: str) -> Course:
     """Post bodies that become very large."""
     fields = f"Content-Encoding: {coding}"
     requests = [ground.post(BOMBS[coding](mib * _MIB), fields) for mib in _BOMBS_MIB]
@@ -52,7 +46,7 @@ def _bombs(ground: Ground, coding: str) -> Iterator[None]:
         exchange(ground.port, [request], ground.sizes.seconds / len(requests))
 
 
-def _unfinished(ground: Ground, *fields: str) -> Iterator[None]:
+def _unfinished(ground: Ground, *fields: str) -> Course:
     """Begin a request like the prober's, without a tag, and never send its body."""
     yield
     credential = [field.format(ground.server.secret) for field in fields]
@@ -61,7 +55,7 @@ def _unfinished(ground: Ground, *fields: str) -> Iterator[None]:
         time.sleep(ground.sizes.seconds)
 
 
-def _expiry(ground: Ground) -> Iterator[None]:
+def _expiry(ground: Ground) -> Course:
     """Have many chunks of one line become too old at the same time: the server's clock is put forward."""
     ground.fill(single_line_chunks(ground.sizes.expiring))
     yield
@@ -70,8 +64,7 @@ def _expiry(ground: Ground) -> Iterator[None]:
 
 
 ATTACKS = (
-    *(Attack(name, partial(_odd_body, build=build)) for name, build in ODD.items()),
-    *(Attack(f"{_HASTY} of {name}, hung up", partial(_odd_bodies_hasty, build=build)) for name, build in ODD.items()),
+    *(Attack(f"bodies: {name}", partial(_odd_bodies, build=build)) for name, build in ODD.items()),
     *(Attack(f"bomb: {coding}", partial(_bombs, coding=coding)) for coding in BOMBS),
     Attack("body that never comes, no credential", _unfinished),
     Attack("body that never comes", lambda ground: _unfinished(ground, "Authorization: Token {}")),
