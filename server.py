@@ -53,13 +53,13 @@ _GARBAGE = (20_000, 20, 100)
 _IDLE_SECONDS = 75
 
 # Room for bodies that arrive at the same time, at least: Fluent Bit opens a connection for every chunk that waits.
-_BODIES_MIB = 64
+BODIES_MIB = 64
 
 # How long requests that have begun are waited for at shutdown, once the readers have gone.
-_ANSWER_SECONDS = 10
+ANSWER_SECONDS = 10
 
 # How long connections may take to close after that.
-_CLOSE_SECONDS = 2
+CLOSE_SECONDS = 2
 
 # File descriptors that connections leave free.
 _SPARE_FILES = 16
@@ -93,13 +93,21 @@ class Listener(HTTPServer):
 class Server:
     """The service. To be made where an event loop runs.
 
-    `now` returns Unix seconds, `monotonic` seconds of the loop's clock.
+    `now` returns Unix seconds, `monotonic` seconds of the loop's clock. `bodies_bytes` is how much memory all request
+    bodies may take that arrive at the same time.
     """
 
     def __init__(
-        self, settings: Settings, *, now: Callable[[], float] = time.time, monotonic: Callable[[], float] | None = None
+        self,
+        settings: Settings,
+        *,
+        now: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] | None = None,
+        bodies_bytes: int | None = None,
     ) -> None:
-        self.services = _services(settings, now, monotonic or asyncio.get_running_loop().time)
+        if bodies_bytes is None:
+            bodies_bytes = max(BODIES_MIB, 4 * settings.max_body_mib) << 20
+        self.services = _services(settings, now, monotonic or asyncio.get_running_loop().time, bodies_bytes)
         self._settings = settings
         self._http = Listener(
             make_application(self.services),
@@ -129,14 +137,16 @@ class Server:
         self._http.stop()
         for callback in self._periodic:
             callback.stop()
-        await self.services.inflight.over(_ANSWER_SECONDS)
+        await self.services.inflight.over(ANSWER_SECONDS)
         # A request that is still being stored then has its connection closed, and is not waited for.
         closing = asyncio.ensure_future(self._http.close_all_connections())
-        await asyncio.wait({closing}, timeout=_CLOSE_SECONDS)
+        await asyncio.wait({closing}, timeout=CLOSE_SECONDS)
         await self.services.broker.close()
 
 
-def _services(settings: Settings, now: Callable[[], float], monotonic: Callable[[], float]) -> Services:
+def _services(
+    settings: Settings, now: Callable[[], float], monotonic: Callable[[], float], bodies_bytes: int
+) -> Services:
     store = Store(
         Limits(
             settings.buffer_namespace_mib << 20, settings.buffer_total_mib << 20, settings.buffer_max_age_minutes * 60
@@ -168,9 +178,8 @@ def _services(settings: Settings, now: Callable[[], float], monotonic: Callable[
             call_later=asyncio.get_running_loop().call_later,
         ),
         sessions=Sessions(settings.max_readers, settings.stall_timeout_seconds, now=now, monotonic=monotonic),
-        # Bodies that arrive at the same time, kept until each is complete.
-        bodies=Budget(max(_BODIES_MIB, 4 * settings.max_body_mib) << 20),
-        duplicates=Duplicates(120, monotonic),
+        bodies=Budget(bodies_bytes),
+        duplicates=Duplicates(settings.duplicate_window_seconds, monotonic),
         turns=Turns(),
         inflight=Inflight(),
         throttle=LogThrottle(monotonic),

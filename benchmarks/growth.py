@@ -95,13 +95,13 @@ def run(options: argparse.Namespace) -> list[Table]:
     with Child("benchmarks.receivers") as receivers:
         for kind in KINDS:
             asked = options.readers if kind.paths else options.numbers
-            costs = {size: 1e6 * _cost(kind, size, receivers, options) for size in asked}
+            costs = {size: 1e6 * cost(kind, size, receivers, options) for size in asked}
             growth = costs[max(costs)] / costs[min(costs)]
             table.add(kind.name, *(costs.get(size) for size in sizes), growth)
     return [table, _joins(options)]
 
 
-def _cost(kind: Kind, size: int, receivers: Child, options: argparse.Namespace) -> float:
+def cost(kind: Kind, size: int, receivers: Child, options: argparse.Namespace) -> float:
     """Return CPU seconds for a line: the least of a few rounds, after one that does not count."""
     with ExitStack() as stack:
         server = stack.enter_context(Server(settings=_SMALLEST_BUFFER if kind.full else None))

@@ -24,7 +24,7 @@ _MIB = 1 << 20
 
 def run(options: argparse.Namespace) -> list[Table]:
     """Measure all three."""
-    return [_idle_readers(options), _kept_lines(options), _burst(options)]
+    return [_idle_readers(options), _kept_lines(options), burst(options)]
 
 
 def _idle_readers(options: argparse.Namespace) -> Table:
@@ -82,7 +82,8 @@ def _kept_lines(options: argparse.Namespace) -> Table:
     return table
 
 
-def _burst(options: argparse.Namespace) -> Table:
+def burst(options: argparse.Namespace) -> Table:
+    """Measure what bodies that arrive at the same time take, at the worst moment and once they are over."""
     table = Table(
         "burst",
         f"Memory in a burst of {options.bodies} bodies of {options.body_mib} MiB each, at once",

@@ -141,14 +141,14 @@ def _left(server: Server, before: dict[str, Any], counts: Counts, *, aged: bool)
     deadline = time.monotonic() + (_AGE_SECONDS if aged else _LEAVE_SECONDS)
     while True:
         held = _held(server)
-        problems = _leaks(before, held, aged=aged)
+        problems = leaks(before, held, aged=aged)
         if not problems or time.monotonic() > deadline:
             counts.problems += problems
             return held
         time.sleep(_SAMPLE_SECONDS)
 
 
-def _leaks(before: dict[str, Any], held: dict[str, Any], *, aged: bool) -> list[str]:
+def leaks(before: dict[str, Any], held: dict[str, Any], *, aged: bool) -> list[str]:
     """Return a sentence for everything of which there is more than before the first reader came."""
     exempt = {"objects", *_GROWING, *(() if aged else _AGING)}
     problems = [

@@ -27,11 +27,11 @@ class Unauthorized(Exception):
 
 
 class Secrets:
-    """The secrets of one kind, any of which opens the door. None and empty ones open nothing."""
+    """The secrets of one kind, any of which opens the door. An empty one opens nothing."""
 
     __slots__ = ("_name", "_secrets")
 
-    def __init__(self, name: str, *secrets: str | None) -> None:
+    def __init__(self, name: str, *secrets: str) -> None:
         self._name = name
         self._secrets = tuple(secret.encode() for secret in secrets if secret)
 

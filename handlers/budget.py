@@ -17,18 +17,18 @@ class Overloaded(Exception):
 class Budget:
     """Bytes of request bodies in memory, over all connections, and their limit."""
 
-    __slots__ = ("_limit", "_taken")
+    __slots__ = ("limit", "taken")
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._taken = 0
+        self.limit = limit
+        self.taken = 0
 
     def take(self, size: int) -> None:
         """Take so many bytes. Raises Overloaded."""
-        if self._taken + size > self._limit:
-            raise Overloaded(self._limit)
-        self._taken += size
+        if self.taken + size > self.limit:
+            raise Overloaded(self.limit)
+        self.taken += size
 
     def give_back(self, size: int) -> None:
         """Give back what was taken."""
-        self._taken -= size
+        self.taken -= size

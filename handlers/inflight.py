@@ -14,6 +14,9 @@ class Inflight:
         self._none = asyncio.Event()
         self._none.set()
 
+    def __len__(self) -> int:
+        return len(self._requests)
+
     def add(self, request: object) -> None:
         """Note that a request has begun."""
         self._requests.add(request)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import msgspec
-from tornado.httputil import HTTPHeaders
 from tornado.websocket import WebSocketHandler
 
 from handlers.authorisation import Unauthorized, token_of
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from handlers.query import Query
     from handlers.services import Services
 
-_NO_HEADERS = HTTPHeaders()
 _NO_ARGUMENTS: dict[str, list[bytes]] = {}
 
 _SUBPROTOCOL = "logurt"
@@ -115,7 +113,7 @@ class LogsHandler(CrossOriginHandler, WebSocketHandler):
         del self._query, self._view
         request = self.request
         request.uri, request.query = request.path, ""
-        request.headers = _NO_HEADERS
+        request.headers.clear()  # in place: Tornado's `get`, which runs as long as the WebSocket does, knows them too
         request.arguments = request.query_arguments = request.body_arguments = _NO_ARGUMENTS
         del request.connection, request.server_connection
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tornado.iostream import StreamClosedError
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from protocol import Disconnect
 
 # How long a client may take to read the end of its stream; Tornado gives a WebSocket's closing handshake as long.
-_GOODBYE_SECONDS = 5
+GOODBYE_SECONDS = 5
 
 # What is read at a time of what nobody asked for.
 _INPUT_BYTES = 4096
@@ -46,7 +47,7 @@ class Session(ABC):
         self._stream = stream
         self._transport = transport
         self._send: Callable[[bytes], int] = _send_nowhere
-        self._pending = 0  # writes that the socket has not taken yet
+        self._waiting = 0  # bytes that the socket has not taken yet
         self._may_lag = stream.writing()  # Tornado has had to wait with something of its own, and may again
         self._unsent = -1  # bytes in the kernel's send queue when last looked at
         self._progress_at = 0.0  # when they last changed, on the monotonic clock
@@ -59,7 +60,7 @@ class Session(ABC):
     def begin(self, view: View, start: Start, *, follow: bool) -> None:
         """Join the hub. Raises what `Hub.join` raises."""
         self._reader = self._services.hub.join(
-            view, start, follow=follow, write=self._write, ended=lambda: self.end(FINISHED)
+            view, start, follow=follow, write=self.write, ended=lambda: self.end(FINISHED)
         )
         self._scope = view.selector
         self._services.sessions.add(self)
@@ -88,9 +89,25 @@ class Session(ABC):
         self.leave("the client did not answer")
         self._stream.close()
 
+    @property
     def is_open(self) -> bool:
-        """Tell whether the connection is still there."""
+        """Whether the connection is still there."""
         return not self._stream.closed()
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the hub has written it everything that there is for it."""
+        return not self._is_over and self._reader.is_live
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether something waits until the socket has room again, frames of Tornado's own included."""
+        return self._stream.writing()
+
+    @property
+    def waiting(self) -> int:
+        """How many bytes of lines wait in this process until the socket has room again."""
+        return self._waiting
 
     @abstractmethod
     def heartbeat(self) -> bool:
@@ -102,7 +119,7 @@ class Session(ABC):
 
     def stalled_for(self, now: float) -> float:
         """Return for how many seconds the client has taken nothing although there was something to take."""
-        if not self._pending or self._stream.closed():
+        if not self._waiting or self._stream.closed():
             return 0.0
         # That Tornado waits to write more says little: the kernel wakes it only when much of its queue is free again.
         # That the queue shrinks at all is what tells a slow client from one that has stopped.
@@ -111,12 +128,12 @@ class Session(ABC):
             self._unsent, self._progress_at = unsent, now
         return now - self._progress_at
 
-    def _write(self, data: bytes) -> bool:
+    def write(self, data: bytes) -> bool:
         """Write shared bytes, and tell whether the socket has taken all of them."""
         sent = 0
         # Straight to the socket if nothing waits in front: `IOStream.write` makes a future for every write, which
         # costs a live reader about as much as the system call does, and to ask Tornado each time a tenth of it.
-        if not self._pending and not (self._may_lag and self._stream.writing()):
+        if not self._waiting and not (self._may_lag and self._stream.writing()):
             try:
                 sent = self._send(data)
             except BlockingIOError:
@@ -134,13 +151,13 @@ class Session(ABC):
             written = self._stream.write(data)
         except StreamClosedError:
             return
-        self._pending += 1
+        self._waiting += len(data)
         self._unsent = -1
-        written.add_done_callback(self._on_written)
+        written.add_done_callback(partial(self._on_written, len(data)))
 
-    def _on_written(self, written: asyncio.Future[None]) -> None:
-        self._pending -= 1
-        if not self._pending and not self._is_over and not written.cancelled() and written.exception() is None:
+    def _on_written(self, size: int, written: asyncio.Future[None]) -> None:
+        self._waiting -= size
+        if not self._waiting and not self._is_over and not written.cancelled() and written.exception() is None:
             self._services.hub.drained(self._reader)
 
 
@@ -212,7 +229,7 @@ class HttpSession(Session):
     def heartbeat(self) -> bool:
         """Send a comment if the transport has such a thing (server-sent events)."""
         if self._comment and not self._stream.writing():
-            self._write(http_chunk(self._comment) if self._is_chunked else self._comment)
+            self.write(http_chunk(self._comment) if self._is_chunked else self._comment)
         return True
 
     def _say_goodbye(self, disconnect: Disconnect) -> None:
@@ -225,7 +242,7 @@ class HttpSession(Session):
         last = stream.write(http_chunk(b"") if self._is_chunked and is_complete else b"")
         last.add_done_callback(lambda _: stream.close())
         # A client that takes nothing would keep its connection for ever.
-        stream.io_loop.call_later(_GOODBYE_SECONDS, stream.close)
+        stream.io_loop.call_later(GOODBYE_SECONDS, stream.close)
 
 
 def _send_nowhere(_: bytes) -> int:

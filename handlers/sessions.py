@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from protocol import EXPIRED, STALLED, STOPPING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from handlers.session import Session
 
@@ -54,6 +54,10 @@ class Sessions:
     def __len__(self) -> int:
         return len(self._sessions)
 
+    def __iter__(self) -> Iterator[Session]:
+        """Iterate over the sessions that are open now, in the order in which they came."""
+        return iter(list(self._sessions))
+
     def admit(self) -> None:
         """Raise TooManyReaders or ServerStopping if there is no place for one more."""
         if self.stopping:
@@ -73,7 +77,7 @@ class Sessions:
     def sweep(self) -> None:
         """End the sessions whose token has expired or whose client takes nothing, and keep the others alive."""
         now, monotonic = self._now(), self._monotonic()
-        for session in list(self._sessions):
+        for session in self:
             try:
                 self._look_after(session, now, monotonic)
             except OSError:  # the system cannot tell how its connection is doing
@@ -101,5 +105,5 @@ class Sessions:
                 await asyncio.sleep(pause)
         # Their last bytes and the closing handshake take a moment more.
         until = self._monotonic() + _GOODBYE_SECONDS
-        while any(session.is_open() for session in sessions) and self._monotonic() < until:  # noqa: ASYNC110 - no event tells
+        while any(session.is_open for session in sessions) and self._monotonic() < until:  # noqa: ASYNC110 - no event tells
             await asyncio.sleep(_LOOK_SECONDS)

@@ -21,8 +21,9 @@ from handlers.selection import (
     MAX_LABEL_KEY_LENGTH,
     MAX_NAME_LENGTH,
     BadSelection,
-    check_dns_labels,
+    check_containers,
     check_labels,
+    check_namespace,
     check_pods,
     label_requirement,
     parse_labels,
@@ -101,13 +102,13 @@ class SignRequest:
 class Tokens:
     """Signs and verifies tokens. `lifetime` is in seconds; `now` gives Unix seconds.
 
-    Keys are at least 32 bytes; a token signed with the previous key is still good.
+    Keys are at least 32 bytes; a token signed with the previous key is still good. "" stands for none.
     """
 
     __slots__ = ("_keys", "_lifetime", "_now")
 
-    def __init__(self, key: str, previous_key: str | None, lifetime: int, now: Callable[[], float]) -> None:
-        self._keys = (key,) if previous_key is None else (key, previous_key)
+    def __init__(self, key: str, previous_key: str, lifetime: int, now: Callable[[], float]) -> None:
+        self._keys = (key, previous_key) if previous_key else (key,)
         self._lifetime = lifetime
         self._now = now
 
@@ -266,11 +267,11 @@ def _members(selector: Selector) -> dict[str, object]:
 
 def _check_names(selector: Selector) -> None:
     """Raise InvalidMember for names that Kubernetes does not allow: a token for them would never show a line."""
-    _parsed("namespace", check_dns_labels, Names.of(selector.namespace))
+    _parsed("namespace", check_namespace, selector.namespace)
     if selector.pods is not None:
         _parsed("pod", check_pods, selector.pods)
     if selector.containers is not None:
-        _parsed("container", check_dns_labels, selector.containers)
+        _parsed("container", check_containers, selector.containers)
     _parsed("labels", check_labels, selector.labels)
     for names in selector.workloads:
         _parsed("workload", check_pods, Names.of(*(pattern.partition("/")[2] for pattern in names.patterns)))

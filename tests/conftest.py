@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import json
 import logging
+import socket
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -143,6 +144,18 @@ def options() -> dict[str, Any]:
 
 
 @pytest.fixture
+def bodies_bytes() -> int | None:
+    """Memory for the request bodies that arrive at `live` at the same time; None: as the server has it by itself."""
+    return None
+
+
+@pytest.fixture
+def send_buffer() -> int | None:
+    """About how many bytes the kernel of `live` holds for a connection; None: as many as it likes."""
+    return None
+
+
+@pytest.fixture
 def settings(options: dict[str, Any]) -> Settings:
     """The settings of `live`; override this fixture for others."""
     given: dict[str, Any] = {"port": 0, "drain_seconds": 0} | options
@@ -150,13 +163,17 @@ def settings(options: dict[str, Any]) -> Settings:
 
 
 @pytest.fixture
-def live(io_loop: IOLoop, settings: Settings) -> Iterator[LiveServer]:
+def live(
+    io_loop: IOLoop, settings: Settings, bodies_bytes: int | None, send_buffer: int | None
+) -> Iterator[LiveServer]:
     """A running server."""
 
     async def start() -> LiveServer:
         listening, port = bind_unused_port(address="127.0.0.1")
+        if send_buffer is not None:  # connections inherit it
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
         clock = Clock()
-        server = Server(settings, now=clock.now, monotonic=clock.monotonic)
+        server = Server(settings, now=clock.now, monotonic=clock.monotonic, bodies_bytes=bodies_bytes)
         await server.start([listening])
         return LiveServer(server, clock, port)
 

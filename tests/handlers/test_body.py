@@ -4,7 +4,7 @@ import pytest
 
 from handlers.body import Body
 from handlers.budget import Budget, Overloaded
-from ingest.compression import BodyTooLarge
+from ingest.errors import BodyTooLarge
 
 
 def test_a_body_is_its_parts_in_order() -> None:
@@ -16,7 +16,7 @@ def test_a_body_is_its_parts_in_order() -> None:
     piece[:] = b"two "
     body.add(b"three")
     assert body.whole() == b"one two three"
-    assert budget._taken == 13
+    assert budget.taken == 13
 
 
 def test_a_body_that_is_let_go_gives_its_room_back_once() -> None:
@@ -25,7 +25,7 @@ def test_a_body_that_is_let_go_gives_its_room_back_once() -> None:
     body.add(b"x" * 60)
     body.let_go()
     body.let_go()
-    assert budget._taken == 0
+    assert budget.taken == 0
 
 
 def test_a_body_may_have_as_many_bytes_as_the_limit_and_no_more() -> None:
@@ -44,7 +44,7 @@ def test_a_body_for_which_there_is_no_room_is_refused_and_takes_none() -> None:
     body.add(b"x" * 40)
     body.add(b"x" * 20)
     body.add(b"x")
-    assert budget._taken == 50
+    assert budget.taken == 50
     with pytest.raises(Overloaded):
         body.whole()
 

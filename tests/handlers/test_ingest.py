@@ -8,7 +8,6 @@ import logging
 import re
 import zlib
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,13 +21,12 @@ from tests.conftest import API_SECRET, INGEST_SECRET
 from tests.wire import Answer, Wire, connected, head, request
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Iterator
+    from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 
     from tornado.websocket import WebSocketClientConnection
 
     from buffer.broker import Broker
     from buffer.chunk import Chunk
-    from settings import Settings
     from tests.conftest import LiveServer
 
 PATH = "/_ingest/fluentbit"
@@ -41,9 +39,13 @@ MIB = 1 << 20
 
 
 @pytest.fixture
-def settings(settings: Settings) -> Settings:
-    # The budget for bodies that arrive at the same time is four times this.
-    return replace(settings, max_body_mib=1, max_line_kib=64, ingest_secret_previous="the-secret-of-yesterday")
+def options() -> dict[str, Any]:
+    return {"max_body_mib": 1, "max_line_kib": 64, "ingest_secret_previous": "the-secret-of-yesterday"}
+
+
+def with_room_for_bodies(size: int) -> pytest.MarkDecorator:
+    """Have `live` take request bodies of so many bytes at the same time."""
+    return pytest.mark.parametrize("bodies_bytes", [size], ids=["bodies_bytes"])
 
 
 def record(
@@ -270,7 +272,7 @@ async def test_a_broker_that_cannot_take_logs_has_them_sent_again(
 async def test_an_endless_body_without_a_secret_takes_no_memory(live: LiveServer) -> None:
     async with connected(live.port) as wire:
         await wire.send(head(PATH, "Transfer-Encoding: chunked"), *[b"10000\r\n%b\r\n" % (b"x" * 65536)] * 200)
-        assert live.services.bodies._taken == 0
+        assert live.services.bodies.taken == 0
         assert await wire.is_silent()
         wire.vanish()
 
@@ -312,7 +314,7 @@ async def test_a_body_that_does_not_come_closes_the_connection(
     async with connected(live.port) as wire:
         await wire.send(head(PATH, TOKEN, f"Content-Length: {len(sent) + 1}"), sent)
         assert await wire.rest() == b""
-    assert (live.services.bodies._taken, live.services.inflight._requests) == (0, set())
+    assert (live.services.bodies.taken, len(live.services.inflight)) == (0, 0)
 
 
 async def test_what_came_of_a_body_before_its_client_left_is_no_request(live: LiveServer) -> None:
@@ -376,13 +378,13 @@ SCOPES: list[dict[str, Any]] = [
     {"namespace": "myapp", "pod": "web-0"},
     {"namespace": "myapp", "container": "side"},
     {"namespace": "myapp", "pod": "web-0", "container": "app"},
-    {"namespace": "myapp", "labels": {"app": "myapp/web-1/app"}},
-    {"namespace": "other", "labels": {"app": "myapp/web-1/app"}},
+    {"namespace": "myapp", "labels": {"app": "myapp.web-1.app"}},
+    {"namespace": "other", "labels": {"app": "myapp.web-1.app"}},
 ]
 
 
 def expected_in(scope: dict[str, Any]) -> list[str]:
-    named = [(dict(zip(("namespace", "pod", "container"), pod, strict=True)), "/".join(pod)) for pod in PODS]
+    named = [(dict(zip(("namespace", "pod", "container"), pod, strict=True)), ".".join(pod)) for pod in PODS]
     wanted = scope.get("labels", {}).get("app")
     return [
         name
@@ -395,7 +397,7 @@ def expected_in(scope: dict[str, Any]) -> list[str]:
 async def test_nothing_of_a_mixed_batch_reaches_a_reader_out_of_its_scope(
     live: LiveServer, scope: dict[str, Any]
 ) -> None:
-    records = [record("/".join(pod), *pod, labels={"app": "/".join(pod)}) for pod in PODS]
+    records = [record(".".join(pod), *pod, labels={"app": ".".join(pod)}) for pod in PODS]
     expected = expected_in(scope) * 2
     async with following(live, **scope) as reader:
         assert await counts(live, json.dumps(records * 2).encode()) == {"accepted": 8, "skipped": 0}
@@ -430,7 +432,7 @@ async def test_a_bomb_is_refused(live: LiveServer, encoding: str) -> None:
         413,
         {"error": "the body is larger than 1048576 bytes, after decompression if there is any"},
     )
-    assert live.services.bodies._taken == 0
+    assert live.services.bodies.taken == 0
 
 
 # Bodies that arrive at the same time
@@ -452,14 +454,14 @@ async def half_sent(live: LiveServer) -> AsyncIterator[list[Wire]]:
 async def taken(live: LiveServer, size: int) -> None:
     """Wait until the budget has so many bytes taken."""
     for _ in range(2000):
-        if live.services.bodies._taken == size:
+        if live.services.bodies.taken == size:
             return
         await asyncio.sleep(0.001)
-    assert live.services.bodies._taken == size
+    assert live.services.bodies.taken == size
 
 
+@with_room_for_bodies(4 * MIB)
 async def test_more_bodies_at_the_same_time_than_fit_are_to_come_again(live: LiveServer) -> None:
-    live.services.bodies._limit = 4 * MIB
     async with half_sent(live) as wires:
         answer = await posted(live, batch("hello"))
         assert (answer.status, set(answer.json)) == (503, {"error"})
@@ -469,17 +471,17 @@ async def test_more_bodies_at_the_same_time_than_fit_are_to_come_again(live: Liv
     await taken(live, 0)
 
 
+@with_room_for_bodies(1000)
 async def test_a_body_that_says_it_is_too_large_takes_no_room_of_others(live: LiveServer) -> None:
     async with connected(live.port) as wire:
         await wire.send(head(PATH, TOKEN, f"Content-Length: {2 * MIB}"), b" " * MIB)
-        live.services.bodies._limit = 1000
         assert await counts(live, batch("hello")) == {"accepted": 1, "skipped": 0}
         await wire.send(b" " * MIB)
         assert (await wire.answer()).status == 413
 
 
+@with_room_for_bodies(400_000)
 async def test_a_body_that_runs_out_of_room_midway_is_read_to_its_end(live: LiveServer) -> None:
-    live.services.bodies._limit = 400_000
     async with connected(live.port) as wire:
         await wire.send(request(PATH, TOKEN, body=b" " * 900_000) + request(PATH, TOKEN, body=batch("hello")))
         assert (await wire.answer()).status == 503
@@ -492,7 +494,7 @@ async def test_a_client_that_vanishes_amid_a_body_gives_its_memory_back(live: Li
             pass
         await taken(live, 0)
     assert await counts(live, batch("hello")) == {"accepted": 1, "skipped": 0}
-    assert not live.services.inflight._requests
+    assert not len(live.services.inflight)
 
 
 async def test_a_refused_request_is_gone_without_the_garbage_collector(live: LiveServer) -> None:
@@ -512,7 +514,7 @@ async def test_the_memory_of_an_answered_body_is_given_back(live: LiveServer) ->
         await posted(live, body, *fields, "X-Any: 1")
     for _ in range(10):
         await counts(live, batch("x" * 900_000))
-    assert live.services.bodies._taken == 0
+    assert live.services.bodies.taken == 0
 
 
 # A broker that takes its time
@@ -526,7 +528,7 @@ class Gate:
         self.reached = asyncio.Event()
         self.opened = asyncio.Event()
 
-    async def publish(self, chunks: Iterable[Chunk]) -> None:
+    async def publish(self, chunks: Sequence[Chunk]) -> None:
         self.reached.set()
         await self.opened.wait()
         await self._publish(chunks)
@@ -565,7 +567,7 @@ async def test_what_is_being_stored_when_its_client_leaves_is_stored_once(
     gate.opened.set()
     await taken(live, 0)
     assert await backlog(live) == ["hello"]
-    assert not live.services.inflight._requests
+    assert not len(live.services.inflight)
 
 
 @pytest.mark.parametrize("framing", FRAMED)
@@ -600,8 +602,8 @@ async def test_a_stop_waits_for_what_is_being_stored(live: LiveServer, gate: Gat
 async def test_a_stop_does_not_wait_for_ever_for_what_is_being_stored(
     live: LiveServer, gate: Gate, monkeypatch: pytest.MonkeyPatch, framing: str
 ) -> None:
-    monkeypatch.setattr("logurt._ANSWER_SECONDS", 0.05)
-    monkeypatch.setattr("logurt._CLOSE_SECONDS", 0.05)
+    monkeypatch.setattr("server.ANSWER_SECONDS", 0.05)
+    monkeypatch.setattr("server.CLOSE_SECONDS", 0.05)
     async with connected(live.port) as first, connected(live.port) as second:
         for wire in (first, second):
             await wire.send(FRAMED[framing])
@@ -609,7 +611,7 @@ async def test_a_stop_does_not_wait_for_ever_for_what_is_being_stored(
         await asyncio.wait_for(live.server.stop(), 5)
         await end_tasks()
         assert (await first.rest(), await second.rest()) == (b"", b"")
-    assert (live.services.bodies._taken, live.services.inflight._requests) == (0, set())
+    assert (live.services.bodies.taken, len(live.services.inflight)) == (0, 0)
 
 
 def broken(records: int, text: str) -> bytes:
@@ -624,17 +626,17 @@ async def test_a_broken_body_lets_others_be_served_meanwhile(live: LiveServer) -
         await taken(live, len(body))
         await quick.send(request(PATH, TOKEN, body=batch("hello")))
         assert (await quick.answer()).json == {"accepted": 1, "skipped": 0}
-        assert live.services.bodies._taken == len(body)
+        assert live.services.bodies.taken == len(body)
         assert (await slow.answer()).status == 200
 
 
+@with_room_for_bodies(4 * MIB)
 async def test_broken_bodies_count_for_what_they_are_when_inflated(live: LiveServer) -> None:
-    live.services.bodies._limit = 4 * MIB
     body = gzip.compress(broken(2000, "x" * 400))
     assert len(body) * 12 < MIB
     answers = await asyncio.gather(*[posted(live, body, TOKEN, "Content-Encoding: gzip") for _ in range(12)])
     assert {answer.status for answer in answers} == {200, 503}
-    assert live.services.bodies._taken == 0
+    assert live.services.bodies.taken == 0
 
 
 async def test_a_client_that_leaves_right_after_its_body_has_been_heard(live: LiveServer) -> None:
