@@ -125,8 +125,15 @@ def _attacked(course: Course, server: Server, prober: Child, quiet: dict[str, An
     unsent, tcp = unsent_bytes(server.port), tcp_bytes() - tcp
     time.sleep(_AFTERMATH_SECONDS)
     attacked = prober.ask("stop", patience=patience)
-    seconds, peak = time.monotonic() - begin, memory(server.pid, "VmHWM")
+    seconds, peak = time.monotonic() - begin, _peak(server)
     return Found(quiet, attacked, cpu_seconds(server.pid) - cpu, seconds, peak - resident, peak, unsent, tcp)
+
+
+def _peak(server: Server) -> int:
+    try:
+        return memory(server.pid, "VmHWM")
+    except ProcessLookupError:  # it has crashed, and the prober's stream has ended
+        return 0
 
 
 def _row(found: Found) -> list[Any]:
@@ -167,8 +174,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the sizes."""
     for name, size in Sizes()._asdict().items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(size), default=size)
-    parser.add_argument("--quiet-seconds", type=float, default=0.4, help="without the attack, each time")
-    parser.add_argument("--patience", type=float, default=5.0, help="seconds to wait for lines that are late")
+    parser.add_argument("--quiet-seconds", type=float, default=0.3, help="without the attack, each time")
+    parser.add_argument("--patience", type=float, default=3.0, help="seconds to wait for lines that are late")
     parser.add_argument("--only", default="", help="attacks with these words in their name")
     parser.add_argument("--expiry", action="store_true", help="have many chunks expire at once too: half a minute")
 

@@ -20,7 +20,7 @@ NAMESPACE = "attack"
 class Sizes(NamedTuple):
     """How much there is of everything; `seconds` is how long an attack may last."""
 
-    seconds: float = 1.0
+    seconds: float = 0.8
     body_bytes: int = 4 << 20
     searched_bytes: int = 2 << 20
     empty_bytes: int = 16 << 20

@@ -46,7 +46,7 @@ def test_all_lines_that_a_fan_out_posts_are_received() -> None:
 
 
 def test_a_sample_belongs_to_the_innermost_stage_that_knows_one_of_its_frames() -> None:
-    outer = "main (logurt.py:1);Handle._run (asyncio/events.py:80);IOStream.write (tornado/iostream.py:5)"
+    outer = "main (logurt.py:1);Handle.run (asyncio/events.py:80);IOStream.write (tornado/iostream.py:5)"
     stacks = [
         "main (logurt.py:1);0x7f (libc.so.6) 1",
         f"{outer} 2",

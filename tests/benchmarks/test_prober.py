@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import argparse
+import signal
+import socket
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from benchmarks import prober
+from benchmarks.attacks import crowds, searches, selections, senders
+from benchmarks.attacks.attack import Attack, Ground, Sizes
+from benchmarks.process import Child
+from benchmarks.table import arguments
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from benchmarks.attacks.attack import Course
+
+SMALL = Sizes(
+    seconds=0.2,
+    body_bytes=300_000,
+    searched_bytes=30_000,
+    empty_bytes=200_000,
+    chunks=2000,
+    expiring=100,
+    heads=4,
+    header_lines=12_000,
+    stalled=10,
+    joining=10,
+    idle=20,
+    sources=1000,
+    selecting=5,
+    replaying=2,
+)
+
+
+@pytest.fixture
+def pulse() -> Iterator[Child]:
+    with Child("benchmarks.pulse") as child:
+        yield child
+
+
+def measured(attack: Attack, pulse: Child, sizes: Sizes = SMALL) -> prober.Found:
+    return prober.measure(attack, sizes, pulse, quiet_seconds=0.1, patience=5.0)
+
+
+def stop_for(seconds: float) -> Attack:
+    def begin(ground: Ground) -> Course:
+        yield
+        ground.server.signal(signal.SIGSTOP)
+        time.sleep(seconds)
+        ground.server.signal(signal.SIGCONT)
+
+    return Attack("stop", begin)
+
+
+def kill(ground: Ground) -> Course:
+    yield
+    ground.server.signal(signal.SIGKILL)
+
+
+def test_every_line_arrives_where_nobody_attacks(pulse: Child) -> None:
+    found = measured(prober.NOTHING, pulse)
+    assert len(found.attacked["delays"]) >= SMALL.seconds / 0.02
+    assert (found.lost, found.refused) == (0, 0)
+
+
+def test_a_server_that_stands_still_makes_a_line_late(pulse: Child) -> None:
+    found = measured(stop_for(0.4), pulse)
+    assert found.longest > 350
+    assert found.attacked["gap"] > 350
+    assert not found.holds
+
+
+def test_a_server_that_crashes_loses_the_readers_stream(pulse: Child) -> None:
+    found = measured(Attack("kill", kill), pulse)
+    assert found.lost
+    assert not found.holds
+
+
+def test_a_post_that_is_refused_is_counted_and_not_waited_for(pulse: Child) -> None:
+    with prober.Server() as server:
+        path = server.path("pulse", tail="0")
+        pulse.ask("open", port=server.port, pid=server.pid, secret="wrong", path=path)
+        pulse.ask("start")
+        stopped = pulse.ask("stop", patience=5.0)
+        pulse.ask("close")
+    assert set(stopped["answers"]) <= {"401"}
+    assert stopped["missing"] == 0
+
+
+def test_bytes_that_nobody_takes_are_found_in_the_kernel() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)), listening.accept()[0] as accepted:
+            accepted.settimeout(0)
+            with pytest.raises(BlockingIOError):
+                while True:
+                    accepted.send(bytes(1 << 20))
+            assert prober.unsent_bytes(port) > 0
+
+
+def test_an_attack_has_a_row_with_a_figure_for_each_column() -> None:
+    parser = arguments(prober.__doc__)
+    prober.add_arguments(parser)
+    options = parser.parse_args(["--only", "nothing", "--seconds", "0.1", "--quiet-seconds", "0.1"])
+    (table,) = prober.run(options)
+    assert [len(row) for row in table.rows] == [len(table.columns)]
+
+
+@pytest.mark.parametrize("attack", [one for one in prober.ATTACKS if one is not prober.NOTHING], ids=lambda one: one.name)
+def test_an_attack_loses_no_line(attack: Attack, pulse: Child) -> None:
+    found = measured(attack, pulse)
+    assert (found.lost, found.refused) == (0, 0)
