@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 _SMALL_BUFFER = 4096
 _PIECE = 1 << 18
 _HEAD = 4096
+_LOOK_SECONDS = 0.01
 # With a linger of no seconds, a socket is closed by a reset (socket(7)): nothing of it stays.
 _NO_LINGER = struct.pack("ii", 1, 0)
 
@@ -68,7 +69,8 @@ def storm(port: int, request: bytes, connections: int, seconds: float) -> int:
                 reader, writer = await asyncio.open_connection("127.0.0.1", port)
                 try:
                     writer.write(request)
-                    count += bool(await reader.read(_PIECE))
+                    if await reader.read(_PIECE):
+                        count += 1
                 finally:
                     writer.transport.abort()
 
@@ -103,9 +105,8 @@ def held(port: int, requests: Sequence[bytes], *, small: bool = False) -> Iterat
 def answered(sockets: Sequence[socket.socket], seconds: float) -> int:
     """Wait until an answer has begun on each connection, but only for so long; return on how many it has."""
     end, waiting = time.monotonic() + seconds, list(sockets)
-    while waiting and time.monotonic() < end:
-        waiting = [one for one in waiting if not _has_come(one)]
-        time.sleep(0.01)
+    while (waiting := [one for one in waiting if not _has_come(one)]) and time.monotonic() < end:
+        time.sleep(_LOOK_SECONDS)
     return len(sockets) - len(waiting)
 
 

@@ -1,17 +1,17 @@
 from __future__ import annotations
 
-import argparse
 import signal
 import socket
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
 
 from benchmarks import prober
-from benchmarks.attacks import crowds, searches, selections, senders
 from benchmarks.attacks.attack import Attack, Ground, Sizes
 from benchmarks.process import Child
+from benchmarks.server import Server
 from benchmarks.table import arguments
 
 if TYPE_CHECKING:
@@ -34,6 +34,15 @@ SMALL = Sizes(
     sources=1000,
     selecting=5,
     replaying=2,
+)
+# One of each kind; how long they hold lines up is measured by the benchmark, on a machine that does nothing else.
+WORST = (
+    "search for [ -~\\n]{999}\\x01",
+    "joins with 100 requirements",
+    "bodies: MessagePack, 180,000 values in each",
+    "bomb: gzip, gzip",
+    "heads of short lines, no credential",
+    "readers that never read long lines",
 )
 
 
@@ -82,7 +91,7 @@ def test_a_server_that_crashes_loses_the_readers_stream(pulse: Child) -> None:
 
 
 def test_a_post_that_is_refused_is_counted_and_not_waited_for(pulse: Child) -> None:
-    with prober.Server() as server:
+    with Server() as server:
         path = server.path("pulse", tail="0")
         pulse.ask("open", port=server.port, pid=server.pid, secret="wrong", path=path)
         pulse.ask("start")
@@ -97,7 +106,7 @@ def test_bytes_that_nobody_takes_are_found_in_the_kernel() -> None:
         port = listening.getsockname()[1]
         with socket.create_connection(("127.0.0.1", port)), listening.accept()[0] as accepted:
             accepted.settimeout(0)
-            with pytest.raises(BlockingIOError):
+            with suppress(BlockingIOError):
                 while True:
                     accepted.send(bytes(1 << 20))
             assert prober.unsent_bytes(port) > 0
@@ -111,7 +120,8 @@ def test_an_attack_has_a_row_with_a_figure_for_each_column() -> None:
     assert [len(row) for row in table.rows] == [len(table.columns)]
 
 
-@pytest.mark.parametrize("attack", [one for one in prober.ATTACKS if one is not prober.NOTHING], ids=lambda one: one.name)
-def test_an_attack_loses_no_line(attack: Attack, pulse: Child) -> None:
+@pytest.mark.parametrize("name", WORST)
+def test_an_attack_loses_no_line_and_has_none_refused(name: str, pulse: Child) -> None:
+    (attack,) = (one for one in prober.ATTACKS if one.name == name)
     found = measured(attack, pulse)
     assert (found.lost, found.refused) == (0, 0)
