@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
+
+if __name__ == "__main__":
+    # The kernel spares process 1 of a container from signals that it does not handle, and imports take most of a start.
+    signal.signal(signal.SIGTERM, lambda number, _: os._exit(128 + number))
+
 import argparse
 import asyncio
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING

@@ -124,7 +124,7 @@ class Handler(JSONHandler):
 
     def prepare(self) -> None:
         """Get ready for a body of any length."""
-        self.services.inflight.add(self)
+        self.services.inflight.add(self.request.connection)
         # A body that is too long is answered here, in our own words, once it is over.
         cast("HTTP1Connection", self.request.connection).set_max_body_size(ANY_LENGTH)
 
@@ -134,7 +134,7 @@ class Handler(JSONHandler):
 
     def finish(self, chunk: str | bytes | dict[str, Any] | None = None) -> Future[None]:
         """Send the answer; while the server is stopping, the next request had better go elsewhere."""
-        if self.services.sessions.stopping:
+        if self.services.stopping:
             self.set_header("Connection", "close")
         return super().finish(chunk)
 
@@ -149,7 +149,7 @@ class Handler(JSONHandler):
 
     def _let_go(self) -> None:
         self.body.let_go()
-        self.services.inflight.remove(self)
+        self.services.inflight.remove(self.request.connection)
 
 
 class NotFound(Handler):

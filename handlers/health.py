@@ -22,7 +22,7 @@ class ReadyHandler(Handler):
 
     def get(self) -> None:
         """Answer 200, or 503 while the server is stopping."""
-        if self.services.sessions.stopping:
+        if self.services.stopping:
             self.answer({"error": "the server is stopping"}, HTTPStatus.SERVICE_UNAVAILABLE)
         else:
             self.answer({"status": "ready"})

@@ -102,7 +102,7 @@ class IngestRequest(HTTPMessageDelegate):
         self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders
     ) -> Awaitable[None] | None:
         """Authenticate the sender, then start receiving the body."""
-        self._services.inflight.add(self)
+        self._services.inflight.add(self._connection)
         self._connection.set_max_body_size(ANY_LENGTH)
         length = _length(headers)
         try:
@@ -132,6 +132,7 @@ class IngestRequest(HTTPMessageDelegate):
         if method != "POST":
             raise HTTPError(HTTPStatus.METHOD_NOT_ALLOWED)
         self._services.ingest_secrets.check(self._request)
+        self._services.sessions.check_not_stopping()
         if length is not None and length > self._max_bytes:
             raise BodyTooLarge(self._max_bytes)
 
@@ -212,7 +213,7 @@ class IngestRequest(HTTPMessageDelegate):
             headers["WWW-Authenticate"] = "Token"
         if status is HTTPStatus.METHOD_NOT_ALLOWED:
             headers["Allow"] = "POST"
-        if self._services.sessions.stopping:
+        if self._services.stopping:
             headers["Connection"] = "close"  # the next request had better go elsewhere
         start = ResponseStartLine("HTTP/1.1", status, status.phrase)
         self._connection.write_headers(start, headers, body if self._request.method != "HEAD" else None)
@@ -223,7 +224,7 @@ class IngestRequest(HTTPMessageDelegate):
         self._state = _State.OVER
         self._turn.end()
         self._body.let_go()
-        self._services.inflight.remove(self)
+        self._services.inflight.remove(self._connection)
 
 
 @lru_cache(1)

@@ -73,6 +73,7 @@ class Intake:
             return DUPLICATE
         if upload.is_abandoned():
             raise Abandoned
+        self._services.sessions.check_not_stopping()  # it may have begun while this one was read
         # Without times of their own, equal records may well be different ones.
         with duplicates.storing(key if all("" not in run.times for run in batch.runs) else None):
             await self._services.broker.publish(chunks)

@@ -38,3 +38,8 @@ class Services:
     inflight: Inflight
     throttle: LogThrottle
     now: Callable[[], float]
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the server is about to go: nothing new is taken."""
+        return self.sessions.stopping

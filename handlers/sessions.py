@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 # Proxies close connections on which nothing is sent for a minute; browsers and clients answer a ping at once.
 HEARTBEAT_SECONDS = 25
 
-# How long clients may take at shutdown to read the end of their streams, and how often that is looked at.
-_GOODBYE_SECONDS = 2
+# How often a stop looks whether all clients have read the end of their streams.
 _LOOK_SECONDS = 0.02
 
 
@@ -32,7 +31,7 @@ class TooManyReaders(Exception):
 
 
 class ServerStopping(Exception):
-    """The server takes no new readers, for it is stopping."""
+    """The server takes neither readers nor lines any more, because it is stopping."""
 
     def __str__(self) -> str:
         return "the server is stopping"
@@ -60,10 +59,14 @@ class Sessions:
 
     def admit(self) -> None:
         """Raise TooManyReaders or ServerStopping if there is no place for one more."""
-        if self.stopping:
-            raise ServerStopping
+        self.check_not_stopping()
         if len(self._sessions) >= self._limit:
             raise TooManyReaders(self._limit)
+
+    def check_not_stopping(self) -> None:
+        """Raise ServerStopping if a stop has begun: what is stored then may go with this process before it is read."""
+        if self.stopping:
+            raise ServerStopping
 
     def add(self, session: Session) -> None:
         """Watch over a session from now on."""
@@ -93,8 +96,11 @@ class Sessions:
             if not session.heartbeat():
                 session.abort()
 
-    async def drain(self, seconds: float) -> None:
-        """Take no new readers, and end those that there are one by one, spread evenly over so many seconds."""
+    async def drain(self, seconds: float, goodbye_seconds: float = 2.0) -> None:
+        """Admit nobody from now on, and end all sessions one by one, spread evenly over so many seconds.
+
+        Then wait until the clients have read the end of their streams, but only for `goodbye_seconds`.
+        """
         self.stopping = True
         sessions = list(self._sessions)
         started = self._monotonic()
@@ -103,7 +109,6 @@ class Sessions:
             pause = started + seconds * number / len(sessions) - self._monotonic()
             if pause > 0:
                 await asyncio.sleep(pause)
-        # Their last bytes and the closing handshake take a moment more.
-        until = self._monotonic() + _GOODBYE_SECONDS
+        until = self._monotonic() + goodbye_seconds
         while any(session.is_open for session in sessions) and self._monotonic() < until:  # noqa: ASYNC110 - no event tells
             await asyncio.sleep(_LOOK_SECONDS)

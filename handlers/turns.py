@@ -51,9 +51,10 @@ class Turns:
         return len(self._last)
 
     def take(self, tag: str) -> Turn:
-        """Return the turn of a new request. It must be ended."""
+        """Return the turn of a new request; without a tag it waits for nobody. It must be ended."""
         turn = Turn(self, tag, self._last.get(tag))
-        self._last[tag] = turn
+        if tag:
+            self._last[tag] = turn
         return turn
 
     def forget(self, tag: str, turn: Turn) -> None:

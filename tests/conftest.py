@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from tornado.ioloop import IOLoop
 
+pytest_plugins = ["tests.process"]
+
 API_SECRET = "an-api-secret-for-tests"
 INGEST_SECRET = "an-ingest-secret-for-tests"
 JWT_SIGNING_KEY = "a-signing-key-for-tests-of-32-bytes-or-more"
@@ -157,8 +159,8 @@ def send_buffer() -> int | None:
 
 @pytest.fixture
 def settings(options: dict[str, Any]) -> Settings:
-    """The settings of `live`; override this fixture for others."""
-    given: dict[str, Any] = {"port": 0, "drain_seconds": 0} | options
+    """The settings of `live`; override this fixture for others. Tests post the same body more than once."""
+    given: dict[str, Any] = {"port": 0, "drain_seconds": 0, "duplicate_window_seconds": 0} | options
     return Settings(api_secret=API_SECRET, ingest_secret=INGEST_SECRET, jwt_signing_key=JWT_SIGNING_KEY, **given)
 
 

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 import settings
+from server import StopBounds
 
 ROOT = Path(__file__).parents[1]
 MANIFESTS = ROOT / "manifests"
@@ -210,7 +211,7 @@ def test_the_probes_ask_the_health_routes_at_the_port_of_the_server(probe: str, 
 
 
 def test_the_pod_is_given_more_time_to_end_than_readers_are_drained_over() -> None:
-    assert pod(DEPLOYMENT)["terminationGracePeriodSeconds"] >= running_settings().drain_seconds + 10
+    assert pod(DEPLOYMENT)["terminationGracePeriodSeconds"] > StopBounds(running_settings().drain_seconds).total
 
 
 def test_the_memory_holds_the_ring_twice_and_a_request_of_the_largest_size() -> None:

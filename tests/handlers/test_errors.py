@@ -11,6 +11,7 @@ from delivery.hub import TooManyPatterns
 from handlers.authorisation import Unauthorized
 from handlers.budget import Overloaded
 from handlers.cors import OriginRefused
+from handlers.duplicates import StillStoring
 from handlers.errors import STATUSES, error_message, is_public, status_of
 from handlers.query import BadParameter, OutOfScope
 from handlers.sessions import ServerStopping, TooManyReaders
@@ -31,6 +32,7 @@ PUBLIC = [
     (BodyTooLarge(1), 413),
     (UnsupportedEncoding("br"), 415),
     (Overloaded(1), 503),
+    (StillStoring(), 503),
     (BrokerUnavailable("it sleeps"), 503),
     (TooManyReaders(1), 503),
     (TooManyPatterns(1), 503),

@@ -17,7 +17,9 @@ import zstandard
 
 from buffer.broker import BrokerUnavailable
 from handlers.ingest import IngestRequest
+from server import StopBounds
 from tests.conftest import API_SECRET, INGEST_SECRET
+from tests.handlers.peers import until
 from tests.wire import Answer, Wire, connected, head, request
 
 if TYPE_CHECKING:
@@ -41,6 +43,10 @@ MIB = 1 << 20
 @pytest.fixture
 def options() -> dict[str, Any]:
     return {"max_body_mib": 1, "max_line_kib": 64, "ingest_secret_previous": "the-secret-of-yesterday"}
+
+
+# Have `live` know a body that comes again.
+remembering = pytest.mark.parametrize("options", [{"duplicate_window_seconds": 120}], ids=["remembering"])
 
 
 def with_room_for_bodies(size: int) -> pytest.MarkDecorator:
@@ -460,6 +466,11 @@ async def taken(live: LiveServer, size: int) -> None:
     assert live.services.bodies.taken == size
 
 
+async def inflight(live: LiveServer, count: int) -> None:
+    """Wait until so many requests have begun and are not over."""
+    await until(lambda: len(live.services.inflight) == count)
+
+
 @with_room_for_bodies(4 * MIB)
 async def test_more_bodies_at_the_same_time_than_fit_are_to_come_again(live: LiveServer) -> None:
     async with half_sent(live) as wires:
@@ -600,18 +611,45 @@ async def test_a_stop_waits_for_what_is_being_stored(live: LiveServer, gate: Gat
 
 @pytest.mark.parametrize("framing", FRAMED)
 async def test_a_stop_does_not_wait_for_ever_for_what_is_being_stored(
-    live: LiveServer, gate: Gate, monkeypatch: pytest.MonkeyPatch, framing: str
+    live: LiveServer, gate: Gate, framing: str
 ) -> None:
-    monkeypatch.setattr("server.ANSWER_SECONDS", 0.05)
-    monkeypatch.setattr("server.CLOSE_SECONDS", 0.05)
     async with connected(live.port) as first, connected(live.port) as second:
         for wire in (first, second):
             await wire.send(FRAMED[framing])
         await gate.reached.wait()
-        await asyncio.wait_for(live.server.stop(), 5)
+        await asyncio.wait_for(live.server.stop(StopBounds(drain=0, answers=0.05, close=0.05)), 5)
         await end_tasks()
         assert (await first.rest(), await second.rest()) == (b"", b"")
     assert (live.services.bodies.taken, len(live.services.inflight)) == (0, 0)
+
+
+@pytest.mark.parametrize("framing", FRAMED)
+async def test_a_body_that_arrives_while_the_server_is_stopping_is_to_come_again(
+    live: LiveServer, framing: str
+) -> None:
+    async with connected(live.port) as wire:
+        await wire.send(FRAMED[framing][:-10])
+        await until(lambda: len(live.services.inflight))
+        live.services.sessions.stopping = True
+        await wire.send(FRAMED[framing][-10:])
+        answer = await wire.answer()
+        assert (answer.status, answer.json) == (503, {"error": "the server is stopping"})
+        assert answer.headers["connection"] == "close"
+    assert live.services.hub.store.statistics().lines == 0
+
+
+async def test_a_stop_closes_a_connection_once_its_request_has_been_answered(live: LiveServer, gate: Gate) -> None:
+    async with connected(live.port) as busy, connected(live.port) as idle:
+        await idle.send(request("/healthz", method="GET"))
+        await idle.answer()
+        await busy.send(FRAMED["fixed"])
+        await gate.reached.wait()
+        stop = asyncio.create_task(live.server.stop())
+        assert await idle.rest() == b""
+        gate.opened.set()
+        assert (await busy.answer()).json == {"accepted": 1, "skipped": 0}
+        assert await busy.rest() == b""
+        await stop
 
 
 def broken(records: int, text: str) -> bytes:
@@ -620,7 +658,7 @@ def broken(records: int, text: str) -> bytes:
 
 
 async def test_a_broken_body_lets_others_be_served_meanwhile(live: LiveServer) -> None:
-    body = broken(10_000, "x")
+    body = broken(60_000, "x")
     async with connected(live.port) as slow, connected(live.port) as quick:
         await slow.send(request(PATH, TOKEN, body=body))
         await taken(live, len(body))
@@ -639,11 +677,59 @@ async def test_broken_bodies_count_for_what_they_are_when_inflated(live: LiveSer
     assert live.services.bodies.taken == 0
 
 
-async def test_a_client_that_leaves_right_after_its_body_has_been_heard(live: LiveServer) -> None:
-    async with following(live) as reader:
-        async with connected(live.port) as wire:
-            await wire.send(request(PATH, TOKEN, body=batch("hello")))
-        assert await reader.read_message() == "hello"
+async def test_what_a_client_leaves_behind_is_not_stored_since_it_will_come_again(live: LiveServer) -> None:
+    async with connected(live.port) as wire:
+        await wire.send(request(PATH, TOKEN, body=batch("hello")))
+    await taken(live, 0)
+    assert await backlog(live) == []
+
+
+@remembering
+async def test_a_body_that_comes_again_is_answered_and_not_stored_again(live: LiveServer) -> None:
+    body = batch("once")
+    answers = [(await posted(live, body, TOKEN)).json for _ in range(3)]
+    assert answers == [{"accepted": 1, "skipped": 0}] + [{"accepted": 0, "skipped": 0, "duplicate": True}] * 2
+    assert await backlog(live) == ["once"]
+
+
+@remembering
+async def test_a_body_that_comes_again_after_the_window_or_with_another_tag_is_another(live: LiveServer) -> None:
+    body = batch("often")
+    await posted(live, body, TOKEN)
+    await posted(live, body, TOKEN, "Fluent-Tag: another")
+    live.clock.advance(300)
+    await posted(live, body, TOKEN)
+    assert await backlog(live) == ["often"] * 3
+
+
+@remembering
+async def test_equal_records_without_a_time_of_their_own_are_different_records(live: LiveServer) -> None:
+    untimed = json.dumps([{name: value for name, value in record("tick").items() if name != "time"}]).encode()
+    for _ in range(2):
+        assert (await posted(live, untimed, TOKEN)).json == {"accepted": 1, "skipped": 0}
+    assert await backlog(live) == ["tick"] * 2
+
+
+@remembering
+async def test_a_body_that_comes_again_while_it_is_being_stored_is_sent_away(live: LiveServer, gate: Gate) -> None:
+    body = batch("once")
+    first = asyncio.create_task(posted(live, body, TOKEN))
+    await gate.reached.wait()
+    assert (await posted(live, body, TOKEN)).status == 503
+    gate.opened.set()
+    assert (await first).json == {"accepted": 1, "skipped": 0}
+
+
+async def test_bodies_of_one_tag_are_stored_in_the_order_of_their_heads(live: LiveServer) -> None:
+    large, small = batch(*[f"first {number}" for number in range(2000)]), batch("second")
+    async with connected(live.port) as first:
+        await first.send(head(PATH, TOKEN, "Fluent-Tag: t", f"Content-Length: {len(large)}"), large[:1000])
+        await inflight(live, 1)
+        second = asyncio.create_task(posted(live, small, TOKEN, "Fluent-Tag: t"))
+        await inflight(live, 2)
+        await first.send(large[1000:])
+        assert [(await first.answer()).status, (await second).status] == [200, 200]
+    assert (await backlog(live))[-1] == "second"
 
 
 # The log

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import asyncio
-
-import pytest
+from typing import TYPE_CHECKING
 
 from handlers import turns as module
 from handlers.turns import Turns
+
+if TYPE_CHECKING:
+    import pytest
 
 
 async def test_the_first_of_a_tag_does_not_wait() -> None:
@@ -27,6 +29,13 @@ async def test_another_tag_waits_for_nobody() -> None:
     turns = Turns()
     turns.take("a")
     await turns.take("b").come()
+
+
+async def test_without_a_tag_nobody_waits_for_another() -> None:
+    turns = Turns()
+    turns.take("")
+    await turns.take("").come()
+    assert len(turns) == 0
 
 
 async def test_turns_come_in_the_order_in_which_they_were_taken() -> None:
