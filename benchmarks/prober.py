@@ -1,8 +1,8 @@
-"""Nobody stops the others: a prober's lines arrive in time while one attack after the other runs on the same server.
+"""Nobody holds up the others: how long a bystander's lines take while one attack after the other hits the server.
 
 The prober posts a line every 20 ms into a namespace of its own and times its arrival at a WebSocket reader of its own,
 first without the attack, then with it. The goal: no line takes more than 100 ms, nor 50 ms more than without the
-attack; none is lost or refused; and the server's memory stays below BUFFER_TOTAL_MIB and 256 MiB.
+attack; none is lost or refused; and the server's memory stays below BUFFER_TOTAL_MIB plus 256 MiB.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 _MOST_MS, _MOST_MORE_MS = 100.0, 50.0
 _BUFFER_MIB, _BESIDES_MIB = 256, 256
 _MIB = 1 << 20
-# How long the prober looks on after the attack.
+# How long the prober goes on after the attack.
 _AFTERMATH_SECONDS = 0.2
 
 
 def _nothing(ground: Ground) -> Course:
-    """Attack nobody."""
+    """Leave everybody in peace."""
     yield
     time.sleep(ground.sizes.seconds)
 
@@ -42,7 +42,7 @@ ATTACKS = (NOTHING, *searches.ATTACKS, *selections.ATTACKS, *senders.ATTACKS, *c
 
 
 class Found(NamedTuple):
-    """What the prober and its server came to, without and with an attack. Bytes, and seconds of CPU and in all."""
+    """What the prober reported without and with an attack, and what it took of the server, in seconds and bytes."""
 
     quiet: dict[str, Any]
     attacked: dict[str, Any]
@@ -55,7 +55,7 @@ class Found(NamedTuple):
 
     @property
     def lost(self) -> int:
-        """How many lines never came, and notices of lost ones; and a stream that ended is a loss as well."""
+        """How many lines never came, plus notices of lost ones; the end of the stream counts as one more."""
         return int(self.attacked["missing"] + self.attacked["gap_notices"] + self.attacked["ended"])
 
     @property
@@ -65,19 +65,19 @@ class Found(NamedTuple):
 
     @property
     def longest(self) -> float:
-        """The longest that a line took, in milliseconds, without what it waited for a core of the machine."""
+        """The longest that a line took, in milliseconds, without the time that it waited for a core."""
         return float(max(self.attacked["net_delays"], default=0.0))
 
     @property
     def holds(self) -> bool:
-        """Whether the goal is reached."""
+        """Whether the goal is met."""
         most = min(_MOST_MS, max(self.quiet["net_delays"], default=0.0) + _MOST_MORE_MS)
         is_small = self.peak < (_BUFFER_MIB + _BESIDES_MIB) * _MIB
         return self.longest <= most and not self.lost and not self.refused and is_small
 
 
 def run(options: argparse.Namespace) -> list[Table]:
-    """Attack a server, a new one each time, and say what the prober noticed."""
+    """Attack a server, a new one each time, and put down what the prober notices."""
     table = Table(
         "prober",
         "Prober: milliseconds until a bystander's line arrives while somebody attacks",
@@ -99,7 +99,7 @@ def run(options: argparse.Namespace) -> list[Table]:
 
 
 def measure(attack: Attack, sizes: Sizes, prober: Child, quiet_seconds: float, patience: float) -> Found:
-    """Have a new server attacked, and the prober look at it before and meanwhile."""
+    """Have the prober watch a new server, first without and then with the attack."""
     server = Server(attack.command, attack.settings)
     course = attack.begin(Ground(server, sizes))
     try:
@@ -155,7 +155,7 @@ def _row(found: Found) -> list[Any]:
 
 
 def unsent_bytes(port: int) -> int:
-    """Return what the kernel holds in the send queues of this port's connections (proc(5), `tx_queue`)."""
+    """Return the bytes in the kernel's send queues for connections of this local port (proc(5), `tx_queue`)."""
     local, total = f"0100007F:{port:04X}", 0
     for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
         fields = line.split()
@@ -165,7 +165,7 @@ def unsent_bytes(port: int) -> int:
 
 
 def tcp_bytes() -> int:
-    """Return what TCP sockets take of the kernel's memory, those of other processes included (proc(5), sockstat)."""
+    """Return the kernel's memory for all TCP sockets of the machine (proc(5), /proc/net/sockstat)."""
     (line,) = (one for one in Path("/proc/net/sockstat").read_text().splitlines() if one.startswith("TCP:"))
     return int(line.split()[-1]) * resource.getpagesize()
 

@@ -1,7 +1,6 @@
 """A process that posts a line every 20 ms and times its arrival at a reader of its own: what a bystander notices.
 
-It runs beside an attack on the same server, with a namespace of its own. Other modules run this one, and ask it things
-over a pipe.
+It has a namespace of its own on the server under attack. Other modules run this one, and ask it things over a pipe.
 """
 
 from __future__ import annotations
@@ -21,6 +20,7 @@ from benchmarks import fluentbit
 from benchmarks.connection import INGEST, upgrade
 
 NAMESPACE = "pulse"
+TAG = "kube.pulse"
 INTERVAL = 0.02
 _CONNECTIONS = 16
 _PATIENCE = 10.0
@@ -33,23 +33,23 @@ _ANSWER = re.compile(rb"HTTP/1\.1 (\d{3}) .*?\r\n\r\n(\{[^}]*\})", re.DOTALL)
 
 
 class _Beat(NamedTuple):
-    """A line that was due at this time, and for how long server and prober had waited for a core by then."""
+    """When a line was posted, and for how long server and prober had waited for a core by then, in seconds."""
 
-    due: float
+    posted: float
     waited: float
 
 
 class Waiting:
-    """For how many seconds some processes were ready to run and had no core: their noise, and not their doing.
+    """The time for which some processes were ready to run but had no core: the machine's noise, not their own doing.
 
-    Of each process the main thread counts: the second number in Linux's /proc/PID/schedstat, nanoseconds.
+    It is that of their main threads: the second number in Linux's /proc/PID/schedstat, in nanoseconds.
     """
 
     def __init__(self, *pids: int) -> None:
         self._files = [os.open(f"/proc/{pid}/schedstat", os.O_RDONLY) for pid in pids]
 
     def seconds(self) -> float:
-        """Return the sum over all processes since they began; one that has ended adds nothing."""
+        """Return the sum over all processes since they started; one that has ended adds nothing."""
         total = 0
         for file in self._files:
             with suppress(ProcessLookupError):
@@ -63,16 +63,17 @@ class Waiting:
 
 
 class Sender:
-    """Connections that post one line at a time; a line waits here if none of them has had its answer."""
+    """Connections that post a line at a time; while all of them await an answer, lines wait here."""
 
     def __init__(self, epoll: select.epoll, port: int, secret: str) -> None:
         self.answers: Counter[str] = Counter()  # by status
-        self._head = f"POST {INGEST} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Token {secret}\r\n".encode()
+        fields = "Host: 127.0.0.1", f"Authorization: Token {secret}", f"Fluent-Tag: {TAG}", ""
+        self._head = "\r\n".join([f"POST {INGEST} HTTP/1.1", *fields]).encode()
         self._waiting: deque[int] = deque()
         self._sockets = {one.fileno(): one for one in [_connected(port) for _ in range(_CONNECTIONS)]}
         self._free = list(self._sockets.values())
-        self._posted: dict[int, int] = {}  # by connection: the line whose answer is due
-        self.accepted: set[int] = set()
+        self._posted: dict[int, int] = {}  # by connection: the line that has no answer yet
+        self.accepted: set[int] = set()  # lines
         for file in self._sockets:
             epoll.register(file, select.EPOLLIN)
 
@@ -90,7 +91,7 @@ class Sender:
         self._post_waiting()
 
     def receive(self, file: int) -> None:
-        """Take an answer; whatever is wrong with a connection counts as one."""
+        """Take an answer; a connection that breaks counts as one."""
         connected = self._sockets[file]
         try:
             data = connected.recv(65536)
@@ -117,13 +118,13 @@ class Sender:
         while self._free and self._waiting:
             connected, number = self._free.pop(), self._waiting.popleft()
             body = fluentbit.as_json([fluentbit.record(NAMESPACE, "prober", _BEAT % number, number)])
-            with suppress(OSError):  # it is then readable, and its end is taken for the answer
+            with suppress(OSError):  # `receive` finds out too
                 connected.send(self._head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
             self._posted[connected.fileno()] = number
 
 
 class Pulse:
-    """The sender, the reader, and what became of the lines since `start`."""
+    """The sender and the reader, and what has become of the lines since `start`."""
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
@@ -143,7 +144,7 @@ class Pulse:
         self._ended = False
 
     def serve(self) -> None:
-        """Answer questions, and beat meanwhile, until the pipe is closed."""
+        """Answer questions and beat in between, until the pipe is closed."""
         while True:
             if self._turn():
                 line = sys.stdin.buffer.readline()
@@ -188,7 +189,7 @@ class Pulse:
         return {}
 
     def do_stop(self, patience: float) -> dict[str, Any]:
-        """Post no more, wait for what is under way, but only for so many seconds, and report; times in milliseconds."""
+        """Stop posting, wait for lines under way, but no longer than `patience` seconds, and report in milliseconds."""
         self._is_beating = False
         end = time.monotonic() + patience
         while (self._beats or self._sender.unanswered) and not self._ended and time.monotonic() < end:
@@ -196,9 +197,9 @@ class Pulse:
             self._forget_refused()
         self._forget_refused()
         now, waited = time.monotonic(), self._waiting.seconds()
-        # A line that has not arrived has at least waited until now.
-        delays = self._delays + [now - beat.due for beat in self._beats.values()]
-        net_delays = self._net_delays + [now - beat.due - (waited - beat.waited) for beat in self._beats.values()]
+        # A line that has not arrived has waited until now, at least.
+        delays = self._delays + [now - beat.posted for beat in self._beats.values()]
+        net_delays = self._net_delays + [now - beat.posted - (waited - beat.waited) for beat in self._beats.values()]
         return {
             "delays": [1000 * delay for delay in delays],
             "net_delays": [1000 * delay for delay in net_delays],
@@ -211,7 +212,7 @@ class Pulse:
         }
 
     def _forget_refused(self) -> None:
-        """Expect no more lines than were accepted, once all have been answered."""
+        """Once every post is answered, expect only the lines that were accepted."""
         if not self._sender.unanswered:
             self._beats = {number: beat for number, beat in self._beats.items() if number in self._sender.accepted}
 
@@ -236,7 +237,7 @@ class Pulse:
             self._late = max(self._late, now - self._next_due)
             self._next_due += INTERVAL
             self._number += 1
-            # What makes the prober itself late is not counted against the server.
+            # The time is not when the line was due: that the prober is late does not count against the server.
             self._beats[self._number] = _Beat(now, self._waiting.seconds())
             self._sender.post(self._number)
 
@@ -250,7 +251,7 @@ class Pulse:
             self._epoll.unregister(self._reader.fileno())
             return
         now, held = time.monotonic(), self._held + data
-        # No frame of the prober's reader has more than 125 bytes, hence all their headers have two (RFC 6455, 5.2).
+        # No frame to this reader has more than 125 bytes, so that each has a header of two (RFC 6455, section 5.2).
         while len(held) >= 2 and len(held) >= (end := 2 + held[1]):
             self._take(held[0], held[2:end], now)
             held = held[end:]
@@ -264,8 +265,8 @@ class Pulse:
         beat = self._beats.pop(int(found[1]), None) if found else None
         if beat is None:
             return
-        self._delays.append(now - beat.due)
-        self._net_delays.append(now - beat.due - (self._waiting.seconds() - beat.waited))
+        self._delays.append(now - beat.posted)
+        self._net_delays.append(now - beat.posted - (self._waiting.seconds() - beat.waited))
         self._gap = max(self._gap, now - self._arrived_at)
         self._arrived_at = now
 
@@ -277,6 +278,6 @@ def _connected(port: int) -> socket.socket:
 
 
 if __name__ == "__main__":
-    with suppress(PermissionError):  # it should not be what is late
+    with suppress(PermissionError):  # without, the prober itself is late more often
         os.nice(_PRIORITY)
     Pulse().serve()

@@ -1,4 +1,4 @@
-"""What an attack is, and what it finds: a server, and sizes."""
+"""What an attack is, and what it works with: a server and sizes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NAMESPACE = "attack"
 
 
 class Sizes(NamedTuple):
-    """How much there is of everything; `seconds` is how long an attack may last."""
+    """How much there is of everything in the attacks, each of which lasts at most `seconds`."""
 
     seconds: float = 0.8
     body_bytes: int = 4 << 20
@@ -38,7 +38,7 @@ class Sizes(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """Where an attack takes place."""
+    """Where an attack takes place, and the requests it is made of."""
 
     server: Server
     sizes: Sizes
@@ -49,19 +49,19 @@ class Ground:
         return self.server.port
 
     def fill(self, bodies: Iterable[bytes]) -> None:
-        """Post bodies one after the other, to make ready. Raises BadAnswer."""
+        """Post bodies one after the other, in preparation. Raises BadAnswer."""
         with Connection(self.server) as connection:
             for body in bodies:
                 connection.post(body)
 
     def post(self, body: bytes, *fields: str, tag: str = "attack") -> bytes:
-        """Return a request that posts a body, and closes its connection."""
+        """Return a request that posts a body and has the connection closed after its answer."""
         lines = [f"POST {INGEST} HTTP/1.1", "Host: 127.0.0.1", f"Authorization: Token {self.server.secret}"]
         lines += [*fields, f"Fluent-Tag: {tag}", "Connection: close", f"Content-Length: {len(body)}", "", ""]
         return "\r\n".join(lines).encode() + body
 
     def get(self, path: str, *fields: str) -> bytes:
-        """Return a request for a path, that closes its connection."""
+        """Return a request for a path that has the connection closed after its answer."""
         return "\r\n".join([f"GET {path} HTTP/1.1", "Host: 127.0.0.1", *fields, "Connection: close", "", ""]).encode()
 
     def logs(self, **query: str) -> bytes:
@@ -69,18 +69,18 @@ class Ground:
         return self.get(self.server.path(NAMESPACE, labels=None, **query))
 
     def reader(self, **query: str) -> bytes:
-        """Return the same request, for a WebSocket."""
+        """Return a request for such lines on a WebSocket."""
         return upgrade(self.server.path(NAMESPACE, labels=None, **query))
 
 
-# What comes before the first `yield` makes ready, and the prober then looks how things are; the attack follows.
-# At a second `yield` it is at its height. What it holds it lets go when it is closed.
+# A generator that prepares the attack, yields, and attacks; while it holds connections it yields once more, to be
+# looked at, and closes them when it is closed itself.
 Course: TypeAlias = Generator[None, None, None]
 
 
 @dataclass(frozen=True, slots=True)
 class Attack:
-    """An attack: its name, its course, and the settings of the server that it is aimed at."""
+    """An attack, and the server it is aimed at: its settings, and the command that runs it."""
 
     name: str
     begin: Callable[[Ground], Course]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from functools import cache
 from typing import TYPE_CHECKING
 
 import cramjam
@@ -88,6 +89,7 @@ def gzipped_twice(size: int) -> bytes:
     return gzip.compress(gzipped(size), 6)
 
 
+@cache
 def gzipped(size: int) -> bytes:
     """Return an empty array with that much space in it, as a gzip member."""
     return gzip.compress(_hollow(size), 6)

@@ -1,4 +1,4 @@
-"""Many connections at once, each of which does one thing."""
+"""Many connections at once that all do the same."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NO_LINGER = struct.pack("ii", 1, 0)
 def exchange(port: int, requests: Sequence[bytes], seconds: float) -> list[bytes]:
     """Send each request on a connection of its own, all at once, and read until the server closes it.
 
-    Return how each answer began; it is empty where none came in time.
+    Returns how each answer begins; it is empty if none came in time.
     """
 
     async def one(request: bytes, heard: bytearray) -> None:
@@ -41,7 +41,7 @@ def exchange(port: int, requests: Sequence[bytes], seconds: float) -> list[bytes
 
 
 def hang_up(port: int, requests: Sequence[bytes], seconds: float) -> None:
-    """Send each request on a connection of its own, all at once, and close it when the last byte has been sent."""
+    """Send each request on a connection of its own, all at once, and close each as soon as its last byte is sent."""
 
     async def one(request: bytes) -> None:
         _, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -56,9 +56,9 @@ def hang_up(port: int, requests: Sequence[bytes], seconds: float) -> None:
 
 
 def storm(port: int, request: bytes, connections: int, seconds: float) -> int:
-    """Connect, send the request, leave when the answer begins; again and again, on so many connections at a time.
+    """Connect, send the request, leave when the answer begins, and start over, on that many connections at a time.
 
-    Return how many answers there were.
+    Returns how many answers there were.
     """
     count = 0
 
@@ -80,9 +80,9 @@ def storm(port: int, request: bytes, connections: int, seconds: float) -> int:
 
 @contextmanager
 def held(port: int, requests: Sequence[bytes], *, small: bool = False) -> Iterator[list[socket.socket]]:
-    """Open a connection for each request, send it, and hold all of them, without ever reading; in the end reset them.
+    """Send each request on a connection of its own and hold all of them without reading; in the end, reset them.
 
-    `small` has the kernel keep little of what comes.
+    `small`: the client's kernel buffers little of what comes.
     """
     sockets = list[socket.socket]()
     try:
@@ -103,7 +103,7 @@ def held(port: int, requests: Sequence[bytes], *, small: bool = False) -> Iterat
 
 
 def answered(sockets: Sequence[socket.socket], seconds: float) -> int:
-    """Wait until an answer has begun on each connection, but only for so long; return on how many it has."""
+    """Wait for all connections to have an answer, but no longer than that; return how many have one."""
     end, waiting = time.monotonic() + seconds, list(sockets)
     while (waiting := [one for one in waiting if not _has_come(one)]) and time.monotonic() < end:
         time.sleep(_LOOK_SECONDS)

@@ -1,4 +1,4 @@
-"""Attacks by many connections: heads, readers that read nothing, do not stay, or read all there is."""
+"""Attacks by many connections: long heads, idle ones, and readers that do not read, do not stay, or read it all."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 _BATCH = 1000
 _LONG_LINE, _LONG_LINES, _LONG_BATCH = 250_000, 120, 8
 _STALLING_LINES = 16
-_RING_BATCHES = 100
+_PODS, _RING_BATCHES = 8, 120
 
 
 def _long_heads(ground: Ground) -> Course:
-    """Send heads of many short lines, without any credential."""
+    """Send heads of many short lines, without a credential."""
     request = b"GET /logs HTTP/1.1\r\n%b\r\n" % (b"a:\r\n" * ground.sizes.header_lines)
     yield
     with held(ground.port, [request] * ground.sizes.heads) as connections:
@@ -28,7 +28,7 @@ def _long_heads(ground: Ground) -> Course:
 
 
 def _stalled_readers(ground: Ground) -> Course:
-    """Have readers take nothing of long lines."""
+    """Have readers take nothing while long lines come in."""
     lines = [fluentbit.record(NAMESPACE, "web-0", "x" * _LONG_LINE, number) for number in range(_LONG_LINES)]
     batches = [lines[at : at + _LONG_BATCH] for at in range(0, _LONG_LINES, _LONG_BATCH)]
     bodies = [fluentbit.as_json(batch) for batch in batches]
@@ -43,8 +43,8 @@ def _stalled_readers(ground: Ground) -> Course:
 
 
 def _chunks_past_stalled_readers(ground: Ground) -> Course:
-    """Have chunks of one line drive each other out, while readers that never read must have each counted as lost."""
-    chunks = list(single_line_chunks(ground.sizes.chunks))
+    """Have chunks of one line evict each other, each a loss to count for every reader that never reads."""
+    chunks = list(single_line_chunks(ground.sizes.chunks // 4))
     long_line = fluentbit.record(NAMESPACE, "web-0", "x" * _LONG_LINE)
     with held(ground.port, [ground.reader(tail="0")] * ground.sizes.stalled, small=True) as readers:
         answered(readers, ground.sizes.seconds)
@@ -75,9 +75,9 @@ def _idle_connections(ground: Ground) -> Course:
 
 
 def _replaying_readers(ground: Ground) -> Course:
-    """Have readers come for all that a full namespace holds."""
-    lines = range(_RING_BATCHES)
-    ground.fill(fluentbit.as_json(fluentbit.records(NAMESPACE, f"web-{number % 8}", _BATCH)) for number in lines)
+    """Have readers come for everything that a full namespace holds."""
+    bodies = [fluentbit.as_json(fluentbit.records(NAMESPACE, f"web-{number}", _BATCH)) for number in range(_PODS)]
+    ground.fill(bodies * (_RING_BATCHES // _PODS))
     requests = [ground.logs(tail="all", follow="false") for _ in range(ground.sizes.replaying)]
     yield
     exchange(ground.port, requests, ground.sizes.seconds)

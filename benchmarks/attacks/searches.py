@@ -1,4 +1,4 @@
-"""Attacks by what readers ask for: patterns, streams and times that take long to look for."""
+"""Attacks by readers that ask for what takes long to find: patterns, streams, times."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ _BATCH = 2000
 _LIVE_READERS = 10
 _LIVE_BATCH, _LIVE_PAUSE = 50, 0.05
 _EMPTY_BATCH = 60_000
-# Chunks keep times as they come; the shortest that lets a body be decoded in one go leaves most room for lines.
+# The shortest time that still lets a body be decoded in one go. Chunks keep times as they come: more lines fit.
 _SHORT_TIME = "T"
 _EMPTY_BYTES = 3  # what such a line takes in a ring, or a little less
 
-# RE2 runs each of these with an automaton of as many states as it has repetitions, once its memory is used up.
+# Once an automaton outgrows the memory it may use, RE2 simulates these state by state for each byte of text.
 _COUNTED_CLASS = "[ -~\n]{999}\x01"
 _MANY_STATES = "(a|b)*a(a|b){90}c"
 _FEWER_STATES = "(a|b)*a(a|b){20}c"
 
 
 def _search(ground: Ground, pattern: str, *, letters: str = "") -> Course:
-    """Look for a pattern that no line matches, in lines of an access log or of those letters."""
+    """Search lines of an access log, or of these letters, for a pattern that none of them matches."""
     ground.fill(_lines(ground.sizes.searched_bytes, letters))
     yield
     exchange(ground.port, [ground.logs(tail="1", follow="false", include=pattern)], ground.sizes.seconds)
 
 
 def _live_patterns(ground: Ground) -> Course:
-    """Have readers with such patterns follow lines that come in."""
+    """Have readers with such patterns follow what comes in."""
     repeats = range(90, 90 - _LIVE_READERS, -1)
     requests = [ground.reader(tail="0", include=f"(a|b)*a(a|b){{{count}}}c") for count in repeats]
     body = next(_lines(_LIVE_BATCH * fluentbit.TEXT_BYTES, "ab"))
@@ -52,7 +52,7 @@ def _live_patterns(ground: Ground) -> Course:
 
 
 def _empty_lines(ground: Ground, query: dict[str, str]) -> Course:
-    """Go through a namespace full of empty lines, none of which is wanted."""
+    """Search a namespace full of empty lines, none of which is wanted."""
     record = f'{{"log":"","time":"{_SHORT_TIME}","kubernetes":{{"namespace_name":"{NAMESPACE}"}}}}'
     body = f"[{','.join([record] * _EMPTY_BATCH)}]".encode()
     lines = ground.sizes.empty_bytes // _EMPTY_BYTES
@@ -62,14 +62,14 @@ def _empty_lines(ground: Ground, query: dict[str, str]) -> Course:
 
 
 def _since(ground: Ground) -> Course:
-    """Ask for lines since a time that none of many chunks of one line reaches."""
+    """Ask for lines since a time that is later than those of all lines, each of which is a chunk."""
     ground.fill(single_line_chunks(ground.sizes.chunks))
     yield
     exchange(ground.port, [ground.logs(since="1h", follow="false")], ground.sizes.seconds)
 
 
 def single_line_chunks(count: int) -> Iterator[bytes]:
-    """Yield bodies that make so many chunks: two pods write in turn."""
+    """Yield bodies that make that many chunks, because two pods take turns."""
     for start in range(0, count, _BATCH):
         numbers = range(start, min(start + _BATCH, count))
         batch = [fluentbit.record(NAMESPACE, f"web-{number % 2}", f"line {number}", number) for number in numbers]
@@ -77,7 +77,7 @@ def single_line_chunks(count: int) -> Iterator[bytes]:
 
 
 def _lines(size: int, letters: str) -> Iterator[bytes]:
-    """Yield bodies that hold so many bytes of text."""
+    """Yield bodies with that many bytes of text in all."""
     chance, left = random.Random(1), max(1, size // fluentbit.TEXT_BYTES)
     while left > 0:
         batch = fluentbit.records(NAMESPACE, "web-0", min(left, _BATCH))

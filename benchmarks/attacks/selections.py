@@ -1,4 +1,4 @@
-"""Attacks by selectors that take long to evaluate, over very many sources."""
+"""Attacks by selectors that take long to evaluate, over many sources."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _CURSOR = re.compile(rb'"cursor":"([^"]+)"')
 
 
 def _joins(ground: Ground) -> Course:
-    """Have readers join, each with requirements of its own, all of which every source has to meet."""
+    """Have readers join, each with other requirements, all of which have to be evaluated for every source."""
     ground.fill(_sources(ground.sizes.sources))
     requests = [ground.reader(tail="0", label=_requirements(number)) for number in range(_CALLERS)]
     yield
@@ -32,7 +32,7 @@ def _joins(ground: Ground) -> Course:
 
 
 def _new_sources(ground: Ground) -> Course:
-    """Have new pods write, while readers are there with such requirements."""
+    """Have new pods write while there are readers with such requirements."""
     requests = [ground.reader(tail="0", label=_requirements(number)) for number in range(ground.sizes.selecting)]
     (body,) = _sources(_BATCH)
     with held(ground.port, requests) as readers:
@@ -42,7 +42,7 @@ def _new_sources(ground: Ground) -> Course:
 
 
 def _old_cursors(ground: Ground) -> Course:
-    """Come back to a namespace whose pods have all gone since, with such requirements."""
+    """Come back, with such requirements, to a namespace whose pods have all gone since."""
     ground.fill(_sources(1))
     last_line = ground.logs(tail="1", follow="false", format="json")
     (cursor,) = _CURSOR.findall(exchange(ground.port, [last_line], _PATIENCE)[0])
@@ -62,7 +62,7 @@ def _source_lists(ground: Ground) -> Course:
 
 
 def _sources(count: int) -> Iterator[bytes]:
-    """Yield bodies with a line from each of so many pods."""
+    """Yield bodies with a line from each of that many pods."""
     for start in range(0, count, _BATCH):
         numbers = range(start, min(start + _BATCH, count))
         pods = [{"namespace_name": NAMESPACE, "pod_name": f"web-{number}"} for number in numbers]
@@ -70,7 +70,7 @@ def _sources(count: int) -> Iterator[bytes]:
 
 
 def _requirements(number: int) -> str:
-    """Return requirements that every pod meets, so that all of them are looked at; each number gives others."""
+    """Return requirements that every pod meets, so that all of them are evaluated; each number gives other ones."""
     return ",".join([f"!absent-{number}", *(f"!absent.{at}" for at in range(1, _REQUIREMENTS))])
 
 

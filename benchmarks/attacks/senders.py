@@ -1,4 +1,4 @@
-"""Attacks by what is sent in: odd bodies, bombs, bodies that do not come, and many lines that expire at once."""
+"""Attacks by what is posted: odd bodies, bombs, bodies that never come, and many lines that expire together."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING
 
+from benchmarks import pulse
 from benchmarks.attacks.attack import Attack
 from benchmarks.attacks.bodies import BOMBS, ODD
 from benchmarks.attacks.crowd import exchange, hang_up, held
@@ -21,15 +22,15 @@ if TYPE_CHECKING:
 
 _HASTY = 4
 _MIB = 1 << 20
-# MAX_BODY_MIB is 64: the one just fits, the other is twice too large.
+# MAX_BODY_MIB is 64: one just fits, the other is twice too large.
 _BOMBS_MIB = 60, 128
 _UNFINISHED = 10_000
-# How often a server looks for lines that are too old, and how long it may take over 300,000 of them.
+# A server looks for lines that are too old every ten seconds.
 _EXPIRY_SECONDS = 12.0
 
 
 def _odd_bodies(ground: Ground, build: Callable[[int], bytes]) -> Course:
-    """Post a body and wait for its answer; then post four at once, and hang up without waiting for theirs."""
+    """Post a body and wait for its answer; then post four at once and hang up without waiting for answers."""
     body, half = build(ground.sizes.body_bytes), ground.sizes.seconds / 2
     requests = [ground.post(body, tag=f"attack.{number}") for number in range(1 + _HASTY)]
     yield
@@ -38,7 +39,7 @@ def _odd_bodies(ground: Ground, build: Callable[[int], bytes]) -> Course:
 
 
 def _bombs(ground: Ground, coding: str) -> Course:
-    """Post bodies that become very large."""
+    """Post bodies that inflate enormously."""
     fields = f"Content-Encoding: {coding}"
     requests = [ground.post(BOMBS[coding](mib * _MIB), fields) for mib in _BOMBS_MIB]
     yield
@@ -47,16 +48,17 @@ def _bombs(ground: Ground, coding: str) -> Course:
 
 
 def _unfinished(ground: Ground, *fields: str) -> Course:
-    """Begin a request like the prober's, without a tag, and never send its body."""
+    """Begin a request with the prober's tag, and never send its body."""
     yield
     credential = [field.format(ground.server.secret) for field in fields]
-    lines = [f"POST {INGEST} HTTP/1.1", "Host: 127.0.0.1", *credential, f"Content-Length: {_UNFINISHED}", "", ""]
+    lines = [f"POST {INGEST} HTTP/1.1", "Host: 127.0.0.1", *credential, f"Fluent-Tag: {pulse.TAG}"]
+    lines += [f"Content-Length: {_UNFINISHED}", "", ""]
     with held(ground.port, ["\r\n".join(lines).encode()]):
         time.sleep(ground.sizes.seconds)
 
 
 def _expiry(ground: Ground) -> Course:
-    """Have many chunks of one line become too old at the same time: the server's clock is put forward."""
+    """Have many chunks of one line expire together, by putting the server's clock forward."""
     ground.fill(single_line_chunks(ground.sizes.expiring))
     yield
     ground.server.signal(signal.SIGUSR2)

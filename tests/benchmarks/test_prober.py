@@ -78,9 +78,9 @@ def test_every_line_arrives_where_nobody_attacks(pulse: Child) -> None:
 
 
 def test_a_server_that_stands_still_makes_a_line_late(pulse: Child) -> None:
-    found = measured(stop_for(0.4), pulse)
-    assert found.longest > 350
-    assert found.attacked["gap"] > 350
+    found = measured(stop_for(0.6), pulse)
+    assert found.longest > 200  # some of it may be the prober's own lateness
+    assert found.attacked["gap"] > 500
     assert not found.holds
 
 
@@ -97,7 +97,7 @@ def test_a_post_that_is_refused_is_counted_and_not_waited_for(pulse: Child) -> N
         pulse.ask("start")
         stopped = pulse.ask("stop", patience=5.0)
         pulse.ask("close")
-    assert set(stopped["answers"]) <= {"401"}
+    assert stopped["answers"].keys() == {"401"}
     assert stopped["missing"] == 0
 
 
