@@ -33,10 +33,18 @@ _ANSWER = re.compile(rb"HTTP/1\.1 (\d{3}) .*?\r\n\r\n(\{[^}]*\})", re.DOTALL)
 
 
 class _Beat(NamedTuple):
-    """When a line was posted, and for how long server and prober had waited for a core by then, in seconds."""
+    """When a line was posted, and how long server and prober had waited for a core by then, each in seconds."""
 
     posted: float
-    waited: float
+    waited: list[float]
+
+    def delays(self, now: float, waited: list[float]) -> tuple[float, float]:
+        """Return how long it has been, and how long without the wait for a core.
+
+        Both may have waited at the same time, so that only the longer wait is taken off.
+        """
+        delay = now - self.posted
+        return delay, delay - max(after - before for after, before in zip(waited, self.waited, strict=True))
 
 
 class Waiting:
@@ -47,14 +55,14 @@ class Waiting:
 
     def __init__(self, *pids: int) -> None:
         self._files = [os.open(f"/proc/{pid}/schedstat", os.O_RDONLY) for pid in pids]
+        self._seconds = [0.0] * len(pids)
 
-    def seconds(self) -> float:
-        """Return the sum over all processes since they started; one that has ended adds nothing."""
-        total = 0
-        for file in self._files:
+    def seconds(self) -> list[float]:
+        """Return how long each process has waited since it started; where one has ended, what was known last."""
+        for place, file in enumerate(self._files):
             with suppress(ProcessLookupError):
-                total += int(os.pread(file, 100, 0).split()[1])
-        return total / 1e9
+                self._seconds[place] = int(os.pread(file, 100, 0).split()[1]) / 1e9
+        return self._seconds.copy()
 
     def close(self) -> None:
         """Close the files."""
@@ -136,8 +144,7 @@ class Pulse:
 
     def _reset(self) -> None:
         self._beats: dict[int, _Beat] = {}  # by number, of lines that have not arrived
-        self._delays: list[float] = []
-        self._net_delays: list[float] = []  # without the time that server or prober waited for a core
+        self._delays: list[tuple[float, float]] = []  # and without the wait for a core
         self._gap = self._late = 0.0
         self._arrived_at = time.monotonic()  # the last line, or the start
         self._gap_notices = 0
@@ -198,11 +205,10 @@ class Pulse:
         self._forget_refused()
         now, waited = time.monotonic(), self._waiting.seconds()
         # A line that has not arrived has waited until now, at least.
-        delays = self._delays + [now - beat.posted for beat in self._beats.values()]
-        net_delays = self._net_delays + [now - beat.posted - (waited - beat.waited) for beat in self._beats.values()]
+        delays = self._delays + [beat.delays(now, waited) for beat in self._beats.values()]
         return {
-            "delays": [1000 * delay for delay in delays],
-            "net_delays": [1000 * delay for delay in net_delays],
+            "delays": [1000 * delay for delay, _ in delays],
+            "net_delays": [1000 * net for _, net in delays],
             "gap": 1000 * max(self._gap, now - self._arrived_at if self._beats else 0.0),
             "late": 1000 * self._late,
             "missing": len(self._beats),
@@ -265,8 +271,7 @@ class Pulse:
         beat = self._beats.pop(int(found[1]), None) if found else None
         if beat is None:
             return
-        self._delays.append(now - beat.posted)
-        self._net_delays.append(now - beat.posted - (self._waiting.seconds() - beat.waited))
+        self._delays.append(beat.delays(now, self._waiting.seconds()))
         self._gap = max(self._gap, now - self._arrived_at)
         self._arrived_at = now
 

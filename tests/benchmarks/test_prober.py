@@ -81,13 +81,13 @@ def test_a_server_that_stands_still_makes_a_line_late(pulse: Child) -> None:
     found = measured(stop_for(0.6), pulse)
     assert found.longest > 200  # some of it may be the prober's own lateness
     assert found.attacked["gap"] > 500
-    assert not found.holds
+    assert found.verdict is prober.Verdict.MISSED
 
 
 def test_a_server_that_crashes_loses_the_readers_stream(pulse: Child) -> None:
     found = measured(Attack("kill", kill), pulse)
     assert found.lost
-    assert not found.holds
+    assert found.verdict is prober.Verdict.MISSED
 
 
 def test_a_post_that_is_refused_is_counted_and_not_waited_for(pulse: Child) -> None:
