@@ -57,7 +57,7 @@ def _run_server(_options: argparse.Namespace, variables: Mapping[str, str]) -> i
     except settings.SettingsError as error:
         print(f"logurt: {error}", file=sys.stderr)
         return 2
-    log_to_stderr(configuration.log_level)
+    log_to_stderr(configuration.log_level, configuration.log_format)
     return asyncio.run(serve(configuration))
 
 

@@ -31,6 +31,7 @@ from handlers.sessions import Sessions
 from handlers.throttle import LogThrottle
 from handlers.tokens import Tokens
 from handlers.turns import Turns
+from log_format import FORMATTERS
 
 if TYPE_CHECKING:
     import socket
@@ -255,9 +256,11 @@ def _allow_many_sockets() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def log_to_stderr(level: str) -> None:
-    """Log to standard error from this level on."""
-    logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True)
+def log_to_stderr(level: str, form: str) -> None:
+    """Log to standard error from this level on, in one of FORMATTERS."""
+    to_stderr = logging.StreamHandler()
+    to_stderr.setFormatter(FORMATTERS[form]())
+    logging.basicConfig(level=level.upper(), handlers=[to_stderr], force=True)
     # What Tornado says of malformed requests quotes their headers, with the secrets in them.
     quiet = max(logging.WARNING, logging.getLogger().level)
     logging.getLogger("tornado.general").setLevel(quiet)

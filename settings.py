@@ -34,6 +34,9 @@ _DIGITS = re.compile("[0-9]{1,20}")
 _LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
+Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
 class _Refused(Exception):
     """A value that cannot be used; the text goes after the name of the variable and never holds the value."""
 
@@ -112,11 +115,18 @@ def _origins(text: str) -> tuple[str, ...]:
     return origins
 
 
-def _log_level(text: str) -> str:
-    level = text.strip().lower()
-    if level in _LOG_LEVELS:
-        return level
-    raise _Refused(f"must be one of {', '.join(_LOG_LEVELS)}")
+def _networks(text: str) -> tuple[Network, ...]:
+    try:
+        return tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())
+    except ValueError:
+        raise _Refused("must be networks like 10.0.0.0/8, separated by commas") from None
+
+
+def _choice(choices: tuple[str, ...], text: str) -> str:
+    choice = text.strip().lower()
+    if choice in choices:
+        return choice
+    raise _Refused(f"must be one of {', '.join(choices)}")
 
 
 # How text is read that is no number. Secrets are not shown.
@@ -124,7 +134,9 @@ Secret: TypeAlias = Annotated[str, Meta(extra={"read": _secret, "is_secret": Tru
 SigningKey: TypeAlias = Annotated[str, Meta(extra={"read": _jwt_key, "is_secret": True})]
 Address: TypeAlias = Annotated[str, Meta(extra={"read": _address})]
 Origins: TypeAlias = Annotated[tuple[str, ...], Meta(extra={"read": _origins})]
-LogLevel: TypeAlias = Annotated[str, Meta(extra={"read": _log_level})]
+Networks: TypeAlias = Annotated[tuple[Network, ...], Meta(extra={"read": _networks})]
+LogFormat: TypeAlias = Annotated[str, Meta(extra={"read": partial(_choice, ("text", "json"))})]
+LogLevel: TypeAlias = Annotated[str, Meta(extra={"read": partial(_choice, _LOG_LEVELS)})]
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -187,6 +199,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Origins,
         Meta(description="origins of browsers that may read, separated by commas", extra={"default": "*"}),
     ] = ("*",)
+    trusted_proxies: Annotated[
+        Networks,
+        Meta(
+            description="networks of proxies whose X-Forwarded-For is believed, separated by commas",
+            extra={"default": ""},
+        ),
+    ] = ()
+    log_format: Annotated[
+        LogFormat,
+        Meta(description="how logurt writes its own log: text, or json for an object a line"),
+    ] = "text"
     log_level: Annotated[
         LogLevel,
         Meta(description="how much logurt logs of itself: debug, info, warning, error"),

@@ -11,8 +11,10 @@ from tornado.iostream import StreamClosedError
 from tornado.web import HTTPError, RequestHandler, stream_request_body
 
 from handlers.body import Body
+from handlers.client import client_address
 from handlers.cors import cors_headers, preflight_headers
-from handlers.errors import error_message, status_of
+from handlers.errors import error_message, is_public, status_of
+from log_format import log_event
 
 if TYPE_CHECKING:
     from asyncio import Future
@@ -26,6 +28,9 @@ log = logging.getLogger("logurt")
 
 # The Content-Type of every answer that is not a stream of lines.
 JSON = "application/json; charset=utf-8"
+
+# Refusals of one kind that are logged one by one.
+_REFUSALS_A_MINUTE = 10
 
 # For Tornado: bodies of any length are received.
 ANY_LENGTH = 1 << 62
@@ -59,7 +64,20 @@ class JSONHandler(RequestHandler):
             self.set_header("Allow", ", ".join(self._methods()))
         if status is HTTPStatus.UNAUTHORIZED:
             self.set_header("WWW-Authenticate", self.scheme)
-        self.answer({"error": error_message(error, status)}, status)
+        message = error_message(error, status)
+        if is_public(error):
+            kind = f"{self.request.path} refused with {status:d}"
+            self.services.throttle.note(kind, burst=_REFUSALS_A_MINUTE, error=message, client=self.client)
+        self.answer({"error": message}, status)
+
+    @property
+    def client(self) -> str:
+        """The address of the client."""
+        return client_address(self.request, self.services.settings.trusted_proxies)
+
+    def log_event(self, event: str, **facts: Any) -> None:
+        """Log what a client has had done."""
+        log_event(log, logging.INFO, event, **facts, client=self.client)
 
     def log_exception(
         self,

@@ -7,6 +7,7 @@ Which decoder reads it is up to the table of routes. Requests are taken straight
 from __future__ import annotations
 
 import asyncio
+import logging
 from enum import Enum, auto
 from functools import lru_cache
 from http import HTTPStatus
@@ -27,6 +28,7 @@ from tornado.web import HTTPError
 from handlers import tcp
 from handlers.base import ANY_LENGTH, JSON, log
 from handlers.body import Body
+from handlers.client import client_address
 from handlers.errors import error_message, is_public, status_of
 from handlers.intake import Abandoned, Intake, Upload
 from handlers.sessions import ServerStopping
@@ -197,10 +199,18 @@ class IngestRequest(HTTPMessageDelegate):
         return self._state is _State.OVER or stream.closed() or tcp.peer_has_closed(stream.socket)
 
     def _refusal(self, error: Exception) -> _Answer:
-        """Return the answer to an error, and leave a trace of it: what Fluent Bit drops is lost."""
+        """Return the answer to an error, and leave a trace of it."""
         status = status_of(error) or HTTPStatus.INTERNAL_SERVER_ERROR
         if is_public(error):
-            self._services.throttle.note(f"ingest: refused with {status:d}, {error}")
+            # Fluent Bit sends the same body again after a 5xx, and drops it for good after nearly any 4xx.
+            is_lost = status < HTTPStatus.INTERNAL_SERVER_ERROR
+            self._services.throttle.note(
+                f"ingest refused: Fluent Bit {'drops these lines for good' if is_lost else 'will send it again'}",
+                level=logging.WARNING if is_lost else logging.INFO,
+                status=int(status),
+                error=str(error),
+                client=client_address(self._request, self._services.settings.trusted_proxies),
+            )
         elif status is HTTPStatus.INTERNAL_SERVER_ERROR:
             log.error("%s %s failed", self._request.method, self._request.path, exc_info=error)
         return _Answer(status, msgspec.json.encode({"error": error_message(error, status)}))

@@ -78,7 +78,7 @@ class Intake:
         with duplicates.storing(key if all("" not in run.times for run in batch.runs) else None):
             await self._services.broker.publish(chunks)
         if batch.skipped:
-            self._services.throttle.note("ingest: records without text or namespace skipped", batch.skipped)
+            self._services.throttle.note("records without text or namespace skipped", batch.skipped, tag=upload.tag)
         return Receipt(sum([chunk.count for chunk in chunks]), batch.skipped)
 
     async def _decoded(self, data: bytes, upload: Upload) -> Batch:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from abc import ABC, abstractmethod
 from contextlib import suppress
 from functools import partial
@@ -23,15 +24,30 @@ if TYPE_CHECKING:
     from tornado.websocket import WebSocketHandler
 
     from delivery.hub import Start
+    from delivery.reader import Reader
     from delivery.view import View
     from handlers.services import Services
+    from handlers.tokens import Grant
     from protocol import Disconnect
 
 # How long a client may take to read the end of its stream; Tornado gives a WebSocket's closing handshake as long.
 GOODBYE_SECONDS = 5
 
-# What is read at a time of what nobody asked for.
+# How much is read at a time of what nobody asked for.
 _INPUT_BYTES = 4096
+
+# When an EventSource that was sent away comes back: not all of them at once.
+_RETRY_MS = range(1000, 5001)
+
+
+def retry(milliseconds: int) -> bytes:
+    """Return the event that tells an EventSource how long to wait before it comes back (WHATWG HTML, 9.2.6)."""
+    return b"retry: %d\n\n" % milliseconds
+
+
+def retry_some_time() -> bytes:
+    """Return such an event for a client that is sent away together with others."""
+    return retry(secrets.choice(_RETRY_MS))
 
 
 class Session(ABC):
@@ -40,54 +56,23 @@ class Session(ABC):
     `expires_at` is in Unix seconds, `heartbeat_at` on the monotonic clock.
     """
 
-    def __init__(self, services: Services, stream: IOStream, transport: Transport, expires_at: float) -> None:
-        self.expires_at = expires_at
+    def __init__(self, services: Services, stream: IOStream, transport: Transport, grant: Grant) -> None:
+        self.expires_at: float = grant.expires_at
         self.heartbeat_at = 0.0
         self._services = services
         self._stream = stream
         self._transport = transport
+        # Set while it is in the hub. The reader knows how to write to this session (see `tune_gc` on cycles).
+        self._reader: Reader | None = None
         self._send: Callable[[bytes], int] = _send_nowhere
         self._waiting = 0  # bytes that the socket has not taken yet
-        self._may_lag = stream.writing()  # Tornado has had to wait with something of its own, and may again
+        self._may_lag = stream.writing()  # Tornado has had to wait with a frame of its own, and may again
         self._unsent = -1  # bytes in the kernel's send queue when last looked at
         self._progress_at = 0.0  # when they last changed, on the monotonic clock
-        self._is_over = False
-        if not stream.closed():  # the client may have gone before it was answered
+        if not stream.closed():  # the client may be gone before it was answered
             self._send = stream.socket.send
             stream.set_nodelay(True)
             tcp.keep_alive(stream.socket)
-
-    def begin(self, view: View, start: Start, *, follow: bool) -> None:
-        """Join the hub. Raises what `Hub.join` raises."""
-        self._reader = self._services.hub.join(
-            view, start, follow=follow, write=self.write, ended=lambda: self.end(FINISHED)
-        )
-        self._scope = view.selector
-        self._services.sessions.add(self)
-        log.info(
-            "reader joined %s by %s; readers: %d", self._scope, self._transport.value, len(self._services.sessions)
-        )
-
-    def leave(self, why: str) -> None:
-        """Leave the hub. Does nothing the second time."""
-        if self._is_over:
-            return
-        self._is_over = True
-        self._services.hub.leave(self._reader)
-        del self._reader  # it knows how to write to this session: both would wait for the garbage collector
-        self._services.sessions.remove(self)
-        log.info("reader left %s: %s; readers: %d", self._scope, why, len(self._services.sessions))
-
-    def end(self, disconnect: Disconnect) -> None:
-        """Leave the hub and end the stream, saying why where the transport can."""
-        if not self._is_over:
-            self.leave(disconnect.reason)
-            self._say_goodbye(disconnect)
-
-    def abort(self) -> None:
-        """Leave the hub and close the connection without a word."""
-        self.leave("the client did not answer")
-        self._stream.close()
 
     @property
     def is_open(self) -> bool:
@@ -97,17 +82,47 @@ class Session(ABC):
     @property
     def is_live(self) -> bool:
         """Whether the hub has written it everything that there is for it."""
-        return not self._is_over and self._reader.is_live
+        return self._reader is not None and self._reader.is_live
 
     @property
     def is_blocked(self) -> bool:
-        """Whether something waits until the socket has room again, frames of Tornado's own included."""
+        """Whether something waits for room in the socket, be it a frame of Tornado's own."""
         return self._stream.writing()
 
     @property
     def waiting(self) -> int:
-        """How many bytes of lines wait in this process until the socket has room again."""
+        """How many bytes of lines wait in this process for room in the socket."""
         return self._waiting
+
+    def begin(self, view: View, start: Start, *, follow: bool) -> None:
+        """Join the hub. Raises what `Hub.join` raises."""
+        self._reader = self._services.hub.join(
+            view, start, follow=follow, write=self.write, ended=lambda: self.end(FINISHED)
+        )
+        self._services.sessions.add(self)
+        log.info(
+            "reader joined %s by %s; readers: %d", view.selector, self._transport.value, len(self._services.sessions)
+        )
+
+    def leave(self, why: str) -> None:
+        """Leave the hub. Does nothing the second time."""
+        reader, self._reader = self._reader, None
+        if reader is None:
+            return
+        self._services.hub.leave(reader)
+        self._services.sessions.remove(self)
+        log.info("reader left %s: %s; readers: %d", reader.group.view.selector, why, len(self._services.sessions))
+
+    def end(self, disconnect: Disconnect) -> None:
+        """Leave the hub and end the stream, saying why where the transport can. Does nothing the second time."""
+        if self._reader is not None:
+            self.leave(disconnect.reason)
+            self._say_goodbye(disconnect)
+
+    def abort(self) -> None:
+        """Leave the hub and close the connection without a word."""
+        self.leave("the client did not answer")
+        self._stream.close()
 
     @abstractmethod
     def heartbeat(self) -> bool:
@@ -122,7 +137,7 @@ class Session(ABC):
         if not self._waiting or self._stream.closed():
             return 0.0
         # That Tornado waits to write more says little: the kernel wakes it only when much of its queue is free again.
-        # That the queue shrinks at all is what tells a slow client from one that has stopped.
+        # A slow client differs from one that has stopped in that the queue shrinks at all.
         unsent = tcp.send_queue(self._stream.socket)
         if unsent != self._unsent:
             self._unsent, self._progress_at = unsent, now
@@ -132,7 +147,7 @@ class Session(ABC):
         """Write shared bytes, and tell whether the socket has taken all of them."""
         sent = 0
         # Straight to the socket if nothing waits in front: `IOStream.write` makes a future for every write, which
-        # costs a live reader about as much as the system call does, and to ask Tornado each time a tenth of it.
+        # costs a live reader about as much as the system call does, and asking Tornado each time a tenth of it.
         if not self._waiting and not (self._may_lag and self._stream.writing()):
             try:
                 sent = self._send(data)
@@ -157,27 +172,29 @@ class Session(ABC):
 
     def _on_written(self, size: int, written: asyncio.Future[None]) -> None:
         self._waiting -= size
-        if not self._waiting and not self._is_over and not written.cancelled() and written.exception() is None:
+        has_drained = not self._waiting and not written.cancelled() and written.exception() is None
+        if has_drained and self._reader is not None:
             self._services.hub.drained(self._reader)
 
 
 class WebSocketSession(Session):
-    """A reader on a WebSocket: Tornado has the protocol, the session writes ready frames."""
+    """A reader on a WebSocket: Tornado speaks the protocol, the session writes ready frames."""
 
-    def __init__(self, services: Services, handler: WebSocketHandler, stream: IOStream, expires_at: float) -> None:
-        super().__init__(services, stream, Transport.WEBSOCKET, expires_at)
+    def __init__(self, services: Services, handler: WebSocketHandler, stream: IOStream, grant: Grant) -> None:
+        super().__init__(services, stream, Transport.WEBSOCKET, grant)
+        self._scope = grant.selector
         self._handler = handler
         self._awaits_pong = False
-        self._taken = 0  # bytes that the client had acknowledged at the last heartbeat
+        self._acknowledged = 0  # bytes that the client had acknowledged at the last heartbeat
 
     def heartbeat(self) -> bool:
         """Ping, unless the client has something else to read; False if it has not answered the last one."""
         stream = self._stream
         if stream.closed() or stream.writing():
-            return True  # Tornado is about to tell; whether it still takes something is the stall timeout's question
-        before, self._taken = self._taken, tcp.acknowledged(stream.socket)
-        if tcp.send_queue(stream.socket) and self._taken != before:
-            # The kernel holds megabytes in front of a ping, which a slow client may well need minutes for.
+            return True  # Tornado is about to tell; whether it still takes something is for the stall timeout to say
+        before, self._acknowledged = self._acknowledged, tcp.acknowledged(stream.socket)
+        if tcp.send_queue(stream.socket) and self._acknowledged != before:
+            # The kernel holds megabytes in front of a ping, which may well take a slow client minutes.
             self._awaits_pong = False
             return True
         if self._awaits_pong:
@@ -188,7 +205,7 @@ class WebSocketSession(Session):
         return True
 
     def note_frame(self) -> None:
-        """Note that Tornado has just written a frame of its own, of which a part may wait for the socket.
+        """Note that Tornado has just written a frame of its own, part of which may wait for the socket.
 
         Once that has happened it may happen at any time: further pongs wait for the first.
         """
@@ -198,6 +215,13 @@ class WebSocketSession(Session):
         """Note that the client has answered."""
         self._awaits_pong = False
 
+    def renew(self, grant: Grant) -> bool:
+        """Go on until another token expires; False if that token is for another scope."""
+        if grant.selector != self._scope:
+            return False
+        self.expires_at = grant.expires_at
+        return True
+
     def _say_goodbye(self, disconnect: Disconnect) -> None:
         self._handler.close(disconnect.code, disconnect.reason)
 
@@ -205,10 +229,9 @@ class WebSocketSession(Session):
 class HttpSession(Session):
     """A reader on an HTTP response whose head has been sent, and whose stream is detached."""
 
-    def __init__(self, services: Services, stream: IOStream, transport: Transport, expires_at: float) -> None:
-        super().__init__(services, stream, transport, expires_at)
-        self._is_chunked = transport.is_chunked
-        self._comment = b": \n\n" if transport.is_events else b""
+    def __init__(self, services: Services, stream: IOStream, transport: Transport, grant: Grant) -> None:
+        super().__init__(services, stream, transport, grant)
+        self._follows = True
 
     def begin(self, view: View, start: Start, *, follow: bool) -> None:
         """Join the hub. Raises what `Hub.join` raises."""
@@ -216,8 +239,14 @@ class HttpSession(Session):
         super().begin(view, start, follow=follow)
         self._ignore_input()
 
+    def heartbeat(self) -> bool:
+        """Send a comment if the transport has such a thing (server-sent events)."""
+        if self._transport.is_events and not self._stream.writing():
+            self.write(self._framed(b": \n\n"))
+        return True
+
     def _ignore_input(self, read: asyncio.Future[bytes] | None = None) -> None:
-        """Read whatever the client sends after its request, since only who reads is told that the client has gone."""
+        """Read whatever the client sends after its request: without a pending read we would never notice it leave."""
         if read is None or not (read.cancelled() or read.exception()):
             with suppress(StreamClosedError):
                 asyncio.ensure_future(self._stream.read_bytes(_INPUT_BYTES, partial=True)).add_done_callback(
@@ -226,21 +255,19 @@ class HttpSession(Session):
                 return
         self.leave("the client has gone")
 
-    def heartbeat(self) -> bool:
-        """Send a comment if the transport has such a thing (server-sent events)."""
-        if self._comment and not self._stream.writing():
-            self.write(http_chunk(self._comment) if self._is_chunked else self._comment)
-        return True
+    def _framed(self, data: bytes) -> bytes:
+        return http_chunk(data) if self._transport.is_chunked else data
 
     def _say_goodbye(self, disconnect: Disconnect) -> None:
         stream = self._stream
         if stream.closed():
             return
+        last = self._framed(retry_some_time()) if self._transport.is_events and disconnect.reconnect else b""
         # An empty chunk ends a body that is complete (RFC 9112, section 7.1): a backlog must not end so before all of
         # it has been sent. HTTP/1.0 ends bodies with the connection, and has no way to tell.
-        is_complete = self._follows or disconnect is FINISHED
-        last = stream.write(http_chunk(b"") if self._is_chunked and is_complete else b"")
-        last.add_done_callback(lambda _: stream.close())
+        if self._transport.is_chunked and (self._follows or disconnect is FINISHED):
+            last += http_chunk(b"")
+        stream.write(last).add_done_callback(lambda _: stream.close())
         # A client that takes nothing would keep its connection for ever.
         stream.io_loop.call_later(GOODBYE_SECONDS, stream.close)
 

@@ -26,11 +26,13 @@ class SignHandler(Handler):
     def post(self) -> None:
         """Answer with a token, the path to read at, and when it expires."""
         request = parse_sign_request(self.body.whole(), self.services.settings.jwt_expiration_minutes * 60)
-        token, expires_at = self.services.tokens.sign(request.selector, request.expires_in)
+        token, grant = self.services.tokens.sign(request)
+        lifetime = grant.expires_at - int(self.services.now())
+        self.log_event("token signed", scope=grant.selector, lifetime=lifetime, jti=grant.jti, sub=grant.sub)
         self.answer(
             {
                 "token": token,
                 "url": f"/logs?{urlencode({'token': token})}",
-                "expires_at": dt.datetime.fromtimestamp(expires_at, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+                "expires_at": dt.datetime.fromtimestamp(grant.expires_at, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             }
         )

@@ -8,9 +8,10 @@ checked here: a valid signature says nothing about types.
 from __future__ import annotations
 
 import re
+import secrets
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, TypeGuard, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeGuard, TypeVar
 
 import jwt
 import msgspec
@@ -52,7 +53,7 @@ _NOT_OURS = "the token is not a JWT signed with HS256"
 _JWS = jwt.PyJWS(algorithms=["HS256"])
 
 _SCOPE_MEMBERS = ("namespace", "pod", "container", "labels", "workload")
-_SIGN_MEMBERS = frozenset({*_SCOPE_MEMBERS, "expires_in"})
+_SIGN_MEMBERS = frozenset({*_SCOPE_MEMBERS, "expires_in", "sub"})
 _MISSING = object()
 
 
@@ -85,18 +86,31 @@ class InvalidMember(InvalidRequest):
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a verified token gives, and until when in Unix seconds."""
+    """What a verified token gives, and until when in Unix seconds.
+
+    `jti` names the token, `sub` the one it was given to; both are for the log alone, and may be empty.
+    """
 
     selector: Selector
     expires_at: int
+    jti: str = ""
+    sub: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class SignRequest:
-    """What a client asks to be signed. `expires_in` is in seconds; None means as long as may be."""
+    """What a client asks to be signed. `expires_in` is in seconds; None means as long as may be. `sub` may be empty."""
 
     selector: Selector
     expires_in: int | None = None
+    sub: str = ""
+
+
+class Signed(NamedTuple):
+    """A token, and what it grants."""
+
+    token: str
+    grant: Grant
 
 
 class Tokens:
@@ -112,18 +126,20 @@ class Tokens:
         self._lifetime = lifetime
         self._now = now
 
-    def sign(self, selector: Selector, expires_in: int | None = None) -> tuple[str, int]:
-        """Return a token for what the selector admits, and when it expires in Unix seconds.
+    def sign(self, request: SignRequest) -> Signed:
+        """Return a token for what a request, which has been checked, asks for.
 
-        `expires_in` is in seconds and has been checked. Raises InvalidBody if the token would be too long.
+        Raises InvalidBody if the token would be too long.
         """
-        issued_at = int(self._now())
-        expires_at = issued_at + (self._lifetime if expires_in is None else expires_in)
-        claims: dict[str, object] = {"exp": expires_at, "iat": issued_at, **_members(selector)}
+        issued_at, jti = int(self._now()), secrets.token_urlsafe(9)
+        expires_at = issued_at + (self._lifetime if request.expires_in is None else request.expires_in)
+        claims: dict[str, object] = {"exp": expires_at, "iat": issued_at, "jti": jti, **_members(request.selector)}
+        if request.sub:
+            claims["sub"] = request.sub
         token = _JWS.encode(msgspec.json.encode(claims), self._keys[0], algorithm="HS256")
         if len(token) > MAX_TOKEN_BYTES:
             raise InvalidBody(f"asks for a token of more than {MAX_TOKEN_BYTES} bytes")
-        return token, expires_at
+        return Signed(token, Grant(request.selector, expires_at, jti, request.sub))
 
     def verify(self, token: str) -> Grant:
         """Return what a token grants now.
@@ -147,7 +163,7 @@ class Tokens:
         if (_time(claims, "nbf") or 0) > now:
             raise Unauthorized("the token is not valid yet")
         try:
-            return Grant(_selector(claims), expires_at)
+            return Grant(_selector(claims), expires_at, _short(claims, "jti"), _short(claims, "sub"))
         except InvalidMember as invalid:
             raise Unauthorized(f"the token's claim {invalid}") from None
 
@@ -181,12 +197,15 @@ def parse_sign_request(body: bytes, max_expires_in: int) -> SignRequest:
             raise InvalidMember(member, "is not a member of this request")
     selector = _selector(members)
     _check_names(selector)
+    sub = _text(members["sub"], "sub") if "sub" in members else ""
+    if len(sub) > MAX_NAME_LENGTH:
+        raise InvalidMember("sub", f"must be a string of 1 to {MAX_NAME_LENGTH} characters")
     expires_in = members.get("expires_in", _MISSING)
     if expires_in is _MISSING:
-        return SignRequest(selector)
+        return SignRequest(selector, sub=sub)
     if not _is_whole_number(expires_in, 1, max_expires_in):
         raise InvalidMember("expires_in", f"must be a whole number of seconds from 1 to {max_expires_in}")
-    return SignRequest(selector, expires_in)
+    return SignRequest(selector, expires_in, sub)
 
 
 def _json_object(text: bytes) -> dict[str, object] | None:
@@ -217,6 +236,12 @@ def _time(claims: Mapping[str, object], name: str) -> int | None:
     if not _is_whole_number(value, 0, _LAST_SECOND):
         raise Unauthorized(f"the token's claim {name} must be a whole number of Unix seconds")
     return value
+
+
+def _short(claims: Mapping[str, object], name: str) -> str:
+    """Return a claim that is only logged, as far as it is text."""
+    value = claims.get(name)
+    return value[:MAX_NAME_LENGTH] if isinstance(value, str) else ""
 
 
 def _selector(members: Mapping[str, object]) -> Selector:

@@ -71,6 +71,7 @@ def test_only_what_the_server_runs_on_is_copied() -> None:
         "environment.py",
         "settings.py",
         "protocol.py",
+        "log_format.py",
         "ingest",
         "buffer",
         "delivery",

@@ -13,8 +13,8 @@ ROOT = Path(__file__).parent.parent
 # Each room, and which others it may import. What both ends of the wire know, all of them may.
 ROOMS = {
     "logurt": {"server", "settings", "environment", "cli"},
-    "server": {"handlers", "delivery", "buffer", "settings"},
-    "handlers": {"delivery", "ingest", "buffer", "settings"},
+    "server": {"handlers", "delivery", "buffer", "settings", "log_format"},
+    "handlers": {"delivery", "ingest", "buffer", "settings", "log_format"},
     "delivery": {"buffer"},
     "ingest": {"buffer"},
     "buffer": set[str](),
@@ -22,6 +22,7 @@ ROOMS = {
     "environment": set[str](),
     "settings": set[str](),
     "protocol": set[str](),
+    "log_format": set[str](),
 }
 CORE = ("ingest", "buffer", "delivery")
 # What the core does not know: the network, clocks, files and the environment.

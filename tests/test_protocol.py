@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol import DISCONNECTS, GAP_REASONS, gap_sentence, parse_duration
+from protocol import DISCONNECTS, GAP_REASONS, MAX_REASON_BYTES, gap_sentence, parse_duration, refusal
 
 
 def test_every_disconnect_has_a_code_of_its_own_that_a_server_may_send() -> None:
@@ -17,6 +17,26 @@ def test_every_disconnect_has_a_code_of_its_own_that_a_server_may_send() -> None
 def test_every_reason_fits_into_a_close_frame() -> None:
     # A control frame has 125 bytes (RFC 6455, section 5.5), two of which are the code.
     assert all(0 < len(one.reason.encode()) <= 123 for one in DISCONNECTS)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "reconnect"), [(400, 4400, False), (401, 4401, False), (403, 4403, False), (503, 4503, True)]
+)
+def test_a_refusal_has_a_code_like_its_status(status: int, code: int, *, reconnect: bool) -> None:
+    assert refusal(status, "no") == (code, "no", reconnect)
+
+
+@pytest.mark.parametrize("status", [200, 404, 405, 500])
+def test_a_status_that_refuses_no_reader_has_none(status: int) -> None:
+    assert refusal(status, "no") is None
+
+
+@given(st.text(max_size=200))
+def test_the_reason_of_a_refusal_fits_into_a_close_frame_in_whole_characters(sentence: str) -> None:
+    disconnect = refusal(400, sentence)
+    assert disconnect is not None
+    assert sentence.startswith(disconnect.reason)
+    assert MAX_REASON_BYTES - 3 <= len(disconnect.reason.encode()) <= MAX_REASON_BYTES or disconnect.reason == sentence
 
 
 @pytest.mark.parametrize(

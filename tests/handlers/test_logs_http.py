@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import shutil
 from asyncio.subprocess import PIPE
 from typing import TYPE_CHECKING
@@ -147,6 +148,25 @@ async def test_a_heartbeat_is_a_comment_for_events_and_nothing_for_plain_lines(
     assert [await events.chunk() for _ in range(2)] == [b": \n\n"] * 2
     await live.write("hello")
     assert (await plain.chunk(), len(live.services.sessions)) == (b"hello\n", 2)
+
+
+@pytest.mark.parametrize("version", ["1.1", "1.0"])
+async def test_event_sources_that_are_sent_away_come_back_at_different_times(
+    live: LiveServer, connect: Connect, version: str
+) -> None:
+    await live.write("a")
+    token, peers, waits = await live.sign(), [connect() for _ in range(5)], set[int]()
+    for peer in peers:
+        await peer.get(token, version=version, Accept="text/event-stream")
+    await live.services.sessions.drain(0)
+    for peer in peers:
+        sent = await peer.rest()
+        assert sent.endswith(b"\r\n0\r\n\r\n") == (version == "1.1")
+        first, *_, last = re.findall(rb"retry: (\d+)\n\n", sent)
+        assert first == b"2000"
+        waits.add(int(last))
+    assert len(waits) > 1
+    assert all(1000 <= wait <= 5000 for wait in waits)
 
 
 @TRANSPORTS

@@ -253,6 +253,21 @@ async def test_a_reader_that_has_gone_is_gone_without_the_garbage_collector(
         gc.enable()
 
 
+async def test_a_page_that_was_refused_is_gone_without_the_garbage_collector(connect: Connect) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(3):
+            peer = connect()
+            await peer.send(request("/logs", UPGRADE | {"Origin": "https://any.example"}))
+            await peer.head()
+            assert (await peer.frame()).close_code == 4401
+            peer.close()
+        await until(lambda: not any(isinstance(one, LogsHandler) for one in gc.get_objects()))
+    finally:
+        gc.enable()
+
+
 async def test_an_open_websocket_keeps_nothing_of_its_request(live: LiveServer, connect: Connect) -> None:
     await join(live, connect(), UPGRADE | {"X-Mark": "not-needed-any-more"}, "&exclude=not-needed-any-more")
     gc.collect()

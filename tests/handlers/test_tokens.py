@@ -107,14 +107,26 @@ def invalid_member(body: object, max_expires_in: int = LIFETIME) -> tuple[str, s
 
 @given(selectors, st.none() | st.integers(1, LIFETIME))
 def test_a_signed_token_grants_what_was_signed(selector: Selector, expires_in: int | None) -> None:
-    token, expires_at = tokens().sign(selector, expires_in)
-    assert expires_at == NOW + (expires_in or LIFETIME)
-    assert tokens().verify(token) == Grant(selector, expires_at)
+    token, grant = tokens().sign(SignRequest(selector, expires_in, "jane"))
+    assert grant == Grant(selector, NOW + (expires_in or LIFETIME), grant.jti, "jane")
+    assert tokens().verify(token) == grant
+
+
+def test_no_two_tokens_have_the_same_name() -> None:
+    request = SignRequest(Selector("myapp"))
+    assert len({tokens().sign(request).grant.jti for _ in range(100)}) == 100
 
 
 def test_only_what_is_given_becomes_a_claim() -> None:
-    token, _ = tokens().sign(Selector("myapp"), 60)
-    assert jwt.decode(token, KEY, ["HS256"], options={"verify_exp": False}) == CLAIMS
+    token, _ = tokens().sign(SignRequest(Selector("myapp"), 60))
+    assert decoded(token) == CLAIMS
+
+
+def decoded(token: str) -> dict[str, Any]:
+    """Return the claims of a token but its name, which is a random one."""
+    claims: dict[str, Any] = jwt.decode(token, KEY, ["HS256"], options={"verify_exp": False})
+    assert claims.pop("jti")
+    return claims
 
 
 def test_the_names_of_the_claims_are_those_of_the_selector() -> None:
@@ -127,13 +139,13 @@ def test_the_names_of_the_claims_are_those_of_the_selector() -> None:
         "labels": {"app": "web"},
         "workload": "deployment/web",
     }
-    token, _ = tokens().sign(scope, 60)
-    assert jwt.decode(token, KEY, ["HS256"], options={"verify_exp": False}) == expected
+    token, _ = tokens().sign(SignRequest(scope, 60))
+    assert decoded(token) == expected
 
 
 def test_labels_that_are_more_than_equal_become_text_as_kubectl_takes_it() -> None:
     scope = Selector("myapp", labels=(*equal(app="web"), Requirement("canary", Operator.MISSING)))
-    token, _ = tokens().sign(scope, 60)
+    token, _ = tokens().sign(SignRequest(scope, 60))
     claims = jwt.decode(token, KEY, ["HS256"], options={"verify_exp": False})
     assert claims["labels"] == "app=web,!canary"
 
@@ -146,19 +158,19 @@ def test_a_token_of_another_minter_is_honoured() -> None:
 def test_a_token_is_never_longer_than_what_is_verified() -> None:
     long_labels = equal(**{f"{number:03}": "v" * 250 for number in range(40)})
     with pytest.raises(InvalidBody, match=r"^the request body asks for a token of more than 8192 bytes$"):
-        tokens().sign(Selector("myapp", labels=long_labels))
+        tokens().sign(SignRequest(Selector("myapp", labels=long_labels)))
 
 
 @given(st.data(), selectors)
 def test_a_token_with_any_character_changed_is_refused(data: st.DataObject, selector: Selector) -> None:
-    token, _ = tokens().sign(selector)
+    token, _ = tokens().sign(SignRequest(selector))
     place = data.draw(st.integers(0, len(token) - 1))
     other = data.draw(st.sampled_from(string.printable).filter(lambda character: character != token[place]))
     assert refusal(token[:place] + other + token[place + 1 :])
 
 
 def test_a_signature_has_one_spelling() -> None:
-    token, _ = tokens().sign(Selector("myapp"))
+    token, _ = tokens().sign(SignRequest(Selector("myapp")))
     # The last of 43 characters carries four bits; its neighbours in the alphabet stand for the same four.
     same_bits = base64.urlsafe_b64decode(token[-43:] + "=")
     spellings = [token[:-1] + last for last in string.ascii_letters + string.digits + "-_"]
@@ -169,7 +181,7 @@ def test_a_signature_has_one_spelling() -> None:
 
 @given(st.data())
 def test_a_token_with_anything_added_or_cut_is_refused(data: st.DataObject) -> None:
-    token, _ = tokens().sign(Selector("myapp"))
+    token, _ = tokens().sign(SignRequest(Selector("myapp")))
     place = data.draw(st.integers(0, len(token)))
     added = data.draw(st.text(min_size=1, max_size=3) | st.sampled_from(["=", "\n", " "]))
     assert refusal(token[:place] + added + token[place:])
@@ -190,23 +202,23 @@ def test_a_token_that_is_too_long_is_refused_before_it_is_read() -> None:
 
 
 def test_a_token_of_another_key_is_refused() -> None:
-    token, _ = tokens(OTHER_KEY).sign(Selector("myapp"))
+    token, _ = tokens(OTHER_KEY).sign(SignRequest(Selector("myapp")))
     assert refusal(token) == "the token's signature is wrong"
 
 
 def test_a_token_of_the_previous_key_is_honoured() -> None:
-    token, _ = tokens(OTHER_KEY).sign(Selector("myapp"))
+    token, _ = tokens(OTHER_KEY).sign(SignRequest(Selector("myapp")))
     assert tokens(KEY, OTHER_KEY).verify(token).selector == Selector("myapp")
 
 
 def test_tokens_are_signed_with_the_new_key_while_there_is_a_previous_one() -> None:
-    token, _ = tokens(KEY, OTHER_KEY).sign(Selector("myapp"))
+    token, _ = tokens(KEY, OTHER_KEY).sign(SignRequest(Selector("myapp")))
     assert tokens(KEY).verify(token)
     assert refusal(token, tokens(OTHER_KEY))
 
 
 def test_a_token_of_neither_key_is_refused() -> None:
-    token, _ = tokens("x" * 32).sign(Selector("myapp"))
+    token, _ = tokens("x" * 32).sign(SignRequest(Selector("myapp")))
     assert refusal(token, tokens(KEY, OTHER_KEY)) == "the token's signature is wrong"
 
 
