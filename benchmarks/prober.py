@@ -98,8 +98,9 @@ def run(options: argparse.Namespace) -> list[Table]:
         ],
         note="`net`: the longest without the time in which server or prober were ready to run but had no core; where "
         "only the rest is too long, the goal is neither met nor missed: `noise`. `quiet`: net, without the attack. "
-        "`unsent`, MiB: what the kernel holds for the server's sockets at the height of the attack; `TCP`: what all "
-        "sockets of the machine take by then, beyond what they took before. `late`: the prober itself.",
+        "`lost` includes what has not come some seconds after the attack. `unsent`, MiB: what the kernel holds for the "
+        "server's sockets at the height of the attack; `TCP`: what all sockets of the machine take by then, beyond "
+        "what they took before. `late`: the prober itself.",
     )
     sizes = Sizes(**{name: getattr(options, name) for name in Sizes._fields})
     attacks = [one for one in (*ATTACKS, *([senders.EXPIRY] if options.expiry else [])) if options.only in one.name]
