@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import datetime as dt
 import json
@@ -14,14 +15,16 @@ from typing import TYPE_CHECKING
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError
 
 from cli import demo_server
-from cli.credential import GivenToken, Signer, unreachable
+from cli.command import finish, open_stdout, tell
+from cli.credential import GivenToken, Signer
 from cli.demo_shop import NAMESPACE, posts
+from cli.output import Output
+from cli.request import unreachable
 from cli.signals import die_of, until_signal
 from cli.stream import Stream
-from cli.tail import finish, make_output, open_stdout, tell
+from cli.style import Style, fitted
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Coroutine, Mapping
 
     from cli.address import Address
@@ -30,15 +33,26 @@ if TYPE_CHECKING:
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.1, 0.9
 
 
+_EXAMPLES = """\
+examples:
+  python logurt.py demo                    until Ctrl-C
+  python logurt.py demo --seconds 30       for half a minute
+  PORT=8080 python logurt.py demo          on a port that you choose
+"""
+
+
 def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add `demo` to the commands."""
     parser = commands.add_parser(
         "demo",
-        help="see it work: a server, a made-up application, and its lines in this terminal",
-        description="Start a server on a free port of this machine (or PORT), have a made-up application write logs to "
-        "it, and follow them in this terminal until Ctrl-C. Nothing has to be set up, and nothing is left behind.",
+        help="see it work: a server, a made-up shop, and its lines in this terminal",
+        description="Start a server on a free port of this machine (or PORT), have a made-up shop write\n"
+        "logs to it, and follow them in this terminal until Ctrl-C. Nothing has to be set up,\n"
+        "and nothing is left behind.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.set_defaults(run=run, output="text", timestamps=False, prefix=True, color="auto")
+    parser.set_defaults(run=run)
     parser.add_argument("--seconds", type=float, metavar="N", help="end after so many seconds")
 
 
@@ -61,8 +75,8 @@ async def _demo(options: argparse.Namespace, variables: Mapping[str, str]) -> No
         token = await Signer(address, held["API_SECRET"], {"namespace": NAMESPACE}).token()
         _introduce(address, token)
         with open_stdout() as stdout:
-            show = make_output(stdout, options, variables).show
-            tail = Stream(address, GivenToken(token), {}, show, tell=tell).run()
+            output = Output(stdout, sys.stderr, fitted(Style(), stdout, variables))
+            tail = Stream(address, GivenToken(token), {}, tell=tell).run(output.show)
             feeding = feed(address, held["INGEST_SECRET"])
             await first_of(options.seconds, tail, feeding, demo_server.watch(process))
 

@@ -1,4 +1,4 @@
-"""The demo's server: a process of its own, which ends with the demo."""
+"""The demo's server: a process that ends with the demo."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ async def running(secrets: Mapping[str, str]) -> AsyncIterator[tuple[asyncio.sub
         "LOG_LEVEL": "info",
         "DRAIN_SECONDS": "0",
     }
-    # In a directory without a .env file, and in a session of its own: a Ctrl-C is for this process, which then ends it.
+    # In a directory without a .env file, and in a session of its own: Ctrl-C is for this process, which then stops it.
     with tempfile.TemporaryDirectory() as empty:
         process = await asyncio.create_subprocess_exec(
             sys.executable,

@@ -1,4 +1,4 @@
-"""Where a reader is in its stream, and what it asks for to go on from there."""
+"""Where a reader is in its stream, and what to ask for to go on from there."""
 
 from __future__ import annotations
 
@@ -28,8 +28,13 @@ class Position:
         """Whether any line has come."""
         return bool(self._cursor)
 
+    @property
+    def is_live_without_lines(self) -> bool:
+        """Whether the backlog is over and had no lines, and none has come since."""
+        return self._live_since is not None and not self._cursor
+
     def advance(self, messages: Sequence[Message]) -> None:
-        """Move on behind messages that have been shown."""
+        """Move past messages that have been shown."""
         for message in reversed(messages):
             if message.type == "line":
                 self._cursor = message.cursor
@@ -45,7 +50,7 @@ class Position:
         if self._live_since is None or "cursor" in self._asked:
             return self._asked
         if self._asked.get("tail") != ["0"] and "since" not in self._asked:
-            # There was no backlog at all: whatever there is now has come since.
+            # There was no backlog at all, so whatever there is now has come since.
             return {**elsewhere, "tail": ["all"]}
         # Nothing has been shown, so lines from a little earlier cannot be shown twice.
         seconds = math.ceil(max(0.0, self._now() - self._live_since)) + _ARRIVAL_SECONDS

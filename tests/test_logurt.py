@@ -11,17 +11,68 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import logurt
 from tests.handlers.test_ingest import BOMBS, CAPTURES, batch, captured, record
 from tests.process import INGEST, INGEST_TOKEN, lines_of, posted
 from tests.wire import Wire, connected, head, request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from tests.process import Process
 
 pytestmark = pytest.mark.usefixtures("many_files")
 
+
+# The command line
+
+
+@pytest.mark.parametrize("command", ["serve", "tail", "sign", "demo"])
+def test_an_unknown_option_comes_with_the_usage_of_its_command(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        logurt.main([command, "--bogus"])
+    assert ended.value.code == 2
+    shown = capsys.readouterr().err
+    assert shown.startswith(f"usage: logurt.py {command} [-h]")
+    assert shown.endswith(f"logurt.py {command}: error: unrecognized arguments: --bogus\n")
+
+
+def test_an_unknown_command_comes_with_the_usage_of_all(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        logurt.main(["tial"])
+    assert capsys.readouterr().err.startswith("usage: logurt.py [-h] [--version] COMMAND ...\n")
+
+
+@pytest.mark.parametrize("given", [(), ("serve",), ("tail",), ("sign",), ("demo",)])
+def test_every_help_has_examples_and_lines_that_fit(given: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        logurt.main([*given, "--help"])
+    shown = capsys.readouterr().out
+    assert ended.value.code == 0
+    assert "\nexamples:\n  python logurt.py" in shown
+    assert max(map(len, shown.splitlines())) <= 120
+
+
+def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        logurt.main(["--version"])
+    assert capsys.readouterr().out == f"logurt {logurt.__version__}\n"
+
+
+@pytest.mark.parametrize("command", ["serve", "tail", "sign", "demo"])
+def test_a_bad_file_of_settings_ends_every_command_with_one_line(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / ".env").write_bytes(b"API_SECRET=hush\xff")
+    monkeypatch.chdir(tmp_path)
+    assert logurt.main([command]) == 2
+    assert capsys.readouterr() == ("", "logurt: .env must be UTF-8 text\n")
+
+
+# Hostile input
 
 # The log
 

@@ -3,14 +3,40 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+import pytest
+
 from cli.address import Address
 from cli.connection import connect, keep_authorised
 from cli.credential import Signer
-from cli.errors import Refused
+from cli.errors import NoWebSocket, Redirected, Refused
+from tests.cli.bystanders import answering, saying, serving
 from tests.conftest import API_SECRET
 
 if TYPE_CHECKING:
     from tests.conftest import LiveServer
+
+
+@pytest.mark.parametrize("status", ["301 Moved Permanently", "308 Permanent Redirect"])
+async def test_a_redirect_to_tls_names_the_right_url(status: str) -> None:
+    async with serving(saying(answering(status, b"", "Location: https://x.example/logs?tail=0"))) as url:
+        with pytest.raises(Redirected) as redirected:
+            await connect(Address(url), "token", {"tail": ["0"]})
+    assert redirected.value.right == "https://x.example"
+
+
+async def test_an_answer_before_the_one_that_counts_is_skipped() -> None:
+    early = b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
+    async with serving(saying(early + answering("404 Not Found", b"<html>", "Content-Type: text/html; a=b"))) as url:
+        with pytest.raises(NoWebSocket) as answer:
+            await connect(Address(url), "token", {})
+    assert (answer.value.status, answer.value.media_type) == (404, "text/html")
+
+
+@pytest.mark.parametrize("status", [401, 403, 500, 503])
+async def test_other_refusals_have_a_status_and_a_sentence(status: int) -> None:
+    async with serving(saying(answering(f"{status} x", b'{"error": "no"}'))) as url:
+        with pytest.raises(Refused, match=rf"the server refuses this stream: no \({status}\)"):
+            await connect(Address(url), "token", {})
 
 
 class _Renewing(Signer):

@@ -8,38 +8,22 @@ from cli.address import Address
 from cli.credential import GivenToken, Signer
 from cli.errors import BadInput
 from cli.options import (
+    add_namespace,
+    add_selection,
     read_address,
     read_api_secret,
     read_credential,
-    read_labels,
+    read_namespace,
     read_scope,
     read_seconds,
+    read_selection,
 )
 
 _SERVER = Address("http://x")
 
 
 def _options(**given: object) -> argparse.Namespace:
-    return argparse.Namespace(**({"namespace": None, "token": None, "url": None} | given))
-
-
-@pytest.mark.parametrize(
-    ("texts", "read"),
-    [
-        ([], {}),
-        (["app=web"], {"app": "web"}),
-        (["app=web,tier==front", "a=b=c"], {"app": "web", "tier": "front", "a": "b=c"}),
-        (["app=", "app="], {"app": ""}),
-    ],
-)
-def test_labels_are_read_as_kubectl_reads_them(texts: list[str], read: dict[str, str]) -> None:
-    assert read_labels(texts) == read
-
-
-@pytest.mark.parametrize("text", ["app", "=web", "app!=web", "app in (a,b)", "app=a,app=b", ""])
-def test_other_selectors_are_refused(text: str) -> None:
-    with pytest.raises(BadInput, match="label"):
-        read_labels([text])
+    return argparse.Namespace(**({"namespace": None, "namespace_option": None, "token": None, "url": None} | given))
 
 
 @pytest.mark.parametrize(
@@ -100,14 +84,51 @@ def test_signing_without_a_secret_is_refused() -> None:
         read_api_secret({"API_SECRET": ""})
 
 
+def _parsed(*given: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    add_namespace(parser, "")
+    add_selection(parser)
+    parser.add_argument("--expires-in")
+    return parser.parse_args(given)
+
+
+@pytest.mark.parametrize(
+    ("given", "namespace"),
+    [((), ""), (("a",), "a"), (("-n", "a"), "a"), (("--namespace", "a"), "a"), (("a", "-n", "a"), "a")],
+)
+def test_a_namespace_is_an_argument_or_an_option(given: tuple[str, ...], namespace: str) -> None:
+    assert read_namespace(_parsed(*given)) == namespace
+
+
+def test_two_namespaces_are_refused() -> None:
+    with pytest.raises(BadInput, match="two namespaces are given, a and b"):
+        read_namespace(_parsed("a", "-n", "b"))
+
+
+def test_a_selection_is_passed_on_as_it_was_given() -> None:
+    given = ("-p", "web-*,api-0", "--pod", "x", "-c", "", "-l", "app in (web,api)", "--label", "!canary", "-w", "job/a")
+    assert read_selection(_parsed(*given)) == {
+        "pod": ["web-*,api-0", "x"],
+        "container": [""],
+        "label": ["app in (web,api)", "!canary"],
+        "workload": ["job/a"],
+    }
+
+
 def test_a_scope_has_only_what_was_given() -> None:
-    given = _options(namespace="myapp", pod=None, container=None, labels=[], expires_in=None)
-    assert read_scope(given) == {"namespace": "myapp"}
-    given = _options(namespace="myapp", pod="p", container="c", labels=["a=b"], expires_in="10m")
-    assert read_scope(given) == {
+    assert read_scope(_parsed("myapp")) == {"namespace": "myapp"}
+
+
+def test_a_scope_has_all_values_of_an_option_in_one_text() -> None:
+    given = ("-n", "myapp", "-p", "a,b", "-p", "c-*", "-l", "app in (web,api)", "-l", "!canary", "--expires-in", "10m")
+    assert read_scope(_parsed(*given)) == {
         "namespace": "myapp",
-        "pod": "p",
-        "container": "c",
-        "labels": {"a": "b"},
+        "pod": "a,b,c-*",
+        "labels": "app in (web,api),!canary",
         "expires_in": 600,
     }
+
+
+def test_a_scope_without_a_namespace_is_refused() -> None:
+    with pytest.raises(BadInput, match="NAMESPACE is needed"):
+        read_scope(_parsed())
