@@ -12,7 +12,7 @@ from handlers.authorisation import Unauthorized, token_of
 from handlers.base import CrossOriginHandler
 from handlers.errors import status_of
 from handlers.query import PARAMETERS, decode_arguments, parse
-from handlers.session import HttpSession, WebSocketSession, retry, retry_some_time
+from handlers.session import HttpSession, Visit, WebSocketSession, retry, retry_some_time
 from handlers.transport import Transport
 from handlers.upgrade import check_upgrade
 from protocol import BAD_MESSAGE, refusal
@@ -28,6 +28,8 @@ _NO_ARGUMENTS: dict[str, list[bytes]] = {}
 
 EVENTS_TYPE = "text/event-stream"
 _SUBPROTOCOL = "logurt"
+# Characters of a query that the log repeats.
+_MAX_ASKED = 1000
 # How soon an EventSource comes back after a cut.
 _RETRY_MS = 2000
 
@@ -110,7 +112,7 @@ class LogsHandler(CrossOriginHandler, WebSocketHandler):
             self.close(self._refusal.code, self._refusal.reason)
         elif self._admission is not None and self.ws_connection is not None and self.ws_connection.stream is not None:
             grant, query, view = self._admission
-            self._session = WebSocketSession(self.services, self, self.ws_connection.stream, grant)
+            self._session = WebSocketSession(self.services, self, self.ws_connection.stream, self._visit(grant))
             self._session.begin(view, query.start(), follow=query.follow)
         self._forget_request()
 
@@ -179,11 +181,17 @@ class LogsHandler(CrossOriginHandler, WebSocketHandler):
         if transport.is_events:
             self.write(retry(_RETRY_MS))
         self.flush()
-        session = HttpSession(self.services, self.detach(), transport, grant)
+        visit = self._visit(grant)
+        session = HttpSession(self.services, self.detach(), transport, visit)
         session.begin(view, query.start(), follow=query.follow)
         del self.ui  # it knows this handler; Tornado has it forget it only where a request is finished (`tune_gc`)
 
     # The request
+
+    def _visit(self, grant: Grant) -> Visit:
+        arguments = [(name, value) for name, values in self.request.query_arguments.items() for value in values]
+        asked = "&".join(f"{name}={value.decode()}" for name, value in arguments if name != "token")
+        return Visit(grant, self.client, asked[:_MAX_ASKED])
 
     def _transport(self) -> Transport:
         if self.request.headers.get("Upgrade", "").lower() == "websocket":

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 from abc import ABC, abstractmethod
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tornado.iostream import StreamClosedError
 
@@ -15,6 +16,7 @@ from delivery.framing import http_chunk
 from handlers import tcp
 from handlers.base import log
 from handlers.transport import Transport
+from log_format import log_event
 from protocol import FINISHED
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from tornado.iostream import IOStream
     from tornado.websocket import WebSocketHandler
 
+    from buffer.selector import Selector
     from delivery.hub import Start
     from delivery.reader import Reader
     from delivery.view import View
@@ -32,6 +35,9 @@ if TYPE_CHECKING:
 
 # How long a client may take to read the end of its stream; Tornado gives a WebSocket's closing handshake as long.
 GOODBYE_SECONDS = 5
+
+# What the kernel keeps for a client that takes nothing, beside what is on its way.
+_MAX_UNSENT = 256 * 1024
 
 # How much is read at a time of what nobody asked for.
 _INPUT_BYTES = 4096
@@ -50,18 +56,29 @@ def retry_some_time() -> bytes:
     return retry(secrets.choice(_RETRY_MS))
 
 
+class Visit(NamedTuple):
+    """Who reads, and what was asked for, as the log tells it."""
+
+    grant: Grant
+    client: str = ""  # the address
+    asked: str = ""  # the query, without the token
+
+
 class Session(ABC):
     """A reader of the hub on an IOStream: writes what the hub gives, and tells it when the socket has drained.
 
     `expires_at` is in Unix seconds, `heartbeat_at` on the monotonic clock.
     """
 
-    def __init__(self, services: Services, stream: IOStream, transport: Transport, grant: Grant) -> None:
-        self.expires_at: float = grant.expires_at
+    def __init__(self, services: Services, stream: IOStream, transport: Transport, visit: Visit) -> None:
+        self.expires_at: float = visit.grant.expires_at
         self.heartbeat_at = 0.0
         self._services = services
         self._stream = stream
         self._transport = transport
+        self._visit = visit
+        self._began_at = services.now()
+        self._bytes = 0  # of lines and notices that were written
         # Set while it is in the hub. The reader knows how to write to this session (see `tune_gc` on cycles).
         self._reader: Reader | None = None
         self._send: Callable[[bytes], int] = _send_nowhere
@@ -73,6 +90,7 @@ class Session(ABC):
             self._send = stream.socket.send
             stream.set_nodelay(True)
             tcp.keep_alive(stream.socket)
+            tcp.limit_unsent(stream.socket, _MAX_UNSENT)
 
     @property
     def is_open(self) -> bool:
@@ -100,9 +118,7 @@ class Session(ABC):
             view, start, follow=follow, write=self.write, ended=lambda: self.end(FINISHED)
         )
         self._services.sessions.add(self)
-        log.info(
-            "reader joined %s by %s; readers: %d", view.selector, self._transport.value, len(self._services.sessions)
-        )
+        self._log("reader joined", view.selector, asked=self._visit.asked)
 
     def leave(self, why: str) -> None:
         """Leave the hub. Does nothing the second time."""
@@ -111,7 +127,8 @@ class Session(ABC):
             return
         self._services.hub.leave(reader)
         self._services.sessions.remove(self)
-        log.info("reader left %s: %s; readers: %d", reader.group.view.selector, why, len(self._services.sessions))
+        seconds = round(self._services.now() - self._began_at, 3)
+        self._log("reader left", reader.group.view.selector, why=why, seconds=seconds, bytes=self._bytes)
 
     def end(self, disconnect: Disconnect) -> None:
         """Leave the hub and end the stream, saying why where the transport can. Does nothing the second time."""
@@ -123,6 +140,12 @@ class Session(ABC):
         """Leave the hub and close the connection without a word."""
         self.leave("the client did not answer")
         self._stream.close()
+
+    def _log(self, event: str, scope: Selector, **facts: Any) -> None:
+        grant, client, _ = self._visit
+        who = {"jti": grant.jti, "sub": grant.sub, "client": client, "transport": self._transport.value}
+        readers = len(self._services.sessions)
+        log_event(log, logging.INFO, event, scope=str(scope), **facts, **who, readers=readers)
 
     @abstractmethod
     def heartbeat(self) -> bool:
@@ -146,6 +169,7 @@ class Session(ABC):
     def write(self, data: bytes) -> bool:
         """Write shared bytes, and tell whether the socket has taken all of them."""
         sent = 0
+        self._bytes += len(data)
         # Straight to the socket if nothing waits in front: `IOStream.write` makes a future for every write, which
         # costs a live reader about as much as the system call does, and asking Tornado each time a tenth of it.
         if not self._waiting and not (self._may_lag and self._stream.writing()):
@@ -180,9 +204,8 @@ class Session(ABC):
 class WebSocketSession(Session):
     """A reader on a WebSocket: Tornado speaks the protocol, the session writes ready frames."""
 
-    def __init__(self, services: Services, handler: WebSocketHandler, stream: IOStream, grant: Grant) -> None:
-        super().__init__(services, stream, Transport.WEBSOCKET, grant)
-        self._scope = grant.selector
+    def __init__(self, services: Services, handler: WebSocketHandler, stream: IOStream, visit: Visit) -> None:
+        super().__init__(services, stream, Transport.WEBSOCKET, visit)
         self._handler = handler
         self._awaits_pong = False
         self._acknowledged = 0  # bytes that the client had acknowledged at the last heartbeat
@@ -217,7 +240,7 @@ class WebSocketSession(Session):
 
     def renew(self, grant: Grant) -> bool:
         """Go on until another token expires; False if that token is for another scope."""
-        if grant.selector != self._scope:
+        if grant.selector != self._visit.grant.selector:
             return False
         self.expires_at = grant.expires_at
         return True
@@ -229,8 +252,8 @@ class WebSocketSession(Session):
 class HttpSession(Session):
     """A reader on an HTTP response whose head has been sent, and whose stream is detached."""
 
-    def __init__(self, services: Services, stream: IOStream, transport: Transport, grant: Grant) -> None:
-        super().__init__(services, stream, transport, grant)
+    def __init__(self, services: Services, stream: IOStream, transport: Transport, visit: Visit) -> None:
+        super().__init__(services, stream, transport, visit)
         self._follows = True
 
     def begin(self, view: View, start: Start, *, follow: bool) -> None:

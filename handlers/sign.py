@@ -28,7 +28,7 @@ class SignHandler(Handler):
         request = parse_sign_request(self.body.whole(), self.services.settings.jwt_expiration_minutes * 60)
         token, grant = self.services.tokens.sign(request)
         lifetime = grant.expires_at - int(self.services.now())
-        self.log_event("token signed", scope=grant.selector, lifetime=lifetime, jti=grant.jti, sub=grant.sub)
+        self.log_event("token signed", scope=str(grant.selector), lifetime=lifetime, jti=grant.jti, sub=grant.sub)
         self.answer(
             {
                 "token": token,

@@ -122,7 +122,7 @@ async def test_a_stream_without_lines_misses_none_after_a_cut(live: LiveServer) 
     async with running(following):
         await watcher.until_live()
         await _stop(live)
-        await live.ingest(b'[{"log": "meanwhile", "kubernetes": {"namespace_name": "myapp", "pod_name": "p"}}]')
+        await live.store("meanwhile")
         _start(live)
         await watcher.until(lambda: len(watcher.lines) == 1)
     assert watcher.lines == ["meanwhile"]
@@ -135,7 +135,7 @@ async def test_a_stream_whose_backlog_was_empty_asks_for_all_lines_however_old_t
     async with running(follow(live.url(""), await live.sign(), watcher, NoPauses(), tail="5")):
         await watcher.until_live()
         await _stop(live)
-        await live.write(*map(str, range(7)))
+        await live.store(*map(str, range(7)))
         _start(live)
         await watcher.until(lambda: len(watcher.lines) == 7)
     assert watcher.lines == list(map(str, range(7)))
@@ -270,7 +270,7 @@ async def test_a_gap_is_shown_when_the_lines_have_left_meanwhile(live: LiveServe
         await live.write("two")
         await watcher.until(lambda: len(watcher.lines) == 2)
         await _stop(live)
-        await live.write("three")
+        await live.store("three")
         live.services.hub.expire(1e12)
         _start(live)
         await watcher.until_live(times=2)

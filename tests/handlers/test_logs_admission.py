@@ -351,12 +351,18 @@ async def test_the_log_tells_of_readers_and_of_no_token(
         peer.close()
         count = len(live.services.sessions)
         await until(lambda: len(live.services.sessions) < count)  # noqa: B023 - awaited at once
-    expected = [
-        "reader joined namespace='myapp' pod='web-0' labels='app=web' by WebSocket; readers: 1",
-        "reader joined namespace='myapp' pod='web-0' container='app' labels='app=web' by http; readers: 2",
-        "reader left namespace='myapp' pod='web-0' labels='app=web': the client has gone; readers: 1",
-        "reader left namespace='myapp' pod='web-0' container='app' labels='app=web': the client has gone; readers: 0",
+    events = [(one.getMessage(), vars(one)["fields"]) for one in caplog.records if one.name == "logurt"]
+    scope = "namespace='myapp' pod='web-0' labels='app=web'"
+    narrowed = "namespace='myapp' pod='web-0' container='app' labels='app=web'"
+    assert [(event, facts.get("scope"), facts.get("transport"), facts.get("readers")) for event, facts in events] == [
+        ("token signed", scope, None, None),
+        ("reader joined", scope, "WebSocket", 1),
+        ("reader joined", narrowed, "http", 2),
+        ("/logs refused with 403", None, None, None),
+        ("reader left", scope, "WebSocket", 1),
+        ("reader left", narrowed, "http", 0),
     ]
-    assert [record.getMessage() for record in caplog.records if record.name == "logurt"] == expected
+    assert {facts["client"] for _, facts in events} == {"127.0.0.1"}
+    assert len({facts["jti"] for event, facts in events if "reader" in event or "signed" in event}) == 1
     assert token[:20] not in caplog.text
     assert nobody_is_left(live)

@@ -107,11 +107,11 @@ async def test_a_reader_that_is_slow_to_come_to_its_ping_is_not_taken_for_dead(
 ) -> None:
     peer = connect(4096)
     session = await join(live, peer, query="&tail=0")
-    for _ in range(4):
+    for _ in range(2):
         await live.write(*LONG_LINES)
     await until(lambda: session.is_live)
     assert not session.is_blocked, "the kernel has not taken it all"
-    for _ in range(8):
+    for _ in range(4):
         for _ in range(10):
             await peer.take(4096)
         quicken(live)

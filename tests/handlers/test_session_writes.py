@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tornado.iostream import IOStream
 
 from buffer.selector import Selector
-from handlers.session import HttpSession
+from handlers.session import HttpSession, Visit
 from handlers.tokens import Grant
 from handlers.transport import Transport
 from protocol import STOPPING
@@ -129,7 +129,7 @@ def test_a_session_may_begin_where_the_client_has_gone_already(live: LiveServer)
     theirs.close()
     stream = IOStream(ours)
     stream.close()
-    gone = HttpSession(live.services, stream, Transport.HTTP, Grant(Selector("myapp"), 0))
+    gone = HttpSession(live.services, stream, Transport.HTTP, Visit(Grant(Selector("myapp"), 0)))
     assert not gone.write(b"line")
 
 
