@@ -125,3 +125,9 @@ def test_an_attack_loses_no_line_and_has_none_refused(name: str, pulse: Child) -
     (attack,) = (one for one in prober.ATTACKS if one.name == name)
     found = measured(attack, pulse)
     assert (found.lost, found.refused) == (0, 0)
+
+
+def test_readers_that_never_read_take_little_of_the_kernels_memory(pulse: Child) -> None:
+    (attack,) = (one for one in prober.ATTACKS if one.name == "readers that never read long lines")
+    found = measured(attack, pulse)
+    assert 0 < found.unsent < SMALL.stalled * (1 << 20)
