@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping
 
     from cli.address import Address
+    from cli.credential import Signed
 
 # Between two containers that write something: about as fast as one can read.
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.1, 0.9
@@ -72,23 +73,23 @@ def run(options: argparse.Namespace, variables: Mapping[str, str]) -> int:
 async def _demo(options: argparse.Namespace, variables: Mapping[str, str]) -> None:
     held = {name: secrets.token_urlsafe(32) for name in ("API_SECRET", "INGEST_SECRET", "JWT_SIGNING_KEY")}
     async with demo_server.running(held) as (process, address):
-        token = await Signer(address, held["API_SECRET"], {"namespace": NAMESPACE}).token()
-        _introduce(address, token)
+        signed = await Signer(address, held["API_SECRET"], {"namespace": NAMESPACE}).sign()
+        print(introduction(address, signed), file=sys.stderr, flush=True)
         with open_stdout() as stdout:
             output = Output(stdout, sys.stderr, fitted(Style(), stdout, variables))
-            tail = Stream(address, GivenToken(token), {}, tell=tell).run(output.show)
+            tail = Stream(address, GivenToken(signed.token), {}, tell=tell).run(output.show)
             feeding = feed(address, held["INGEST_SECRET"])
             await first_of(options.seconds, tail, feeding, demo_server.watch(process))
 
 
-def _introduce(address: Address, token: str) -> None:
-    """Say what is going on, in three lines."""
-    for line in (
-        f"A made-up shop writes logs into the namespace {NAMESPACE!r}, and {address.url} takes and serves them.",
-        f"Read along from another terminal: curl -N '{address.link(token, prefix='true')}'",
-        f"Here they come, as `python logurt.py tail {NAMESPACE}` would show them. Ctrl-C ends everything.",
-    ):
-        print(line, file=sys.stderr, flush=True)
+def introduction(address: Address, signed: Signed) -> str:
+    """Return what is going on, in three lines."""
+    browser = f", or in a browser: {address.resolve(signed.view)}" if signed.view else ""
+    return (
+        f"A made-up shop writes logs into the namespace {NAMESPACE!r}, and {address.url} takes and serves them.\n"
+        f"Read along from another terminal: curl -N '{address.link(signed.token, prefix='true')}'{browser}\n"
+        f"Here they come, as `python logurt.py tail {NAMESPACE}` would show them. Ctrl-C ends everything."
+    )
 
 
 async def first_of(seconds: float | None, *parts: Coroutine[None, None, object]) -> None:

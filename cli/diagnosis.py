@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 # How long an attempt may take before it is looked into, and how long that may take.
-_PATIENCE_SECONDS = 1.0
-_PROBE_SECONDS = 0.8
+_PATIENCE_SECONDS = 0.8
+_PROBE_SECONDS = 0.7
 
 
 async def diagnosed(address: Address, attempt: Coroutine[None, None, _T]) -> _T:

@@ -17,7 +17,7 @@ from cli.errors import Ended, Failure, NotLogurt, Refused
 from cli.message import parse
 from cli.position import Position
 from cli.sources import has_sources, selection
-from protocol import BAD_MESSAGE, EXPIRED, FINISHED
+from protocol import DISCONNECTS, EXPIRED, FINISHED
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from cli.credential import Credential
     from cli.message import Message
 
+_FOR_GOOD = frozenset(disconnect.code for disconnect in DISCONNECTS if not disconnect.reconnect)
 # How often an outage is reported while it lasts.
 _REPORT_SECONDS = 5.0
 
@@ -141,7 +142,8 @@ class Stream:
             if not self._position.has_lines:
                 await self._tell_if_empty()
             return True
-        if code == BAD_MESSAGE.code or (code == EXPIRED.code and not self._credential.forget()):
+        is_renewable = code == EXPIRED.code and self._credential.forget()
+        if code in _FOR_GOOD and not is_renewable:
             raise Ended(code, reason)
         self._tell(f"the connection is cut ({reason or 'no goodbye'}); coming back for what follows")
         return False

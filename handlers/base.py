@@ -1,4 +1,4 @@
-"""What all handlers have in common: answers and errors in JSON, and request bodies that are read to their end."""
+"""What all handlers share: answers and errors in JSON, CORS, and request bodies that are read to their end."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ JSON = "application/json; charset=utf-8"
 # Refusals of one kind that are logged one by one.
 _REFUSALS_A_MINUTE = 10
 
-# For Tornado: bodies of any length are received.
+# Has Tornado receive bodies of any length.
 ANY_LENGTH = 1 << 62
 
 
 class JSONHandler(RequestHandler):
-    """Answers in JSON, errors included. `scheme` is the authentication scheme that a 401 names."""
+    """Answers in JSON, also when it fails. `scheme` is the authentication scheme that a 401 names."""
 
     scheme = "Token"
 
@@ -46,7 +46,7 @@ class JSONHandler(RequestHandler):
         self.services = services
 
     def set_default_headers(self) -> None:
-        """Announce JSON, and say nothing about the server's software."""
+        """Announce JSON, and keep quiet about the software that serves it."""
         self.clear_header("Server")
         self.set_header("Content-Type", JSON)
         self.set_header("Cache-Control", "no-store")
@@ -57,7 +57,7 @@ class JSONHandler(RequestHandler):
         self.finish(msgspec.json.encode(value))
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
-        """Answer with the status and the sentence that belong to an error."""
+        """Answer with the status and the sentence of an error."""
         error = kwargs["exc_info"][1] if "exc_info" in kwargs else None
         status = status_of(error) or HTTPStatus(status_code)
         if status is HTTPStatus.METHOD_NOT_ALLOWED:
@@ -85,7 +85,7 @@ class JSONHandler(RequestHandler):
         value: BaseException | None,
         tb: TracebackType | None,
     ) -> None:
-        """Log internal errors, without the query, which may hold a token."""
+        """Log internal errors, but not the query, which may hold a token."""
         if status_of(value) is None and not isinstance(value, StreamClosedError) and typ is not None:
             what = f"{self.request.method} {self.request.path}"
             log.error("%s failed", what, exc_info=(typ, value or typ(), tb))
@@ -99,12 +99,12 @@ class JSONHandler(RequestHandler):
 
 
 class CrossOriginHandler(JSONHandler):
-    """A handler that pages of allowed origins may ask; they may read its errors too."""
+    """A handler that pages of allowed origins may call. They may read its errors too."""
 
     def initialize(self, services: Services) -> None:
         """Take what the table of routes hands over."""
         super().initialize(services)
-        self.lasting_headers: dict[str, str] = {}  # those that the answer to an error has too
+        self.lasting_headers: dict[str, str] = {}  # kept when Tornado clears the others for an error
 
     def admit_origin(self) -> None:
         """Reject disallowed origins, and set the CORS headers for the others. Raises OriginRefused."""
@@ -112,7 +112,7 @@ class CrossOriginHandler(JSONHandler):
         self._set_lasting_headers()
 
     def options(self) -> None:
-        """Answer a browser that asks whether a page of another origin may send credentials (CORS preflight)."""
+        """Answer a CORS preflight: a browser asks whether a page of another origin may send credentials."""
         self.admit_origin()
         for name, value in preflight_headers("Authorization", "Last-Event-ID").items():
             self.set_header(name, value)
@@ -120,7 +120,7 @@ class CrossOriginHandler(JSONHandler):
         self.set_status(HTTPStatus.NO_CONTENT)
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
-        """Answer with the status and the sentence that belong to an error."""
+        """Answer with the status and the sentence of an error."""
         self._set_lasting_headers()
         super().write_error(status_code, **kwargs)
 
@@ -131,50 +131,50 @@ class CrossOriginHandler(JSONHandler):
 
 @stream_request_body
 class Handler(JSONHandler):
-    """A handler whose request body is read to its end, whatever becomes of the request."""
+    """A handler that reads the request's body to its end, even if it refuses the request."""
 
     max_body = 0
 
     def initialize(self, services: Services) -> None:
-        """Take what the table of routes hands over. A request with an unknown method gets no further than here."""
+        """Take what the table of routes hands over. A request with an unknown method gets no further."""
         super().initialize(services)
         self.body = Body(services.bodies, self.max_body)
 
     def prepare(self) -> None:
         """Get ready for a body of any length."""
         self.services.inflight.add(self.request.connection)
-        # A body that is too long is answered here, in our own words, once it is over.
+        # Once a body that is too long is over, we refuse it in our own words; Tornado would just hang up.
         cast("HTTP1Connection", self.request.connection).set_max_body_size(ANY_LENGTH)
 
     def data_received(self, chunk: bytes) -> None:
-        """Keep a part of the body, unless the request is refused."""
+        """Keep a part of the body, unless the request has been refused."""
         self.body.add(chunk)
 
     def finish(self, chunk: str | bytes | dict[str, Any] | None = None) -> Future[None]:
-        """Send the answer; while the server is stopping, the next request had better go elsewhere."""
+        """Send the answer. While the server is stopping, tell the client to connect anew for its next request."""
         if self.services.stopping:
             self.set_header("Connection", "close")
         return super().finish(chunk)
 
     def on_finish(self) -> None:
-        """Let go of the body when the request is over."""
-        self._let_go()
+        """Release the body when the request is over."""
+        self._release()
 
     def on_connection_close(self) -> None:
-        """Let go of the body when the client has gone."""
-        self._let_go()
+        """Release the body when the client has gone."""
+        self._release()
         super().on_connection_close()
 
-    def _let_go(self) -> None:
-        self.body.let_go()
+    def _release(self) -> None:
+        self.body.release()
         self.services.inflight.remove(self.request.connection)
 
 
 class NotFound(Handler):
-    """Answers for every path that is not in the table of routes."""
+    """Answers requests to paths that are not in the table of routes."""
 
     def prepare(self) -> None:
-        """Refuse whatever it is."""
+        """Refuse the request, whatever it is."""
         super().prepare()
         self.body.refuse(HTTPError(HTTPStatus.NOT_FOUND))
 

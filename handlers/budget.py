@@ -1,10 +1,10 @@
-"""A budget for the memory that request bodies take while they arrive."""
+"""The budget for request bodies that arrive at the same time."""
 
 from __future__ import annotations
 
 
 class Overloaded(Exception):
-    """More is being sent at the same time than fits into `limit` bytes of memory."""
+    """The bodies that are arriving would exceed `limit` bytes of memory."""
 
     def __init__(self, limit: int) -> None:
         super().__init__(limit)
@@ -15,7 +15,7 @@ class Overloaded(Exception):
 
 
 class Budget:
-    """Bytes of request bodies in memory, over all connections, and their limit."""
+    """How many bytes of request bodies are in memory, over all connections, and how many may be."""
 
     __slots__ = ("limit", "taken")
 
@@ -24,11 +24,11 @@ class Budget:
         self.taken = 0
 
     def take(self, size: int) -> None:
-        """Take so many bytes. Raises Overloaded."""
+        """Take `size` bytes. Raises Overloaded."""
         if self.taken + size > self.limit:
             raise Overloaded(self.limit)
         self.taken += size
 
     def give_back(self, size: int) -> None:
-        """Give back what was taken."""
+        """Give `size` bytes back."""
         self.taken -= size

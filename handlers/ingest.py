@@ -1,7 +1,7 @@
-"""Ingest: a request's body is received and decoded, its lines are published, and it is answered.
+"""Ingest: receive and decode the body of a request, publish its lines, and answer.
 
-Which decoder reads it is up to the table of routes. Requests are taken straight from Tornado's connection, without a
-`RequestHandler`, which would take as much CPU as the records of a request do.
+The table of routes says which decoder reads the body. Requests are taken straight from Tornado's connection: a
+`RequestHandler` would cost as much CPU as the records of a request do.
 """
 
 from __future__ import annotations
@@ -43,18 +43,18 @@ if TYPE_CHECKING:
     from handlers.services import Services
     from ingest.batch import Decoder
 
-# A body is received in pieces of this many bytes, which is what a client that sends no more has the server keep.
+# A body is received in pieces of this size, which is also the memory that a client costs once it stops sending.
 _PIECE = 256 * 1024
 
-# Content-Lengths of as many are left to Tornado.
-_MOST_DIGITS = 20
+# A Content-Length of so many digits is left to Tornado to refuse.
+_MAX_DIGITS = 20
 
 # How long a body may take to come: Fluent Bit gives an answer up after 60 seconds.
 BODY_SECONDS = 60
 
 
 class IngestRouter(Router):
-    """Takes requests with logs, and has one decoder read their bodies."""
+    """Takes requests whose bodies one decoder can read."""
 
     def __init__(self, services: Services, decode: Decoder) -> None:
         self._services = services
@@ -66,7 +66,7 @@ class IngestRouter(Router):
 
 
 class _Answer(NamedTuple):
-    """What a request is answered with."""
+    """The answer to a request."""
 
     status: HTTPStatus
     body: bytes
@@ -78,13 +78,13 @@ _NO_ANSWER = _Answer(HTTPStatus.INTERNAL_SERVER_ERROR, b"")
 class _State(Enum):
     """How far a request has come."""
 
-    RECEIVING = auto()  # the body comes in
+    RECEIVING = auto()  # until the body is complete, and stored if Tornado has received it
     HANDLED = auto()  # the answer is known, but Tornado has not seen the end of the request yet
-    OVER = auto()  # answered, or the client has gone
+    OVER = auto()  # it has been answered, or the client has gone
 
 
 class IngestRequest(HTTPMessageDelegate):
-    """One request: its body is received, its records are stored, then it is answered with how many there were."""
+    """One request: receives the body, stores its records, and answers with how many there were."""
 
     def __init__(self, services: Services, intake: Intake, request: HTTPServerRequest) -> None:
         self._services = services
@@ -98,7 +98,7 @@ class IngestRequest(HTTPMessageDelegate):
         self._body = Body(services.bodies, self._max_bytes)
         self._state = _State.RECEIVING
         self._answer = _NO_ANSWER  # set once HANDLED
-        self._task: asyncio.Task[None] | None = None  # stores and answers; held here so that it is not collected
+        self._task: asyncio.Task[None] | None = None  # stores and answers; the event loop alone would not keep it
 
     def headers_received(
         self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders
@@ -109,14 +109,14 @@ class IngestRequest(HTTPMessageDelegate):
         length = _length(headers)
         try:
             self._check(cast("RequestStartLine", start_line).method, length)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is answered once the body is over
+        except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer once the body is over
             self._body.refuse(error)
         if length is None or self._body.refused:
             return None  # Tornado reads it
         return self._take_all(length, headers)
 
     def data_received(self, chunk: bytes) -> None:
-        """Keep a part of the body, unless the request is refused."""
+        """Keep a part of the body, unless the request has been refused."""
         self._body.add(chunk)
 
     def finish(self) -> None:
@@ -127,7 +127,7 @@ class IngestRequest(HTTPMessageDelegate):
             self._task = asyncio.create_task(self._answer_later())
 
     def on_connection_close(self) -> None:
-        """Let go of the body when the client has gone."""
+        """Release the body when the client has gone."""
         self._end()
 
     def _check(self, method: str, length: int | None) -> None:
@@ -139,23 +139,20 @@ class IngestRequest(HTTPMessageDelegate):
             raise BodyTooLarge(self._max_bytes)
 
     async def _take_all(self, length: int, headers: HTTPHeaders) -> None:
-        """Receive a body of so many bytes and store its records, or leave to Tornado what is left of a refused one."""
+        """Receive a body of so many bytes and store its records, or leave the rest of a refused one to Tornado."""
         left = await self._receive(length)
-        # Tornado reads as much as this header still says.
-        del headers["Content-Length"]
+        _leave_to_tornado(headers, left or 0)
         if left is None:
             self._connection.detach()  # or Tornado would take what has come of the body for another request
             self._end()
-        elif left:
-            headers["Content-Length"] = str(left)
-        else:
+        elif not left:
             self._answer = await self._handle()
             self._state = _State.HANDLED
 
     async def _receive(self, left: int) -> int | None:
-        """Receive a body of so many bytes; return how many are left once it is refused, None if the client has gone.
+        """Receive a body; return how many bytes are left once it has been refused, or None if the client has gone.
 
-        The bytes are read straight into where they stay; Tornado would copy them four times over.
+        The bytes are read straight to where they stay. Tornado would copy them four times.
         """
         stream = self._connection.stream
         timeout = asyncio.get_running_loop().call_later(BODY_SECONDS, stream.close)
@@ -183,7 +180,7 @@ class IngestRequest(HTTPMessageDelegate):
         except asyncio.CancelledError:
             self._connection.close()  # or Tornado would wait for the next request
             return self._refusal(ServerStopping())
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is answered
+        except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
             return self._refusal(error)
 
     async def _store(self) -> _Answer:
@@ -216,6 +213,8 @@ class IngestRequest(HTTPMessageDelegate):
         return _Answer(status, msgspec.json.encode({"error": error_message(error, status)}))
 
     def _send(self, answer: _Answer) -> None:
+        if self._state is _State.OVER:
+            return
         status, body = answer
         headers = HTTPHeaders({"Content-Type": JSON, "Content-Length": str(len(body))})
         headers["Date"] = _date(int(self._services.now()))
@@ -224,7 +223,7 @@ class IngestRequest(HTTPMessageDelegate):
         if status is HTTPStatus.METHOD_NOT_ALLOWED:
             headers["Allow"] = "POST"
         if self._services.stopping:
-            headers["Connection"] = "close"  # the next request had better go elsewhere
+            headers["Connection"] = "close"  # the next request should go elsewhere
         start = ResponseStartLine("HTTP/1.1", status, status.phrase)
         self._connection.write_headers(start, headers, body if self._request.method != "HEAD" else None)
         self._connection.finish()
@@ -233,18 +232,25 @@ class IngestRequest(HTTPMessageDelegate):
     def _end(self) -> None:
         self._state = _State.OVER
         self._turn.end()
-        self._body.let_go()
+        self._body.release()
         self._services.inflight.remove(self._connection)
 
 
 @lru_cache(1)
 def _date(second: int) -> str:
-    """Return the value of a Date header (RFC 9110, 6.6.1)."""
+    """Return the value of a Date header (RFC 9110, section 6.6.1)."""
     return format_timestamp(second)
 
 
 def _length(headers: HTTPHeaders) -> int | None:
-    """Return the length of a body that comes in one piece, without asking first; None for others."""
+    """Return the length of a body that comes unchunked and without asking first; None for any other."""
     length = headers.get("Content-Length", "")
     is_plain = "Transfer-Encoding" not in headers and "Expect" not in headers
-    return int(length) if is_plain and length.isdecimal() and len(length) < _MOST_DIGITS else None
+    return int(length) if is_plain and length.isdecimal() and len(length) < _MAX_DIGITS else None
+
+
+def _leave_to_tornado(headers: HTTPHeaders, size: int) -> None:
+    """Have Tornado read `size` bytes of the body: it looks at this header once `headers_received` is over."""
+    del headers["Content-Length"]
+    if size:
+        headers["Content-Length"] = str(size)

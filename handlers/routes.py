@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from handlers.services import Services
     from ingest.batch import Decoder
 
-# Logs come in through a decoder; everything else is a request handler.
+# Where logs come in stands their decoder; everything else is a request handler.
 ROUTES: tuple[tuple[str, type[RequestHandler] | Decoder], ...] = (
     ("/api/sign", SignHandler),
     ("/api/sources", SourcesHandler),
@@ -28,7 +28,7 @@ ROUTES: tuple[tuple[str, type[RequestHandler] | Decoder], ...] = (
     ("/readyz", ReadyHandler),
 )
 
-# The one message that clients send holds a token, and a token has 8 KiB at most.
+# The one message that clients may send holds a token of at most 8 KiB.
 MAX_MESSAGE_BYTES = 16 * 1024
 
 

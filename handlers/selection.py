@@ -1,6 +1,6 @@
-"""How sources are selected in text, in queries and in requests for a token: `web-*,api-0`, `app in (web,api),!canary`.
+"""The text that selects sources, in queries and in requests for a token: `web-*,api-0`, `app in (web,api),!canary`.
 
-The grammar of labels is that of kubectl (Kubernetes, "Label selectors"), with prefixes besides.
+Labels have the grammar of kubectl (Kubernetes, "Label selectors"), and prefixes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MAX_LABEL_KEY_LENGTH = 253 + 1 + 63
 # Names, or requirements and their values, in one selection: they are looked at one by one for each source.
 MAX_ALTERNATIVES = 100
 
-# A DNS label, a DNS subdomain (RFC 1123), and what labels are made of (Kubernetes, "Object Names", "Labels").
+# A DNS label, a DNS subdomain (RFC 1123), and the parts of labels (Kubernetes, "Object Names", "Labels").
 _DNS_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _DNS_SUBDOMAIN = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*")
 _LABEL_KEY = re.compile(r"(?:[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
@@ -38,7 +38,7 @@ _REQUIREMENTS = re.compile(r"(?:[^,()]|\([^()]*\))+")
 
 
 class BadSelection(ValueError):
-    """Text that selects nothing. `problem` is what the sentence says after the name of the parameter or member."""
+    """Text that is no selection. `problem` goes after the name of the parameter or member."""
 
     def __init__(self, problem: str) -> None:
         super().__init__(problem)
@@ -57,7 +57,7 @@ def parse_names(text: str) -> Names:
 
 
 def parse_labels(texts: Iterable[str]) -> tuple[Requirement, ...]:
-    """Read requirements as kubectl takes them, of which all must hold; a text may have several. Raises BadSelection."""
+    """Read requirements as kubectl takes them; a text may have several, and all must hold. Raises BadSelection."""
     found, alternatives = [], 0
     for part in chain.from_iterable(map(_split, texts)):
         found.append(_requirement(part.strip()))
@@ -108,7 +108,7 @@ def check_labels(requirements: Iterable[Requirement]) -> None:
 
 
 def shown(text: str) -> str:
-    """Return text of a client as an answer may repeat it: short and printable."""
+    """Return text of a client in a form that an answer may repeat: short and printable."""
     return "".join(character if character.isprintable() else "?" for character in text[:64])
 
 

@@ -1,4 +1,4 @@
-"""What handlers work with."""
+"""The parts of a server that its handlers share."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """The parts of a server that its handlers share. `now` returns Unix seconds."""
+    """What every handler is given. `now` returns Unix seconds."""
 
     settings: Settings
     tokens: Tokens

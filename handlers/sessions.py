@@ -1,4 +1,4 @@
-"""All open sessions: how many there may be, when each must end, and how they are drained."""
+"""All open sessions: how many there may be, when each of them must end, and how they are drained."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from handlers.session import Session
 
-# Proxies close connections on which nothing is sent for a minute; browsers and clients answer a ping at once.
+# Proxies close connections that are silent for a minute; clients answer a ping at once.
 HEARTBEAT_SECONDS = 25
 
 # How often a stop looks whether all clients have read the end of their streams.
@@ -31,7 +31,7 @@ class TooManyReaders(Exception):
 
 
 class ServerStopping(Exception):
-    """The server takes neither readers nor lines any more, because it is stopping."""
+    """The server is about to go, and takes nothing new."""
 
     def __str__(self) -> str:
         return "the server is stopping"
@@ -58,7 +58,7 @@ class Sessions:
         return iter(list(self._sessions))
 
     def admit(self) -> None:
-        """Raise TooManyReaders or ServerStopping if there is no place for one more."""
+        """Raise TooManyReaders or ServerStopping if there is no room for another."""
         self.check_not_stopping()
         if len(self._sessions) >= self._limit:
             raise TooManyReaders(self._limit)
@@ -78,7 +78,7 @@ class Sessions:
         self._sessions.pop(session, None)
 
     def sweep(self) -> None:
-        """End the sessions whose token has expired or whose client takes nothing, and keep the others alive."""
+        """End sessions whose token has expired or whose client takes nothing, and keep the others alive."""
         now, monotonic = self._now(), self._monotonic()
         for session in self:
             try:

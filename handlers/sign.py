@@ -11,7 +11,7 @@ from handlers.tokens import MAX_BODY_BYTES, parse_sign_request
 
 
 class SignHandler(Handler):
-    """Signs tokens for those who hold the API secret."""
+    """Signs tokens for callers with the API secret."""
 
     max_body = MAX_BODY_BYTES
 
@@ -24,7 +24,7 @@ class SignHandler(Handler):
             self.body.refuse(error)
 
     def post(self) -> None:
-        """Answer with a token, the path to read at, and when it expires."""
+        """Answer with a token, the path to read with it, and when it expires."""
         request = parse_sign_request(self.body.whole(), self.services.settings.jwt_expiration_minutes * 60)
         token, grant = self.services.tokens.sign(request)
         lifetime = grant.expires_at - int(self.services.now())

@@ -1,4 +1,4 @@
-"""GET /api/sources: whose lines are held, and how many."""
+"""GET /api/sources: the sources whose lines are held, and how many."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class _Key(msgspec.Struct, frozen=True, array_like=True, order=True):
 
 
 class SourcesHandler(CrossOriginHandler, Handler):
-    """Lists sources: all of them to callers with the API secret, those in its scope to a token."""
+    """Lists sources: all of them for the API secret, those in its scope for a token."""
 
     scheme = "Token, Bearer"
 
@@ -70,7 +70,7 @@ class SourcesHandler(CrossOriginHandler, Handler):
     head = get
 
     def _selectors(self, arguments: dict[str, list[str]], first: str) -> Iterator[Selector]:
-        """Yield what is asked for in each namespace from `first` on that the caller may see. Raises what refuses it."""
+        """Return a selector for each namespace from `first` on that is asked for. Raises what refuses the caller."""
         narrowing = parse_narrowing(arguments)
         wanted = parse_selected("namespace", parse_names, ",".join(arguments.get("namespace", ["*"])))
         if self.services.api_secrets.accepts(self.request.headers.get_list("Authorization")):
@@ -82,7 +82,7 @@ class SourcesHandler(CrossOriginHandler, Handler):
         return iter([narrowing.apply(scope)])
 
     def _logs(self, selector: Selector) -> list[SourceLog]:
-        """Return what is held of the sources that a selector admits, in order."""
+        """Return the logs of the sources that a selector admits, in order."""
         ring: Ring | None = self.services.hub.store.ring(selector.namespace)
         if ring is None:
             return []

@@ -1,4 +1,4 @@
-"""A throttle for log lines: what an operator must hear of, but not once for each request."""
+"""Log lines that an operator needs to see, but not once for each request."""
 
 from __future__ import annotations
 

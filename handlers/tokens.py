@@ -1,8 +1,8 @@
-"""Tokens: what they open, and the request that asks for one.
+"""Tokens: their scope, and the request that asks for one.
 
 A token is a JWT (RFC 7519) signed with HS256. It names its scope in the claims `namespace`, `pod`, `container`,
 `labels` and `workload`, and its end in `exp`. Anyone with the key may mint tokens, so every claim that matters is
-checked here: a valid signature says nothing about types.
+checked here. A valid signature says nothing about types.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ _T = TypeVar("_T")
 
 MAX_TOKEN_BYTES = 8 * 1024
 MAX_BODY_BYTES = 64 * 1024
-# The last second of the year 9999: later ones cannot be written as RFC 3339.
+# The last second of the year 9999, and the last that RFC 3339 can write.
 _LAST_SECOND = 253_402_300_799
 
-# RFC 7515, 2 and 7.1: base64url without padding. 32 bytes of HS256 are 43 characters, the last of which has
-# four bits to carry. PyJWT is laxer with padding and with spare bits; here a signature has one spelling.
+# RFC 7515, sections 2 and 7.1: base64url without padding. The 32 bytes of HS256 are 43 characters, of which the last
+# carries four bits. PyJWT is lax about padding and spare bits; here a signature has one spelling.
 _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]")
 _NOT_OURS = "the token is not a JWT signed with HS256"
 _JWS = jwt.PyJWS(algorithms=["HS256"])
@@ -58,7 +58,7 @@ _MISSING = object()
 
 
 class InvalidRequest(Exception):
-    """A request body that cannot be used. Its text is for the client."""
+    """A request body that cannot be used. The client may read its text."""
 
 
 class InvalidBody(InvalidRequest):
@@ -73,7 +73,7 @@ class InvalidBody(InvalidRequest):
 
 
 class InvalidMember(InvalidRequest):
-    """One member of a JSON object that is wrong. `member` is cut to 64 characters, all of them printable."""
+    """A member of a JSON object is wrong. `member` is cut to 64 characters, all of them printable."""
 
     def __init__(self, member: str, problem: str) -> None:
         super().__init__(member, problem)
@@ -86,7 +86,7 @@ class InvalidMember(InvalidRequest):
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a verified token gives, and until when in Unix seconds.
+    """What a verified token admits, and when it expires, in Unix seconds.
 
     `jti` names the token, `sub` the one it was given to; both are for the log alone, and may be empty.
     """
@@ -99,7 +99,7 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class SignRequest:
-    """What a client asks to be signed. `expires_in` is in seconds; None means as long as may be. `sub` may be empty."""
+    """What a client wants signed. `expires_in` is in seconds; None stands for the longest lifetime. `sub` may be ""."""
 
     selector: Selector
     expires_in: int | None = None
@@ -116,7 +116,7 @@ class Signed(NamedTuple):
 class Tokens:
     """Signs and verifies tokens. `lifetime` is in seconds; `now` gives Unix seconds.
 
-    Keys are at least 32 bytes; a token signed with the previous key is still good. "" stands for none.
+    Keys have at least 32 bytes. A token signed with the previous key is still good; "" stands for none.
     """
 
     __slots__ = ("_keys", "_lifetime", "_now")
@@ -142,7 +142,7 @@ class Tokens:
         return Signed(token, Grant(request.selector, expires_at, jti, request.sub))
 
     def verify(self, token: str) -> Grant:
-        """Return what a token grants now.
+        """Return what a token grants at this moment.
 
         Demands HS256 with one of the keys, an `exp` to come, and a scope of the right types; other claims are
         ignored. Raises Unauthorized.
@@ -158,7 +158,7 @@ class Tokens:
         now = self._now()
         if expires_at <= now:
             raise Unauthorized("the token has expired")
-        # `iat` is not compared with the clock: were ours behind, a fresh token of another minter would fail.
+        # `iat` is not compared with the clock: if ours were behind, fresh tokens of other minters would fail.
         _time(claims, "iat")
         if (_time(claims, "nbf") or 0) > now:
             raise Unauthorized("the token is not valid yet")
@@ -170,7 +170,7 @@ class Tokens:
     def _signed_payload(self, token: str) -> bytes:
         for key in self._keys:
             try:
-                # Unknown `crit` headers and detached payloads are refused in there too (RFC 7515, 4.1.11).
+                # It refuses unknown `crit` headers and detached payloads too (RFC 7515, section 4.1.11).
                 payload: bytes = _JWS.decode(token, key, algorithms=["HS256"])
             except jwt.InvalidSignatureError:
                 continue
@@ -183,7 +183,7 @@ class Tokens:
 def parse_sign_request(body: bytes, max_expires_in: int) -> SignRequest:
     """Read the body of a request for a token: a JSON object of at most 64 KiB.
 
-    Of members with one name the last counts. `max_expires_in` is in seconds.
+    If a member is repeated, the last one counts. `max_expires_in` is in seconds.
 
     Raises InvalidBody, or InvalidMember for the first member that is wrong.
     """
@@ -224,12 +224,12 @@ def _claims(payload: bytes) -> dict[str, object]:
 
 
 def _is_whole_number(value: object, low: int, high: int) -> TypeGuard[int]:
-    # Not isinstance: to Python, true is a number.
+    # Not isinstance: in Python, True is an int.
     return type(value) is int and low <= value <= high
 
 
 def _time(claims: Mapping[str, object], name: str) -> int | None:
-    """Return a claim of RFC 7519, 4.1 in Unix seconds, or None where there is none. Refuses fractions."""
+    """Return a time of RFC 7519, section 4.1 in Unix seconds; None if it is not claimed. Refuses fractions."""
     value = claims.get(name, _MISSING)
     if value is _MISSING:
         return None
@@ -245,7 +245,7 @@ def _short(claims: Mapping[str, object], name: str) -> str:
 
 
 def _selector(members: Mapping[str, object]) -> Selector:
-    """Read a scope out of a JSON object. Null and "" are refused: neither may be mistaken for any."""
+    """Read the scope from a JSON object. Refuses null and "", which could be mistaken for "any"."""
     if "namespace" not in members:
         raise InvalidMember("namespace", "is missing")
     text = {name: _text(members[name], name) for name in _SCOPE_MEMBERS if name in members and name != "labels"}
@@ -274,14 +274,14 @@ def _label_requirements(labels: object) -> tuple[Requirement, ...]:
 
 
 def _members(selector: Selector) -> dict[str, object]:
-    """Return the claims that `_selector` reads a selector back from."""
+    """Return the claims from which `_selector` reads the selector back."""
     members: dict[str, object] = {"namespace": selector.namespace}
     if selector.pods is not None:
         members["pod"] = str(selector.pods)
     if selector.containers is not None:
         members["container"] = str(selector.containers)
     if selector.labels:
-        # Plain equality stays an object, as other minters and older servers know it.
+        # Plain equality stays an object, which other minters and older servers understand.
         plain = {one.key: str(one.values) for one in selector.labels if one.is_equality}
         is_plain = len(plain) == len(selector.labels)
         members["labels"] = plain if is_plain else ",".join(map(str, selector.labels))
@@ -291,7 +291,7 @@ def _members(selector: Selector) -> dict[str, object]:
 
 
 def _check_names(selector: Selector) -> None:
-    """Raise InvalidMember for names that Kubernetes does not allow: a token for them would never show a line."""
+    """Raise InvalidMember for names that Kubernetes does not allow: their token would never show a line."""
     _parsed("namespace", check_namespace, selector.namespace)
     if selector.pods is not None:
         _parsed("pod", check_pods, selector.pods)

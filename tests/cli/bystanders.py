@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import os
 import ssl
 import sys
@@ -129,6 +130,31 @@ class Cutter:
             for end in (writer, upstream_writer):
                 end.transport.abort()
             await asyncio.gather(upward, return_exceptions=True)
+
+
+class Gate:
+    """A proxy that can be shut: then all connections are cut, and new ones come to nothing."""
+
+    def __init__(self, port: int) -> None:
+        self._relay = Cutter(port, itertools.repeat(0))
+        self._is_open = True
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.ensure_future(self._relay(reader, writer)) if self._is_open else None
+        if task is None:
+            return
+        self._tasks.add(task)
+        await asyncio.gather(task, return_exceptions=True)
+        self._tasks.discard(task)
+
+    def shut(self) -> None:
+        self._is_open = False
+        for task in self._tasks:
+            task.cancel()
+
+    def open(self) -> None:
+        self._is_open = True
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, budget: int) -> None:

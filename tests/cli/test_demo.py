@@ -13,6 +13,8 @@ from tornado.httpclient import AsyncHTTPClient
 
 from cli import demo
 from cli.address import Address
+from cli.credential import Signed
+from cli.demo import introduction
 from cli.demo_server import ServerEnded
 from cli.errors import Unreachable
 from tests.cli.bystanders import command, outcome, saying, serving
@@ -59,6 +61,13 @@ async def test_the_link_of_the_demo_can_be_read_meanwhile(tmp_path: Path) -> Non
     process.send_signal(signal.SIGINT)
     await outcome(process)
     assert re.match(rb"[a-z0-9-]+/[a-z]+ .", response.body)
+
+
+def test_a_server_with_a_page_for_browsers_has_it_opened_there() -> None:
+    said = introduction(Address("http://x"), Signed("a.b.c", view="/view#token=a.b.c")).splitlines()
+    assert said[1].endswith(
+        "curl -N 'http://x/logs?token=a.b.c&prefix=true', or in a browser: http://x/view#token=a.b.c"
+    )
 
 
 async def test_a_demo_ends_after_its_seconds(tmp_path: Path) -> None:

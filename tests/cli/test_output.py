@@ -120,7 +120,8 @@ def test_a_log_that_is_cut_loses_its_colours_first() -> None:
 
 
 _OBEYED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-_HOSTILE = st.text(st.sampled_from("ab\t\r\x00\x1b[]0;1m\x9b\x85é漢") | st.characters())
+# Messages never hold lone surrogates: their decoder refuses them.
+_HOSTILE = st.text(st.sampled_from("ab\t\r\x00\x1b[]0;1m\x9b\x85é漢") | st.characters(codec="utf-8"))
 
 
 def _without_colours(shown: str) -> str:

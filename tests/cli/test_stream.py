@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import json
 import random
 from typing import TYPE_CHECKING
 
@@ -12,9 +13,10 @@ from cli.address import Address
 from cli.credential import GivenToken, Signer
 from cli.errors import Ended, NotLogurt, Refused, Unreachable
 from cli.stream import Pauses
-from protocol import STALLED, STOPPING
+from protocol import DISCONNECTS, FINISHED
 from tests.cli.bystanders import (
     Cutter,
+    Gate,
     NoPauses,
     Visit,
     Watcher,
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from tests.conftest import LiveServer
 
 
+_POD = {"kubernetes": {"namespace_name": "myapp", "pod_name": "p"}}
 _LIVE = '{"type":"live"}'
 
 
@@ -85,7 +88,7 @@ async def test_a_stream_goes_on_where_it_was_when_the_server_is_back(live: LiveS
     assert watcher.told[0] == "the connection is cut (the server is stopping); coming back for what follows"
 
 
-@pytest.mark.parametrize("goodbye", [STOPPING, STALLED])
+@pytest.mark.parametrize("goodbye", [one for one in DISCONNECTS if one.reconnect])
 async def test_a_stream_comes_back_with_the_cursor_of_its_last_line(goodbye: Disconnect) -> None:
     watcher = Watcher()
     first = Visit((f"{_line(1)}\n{_line(2)}",), goodbye.code, goodbye.reason)
@@ -115,30 +118,19 @@ async def test_every_line_comes_once_and_in_order_however_often_the_connection_i
     assert {message.type for message in watcher.messages} <= {"line", "live"}
 
 
-async def test_a_stream_without_lines_misses_none_after_a_cut(live: LiveServer) -> None:
-    watcher = Watcher()
-    pauses = NoPauses()
-    following = follow(live.url(""), await live.sign(), watcher, pauses, tail="0")
-    async with running(following):
-        await watcher.until_live()
-        await _stop(live)
-        await live.store("meanwhile")
-        _start(live)
-        await watcher.until(lambda: len(watcher.lines) == 1)
-    assert watcher.lines == ["meanwhile"]
-
-
-async def test_a_stream_whose_backlog_was_empty_asks_for_all_lines_however_old_they_say_they_are(
-    live: LiveServer,
+# Without a backlog, lines of now are asked for; after an empty one all, however old they say they are.
+@pytest.mark.parametrize(("tail", "count", "time"), [("0", 1, {}), ("5", 7, {"time": "2025-11-22T08:15:01Z"})])
+async def test_a_stream_without_lines_misses_none_after_a_cut(
+    live: LiveServer, tail: str, count: int, time: dict[str, str]
 ) -> None:
-    watcher = Watcher()
-    async with running(follow(live.url(""), await live.sign(), watcher, NoPauses(), tail="5")):
+    watcher, gate = Watcher(), Gate(live.port)
+    async with serving(gate) as url, running(follow(url, await live.sign(), watcher, tail=tail)):
         await watcher.until_live()
-        await _stop(live)
-        await live.store(*map(str, range(7)))
-        _start(live)
-        await watcher.until(lambda: len(watcher.lines) == 7)
-    assert watcher.lines == list(map(str, range(7)))
+        gate.shut()
+        await live.ingest(json.dumps([{"log": f"{number}", **time, **_POD} for number in range(count)]).encode())
+        gate.open()
+        await watcher.until(lambda: len(watcher.lines) >= count)
+    assert watcher.lines == [f"{number}" for number in range(count)]
 
 
 async def test_a_stream_that_was_never_live_asks_the_same_again() -> None:
@@ -264,15 +256,13 @@ def _refilled(head: bytes) -> asyncio.StreamReader:
 
 async def test_a_gap_is_shown_when_the_lines_have_left_meanwhile(live: LiveServer) -> None:
     await live.write("one")
-    watcher = Watcher()
-    async with running(follow(live.url(""), await live.sign(), watcher)):
+    watcher, gate = Watcher(), Gate(live.port)
+    async with serving(gate) as url, running(follow(url, await live.sign(), watcher)):
         await watcher.until_live()
+        gate.shut()
         await live.write("two")
-        await watcher.until(lambda: len(watcher.lines) == 2)
-        await _stop(live)
-        await live.store("three")
         live.services.hub.expire(1e12)
-        _start(live)
+        gate.open()
         await watcher.until_live(times=2)
     assert [message.type for message in watcher.messages][-2:] == ["gap", "live"]
 
@@ -314,6 +304,14 @@ async def test_an_expired_token_is_signed_again_where_the_secret_is_known(
         await live.write("after")
         await watcher.until(lambda: watcher.lines == ["after"])
     assert [sentence for sentence in watcher.told if "cut" in sentence] == watcher.told[:1]
+
+
+@pytest.mark.parametrize("disconnect", [one for one in DISCONNECTS if not one.reconnect and one is not FINISHED])
+async def test_a_stream_that_the_server_closes_for_good_ends(disconnect: Disconnect) -> None:
+    async with scripted(Visit((_line(1),), disconnect.code, disconnect.reason)) as (url, _):
+        with pytest.raises(Ended) as ended:
+            await follow(url, "token", Watcher())
+    assert (ended.value.code, ended.value.reason) == (disconnect.code, disconnect.reason)
 
 
 class _Nonsense(GivenToken):

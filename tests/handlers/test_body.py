@@ -19,12 +19,12 @@ def test_a_body_is_its_parts_in_order() -> None:
     assert budget.taken == 13
 
 
-def test_a_body_that_is_let_go_gives_its_room_back_once() -> None:
+def test_a_body_that_is_released_gives_its_room_back_once() -> None:
     budget = Budget(100)
     body = Body(budget, 100)
     body.add(b"x" * 60)
-    body.let_go()
-    body.let_go()
+    body.release()
+    body.release()
     assert budget.taken == 0
 
 
