@@ -8,7 +8,7 @@ from ingest.errors import BodyError, BodyTooLarge, Undecodable, UnsupportedEncod
 @pytest.mark.parametrize(
     ("error", "sentence"),
     [
-        (UnsupportedEncoding("br"), "the Content-Encoding is not one of gzip, deflate, snappy, zstd and identity"),
+        (UnsupportedEncoding("br"), "the Content-Encoding must be one of gzip, deflate, snappy, zstd and identity"),
         (BodyTooLarge(1024), "the body is larger than 1024 bytes, after decompression if there is any"),
         (Undecodable("gzip"), "the body cannot be read as gzip"),
     ],
