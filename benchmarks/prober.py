@@ -191,7 +191,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name, size in Sizes()._asdict().items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(size), default=size)
     parser.add_argument("--quiet-seconds", type=float, default=0.3, help="without the attack, each time")
-    parser.add_argument("--patience", type=float, default=3.0, help="seconds to wait for lines that are late")
+    parser.add_argument("--patience", type=float, default=2.0, help="seconds to wait for lines that are late")
     parser.add_argument("--tries", type=int, default=1, help="at most, where there is too much noise")
     parser.add_argument("--only", default="", help="attacks with these words in their name")
     parser.add_argument("--expiry", action="store_true", help="have many chunks expire at once too: half a minute")

@@ -20,7 +20,7 @@ NAMESPACE = "attack"
 class Sizes(NamedTuple):
     """How much there is of everything in the attacks, each of which lasts at most `seconds`."""
 
-    seconds: float = 0.8
+    seconds: float = 0.6
     body_bytes: int = 4 << 20
     searched_bytes: int = 2 << 20
     empty_bytes: int = 16 << 20
