@@ -138,7 +138,7 @@ class Handler(JSONHandler):
     def initialize(self, services: Services) -> None:
         """Take what the table of routes hands over. A request with an unknown method gets no further."""
         super().initialize(services)
-        self.body = Body(services.bodies, self.max_body)
+        self.body = Body(services.bodies, self.max_body, self.request.remote_ip)
 
     def prepare(self) -> None:
         """Get ready for a body of any length."""

@@ -18,10 +18,11 @@ class Body:
     raised before the body is over: `refuse` notes the error, and the rest of the body is dropped as it comes.
     """
 
-    __slots__ = ("_budget", "_limit", "_parts", "_refusal", "_size")
+    __slots__ = ("_budget", "_limit", "_parts", "_refusal", "_sender", "_size")
 
-    def __init__(self, budget: Budget, limit: int) -> None:
+    def __init__(self, budget: Budget, limit: int, sender: str | None) -> None:
         self._budget = budget
+        self._sender = sender or ""
         self._limit = limit
         self._parts: list[bytes | bytearray] = []
         self._size = 0
@@ -53,7 +54,7 @@ class Body:
 
     def hold(self, size: int) -> None:
         """Charge the budget with `size` bytes for this body, instead of what it was charged. Raises Overloaded."""
-        self._budget.take(size - self._size)
+        self._budget.take(size - self._size, self._sender)
         self._size = size
 
     def whole(self) -> bytes:
@@ -69,7 +70,7 @@ class Body:
         self._refusal = None
 
     def _give_back(self) -> None:
-        self._budget.give_back(self._size)
+        self._budget.take(-self._size, self._sender)
         self._size = 0
         self._parts = []
 

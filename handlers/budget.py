@@ -15,20 +15,32 @@ class Overloaded(Exception):
 
 
 class Budget:
-    """How many bytes of request bodies are in memory, over all connections, and how many may be."""
+    """How many bytes of request bodies are in memory, over all connections, and how many may be.
 
-    __slots__ = ("limit", "taken")
+    One sender, known by its address, gets at most three quarters: others must not wait until it has had its way.
+    """
+
+    __slots__ = ("_taken_by", "limit", "taken")
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.taken = 0
+        self._taken_by: dict[str, int] = {}
 
-    def take(self, size: int) -> None:
-        """Take `size` bytes. Raises Overloaded."""
-        if self.taken + size > self.limit:
-            raise Overloaded(self.limit)
+    def take(self, size: int, sender: str) -> None:
+        """Take `size` bytes, or give some back if it is negative. Raises Overloaded."""
+        held = self._taken_by.get(sender, 0) + size
+        if size > 0:
+            if self.taken + size > self.limit:
+                raise Overloaded(self.limit)
+            if held > self.limit * 3 // 4:
+                raise Overloaded(self.limit * 3 // 4)
         self.taken += size
+        if held:
+            self._taken_by[sender] = held
+        else:
+            self._taken_by.pop(sender, None)
 
-    def give_back(self, size: int) -> None:
-        """Give `size` bytes back."""
-        self.taken -= size
+    def __len__(self) -> int:
+        """Return how many senders hold something."""
+        return len(self._taken_by)

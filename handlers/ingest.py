@@ -95,7 +95,7 @@ class IngestRequest(HTTPMessageDelegate):
         self._request = request
         self._connection = cast("HTTP1Connection", request.connection)
         self._max_bytes = services.settings.max_body_mib << 20
-        self._body = Body(services.bodies, self._max_bytes)
+        self._body = Body(services.bodies, self._max_bytes, request.remote_ip)
         self._state = _State.RECEIVING
         self._answer = _NO_ANSWER  # set once HANDLED
         self._task: asyncio.Task[None] | None = None  # stores and answers; the event loop alone would not keep it

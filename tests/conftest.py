@@ -16,8 +16,6 @@ from tornado.platform.asyncio import AsyncIOLoop
 from tornado.testing import bind_unused_port
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 
-from buffer.chunk import Chunk
-from buffer.source import Source
 from server import Server
 from settings import Settings
 
@@ -131,12 +129,6 @@ class LiveServer:
         records = [{"time": time, "stream": "stdout", "log": line, "kubernetes": metadata} for line in lines]
         counts = await self.ingest(json.dumps(records).encode())
         assert counts == {"accepted": len(lines), "skipped": 0}
-
-    async def store(self, *lines: str, namespace: str = "myapp") -> None:
-        """Have lines come from nowhere, even while the server is stopping and takes none from outside."""
-        texts, nothing = list(lines), [""] * len(lines)
-        writer = Source(namespace, "web-0", "app")
-        await self.services.broker.publish([Chunk(writer, texts, nothing, [None] * len(lines), self.clock.now())])
 
     async def read(self, token: str, query: str = "", **options: Any) -> WebSocketClientConnection:
         """Open a WebSocket; it must be closed before the test ends."""

@@ -94,7 +94,8 @@ async def test_a_body_of_5_megabytes_is_read_to_its_end_wherever_it_is_sent(live
 
 
 async def test_a_body_that_is_thrown_away_takes_no_memory_of_the_budget(live: LiveServer) -> None:
-    live.services.bodies.take(live.services.bodies.limit)
+    for part in range(2):
+        live.services.bodies.take(live.services.bodies.limit // 2, f"10.0.0.{part}")
     async with connected(live.port) as wire:
         await wire.send(request("/nope", body=b"x" * 200_000) + request("/api/sign", body=b"x" * 200_000))
         assert [(await wire.answer()).status, (await wire.answer()).status] == [404, 401]

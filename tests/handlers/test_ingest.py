@@ -419,7 +419,6 @@ def bombs() -> dict[str, bytes]:
     spaces = b" " * (16 * MIB)
     return {
         "gzip": gzip.compress(spaces),
-        "gzip, gzip": gzip.compress(gzip.compress(spaces)),
         "deflate": zlib.compress(spaces),
         "zstd": zstandard.ZstdCompressor(write_content_size=False).compress(spaces),
         "snappy": bytes(cramjam.snappy.compress_raw(spaces)),
@@ -441,17 +440,22 @@ async def test_a_bomb_is_refused(live: LiveServer, encoding: str) -> None:
     assert live.services.bodies.taken == 0
 
 
+async def test_a_body_that_is_compressed_twice_is_refused(live: LiveServer) -> None:
+    bomb = gzip.compress(BOMBS["gzip"])
+    assert (await posted(live, bomb, TOKEN, "Content-Encoding: gzip, gzip")).status == 415
+
+
 # Bodies that arrive at the same time
 
 
 @asynccontextmanager
 async def half_sent(live: LiveServer) -> AsyncIterator[list[Wire]]:
-    """Send all but ten bytes of each of four bodies of a mebibyte, and vanish in the end."""
+    """Send all but ten bytes of each of three bodies of a mebibyte, and vanish in the end."""
     async with AsyncExitStack() as stack:
-        wires = [await stack.enter_async_context(connected(live.port)) for _ in range(4)]
+        wires = [await stack.enter_async_context(connected(live.port)) for _ in range(3)]
         for wire in wires:
             await wire.send(head(PATH, TOKEN, f"Content-Length: {MIB}"), b"[" + b" " * (MIB - 11))
-        await taken(live, 4 * MIB)
+        await taken(live, 3 * MIB)
         yield wires
         for wire in wires:
             wire.vanish()
