@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING
 import environment
 import settings
 from cli import demo, sign, tail
+from protocol import VERSION
 from server import log_to_stderr, serve
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 _EPILOG = """\
 examples:

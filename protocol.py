@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+VERSION = "0.1.0"
+
 
 class Disconnect(NamedTuple):
     """Why a stream ends: a WebSocket close code (RFC 6455, section 7.4), its reason, and whether to come back."""

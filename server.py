@@ -6,6 +6,7 @@ import asyncio
 import ctypes
 import gc
 import logging
+import math
 import os
 import resource
 import signal
@@ -18,16 +19,19 @@ from tornado.netutil import bind_sockets
 
 from buffer.broker import MemoryBroker
 from buffer.store import Limits, Store
+from delivery.histogram import Histogram
 from delivery.hub import Hub
 from handlers.authorisation import Secrets
 from handlers.budget import Budget
 from handlers.duplicates import Duplicates
 from handlers.inflight import Inflight
 from handlers.ingest import BODY_SECONDS
+from handlers.lateness import Lateness
 from handlers.listener import Listener
 from handlers.routes import make_application
 from handlers.services import Services
 from handlers.sessions import Sessions
+from handlers.statistics import IngestStatistics, RequestStatistics
 from handlers.throttle import LogThrottle
 from handlers.tokens import Tokens
 from handlers.turns import Turns
@@ -62,10 +66,16 @@ _EXPIRE_MS = 10_000
 class StopBounds(NamedTuple):
     """How many seconds each step of a stop may take."""
 
-    drain: float  # readers are closed over this time, evenly spread
+    flush: float  # what has been stored gets to the readers
+    drain: float  # they are closed over this time, evenly spread
     goodbye: float = 2.0  # until the last of them have read the end of their streams
-    answers: float = 10.0  # until the answers to requests in flight are known
+    answers: float = 9.0  # until the answers to requests in flight are known
     close: float = 2.0  # until these have been sent
+
+    @classmethod
+    def of(cls, settings: Settings) -> StopBounds:
+        """Return the bounds that these settings ask for: at most 14 seconds beyond `drain_seconds`."""
+        return cls(flush=settings.flush_interval_ms / 1000, drain=settings.drain_seconds)
 
     @property
     def total(self) -> float:
@@ -74,7 +84,7 @@ class StopBounds(NamedTuple):
 
 
 # At a terminal somebody is waiting: after Ctrl-C it is over within a second.
-AT_A_TERMINAL = StopBounds(drain=0.0, goodbye=0.3, answers=0.3, close=0.3)
+AT_A_TERMINAL = StopBounds(flush=0.02, drain=0.0, goodbye=0.3, answers=0.3, close=0.3)
 
 
 class Server:
@@ -104,6 +114,7 @@ class Server:
             idle_connection_timeout=_IDLE_SECONDS,
             body_timeout=BODY_SECONDS,
         )
+        self._lateness = Lateness(self.services.waits)
         self._periodic = (
             PeriodicCallback(self.services.sessions.sweep, _SWEEP_MS),
             PeriodicCallback(lambda: self.services.hub.expire(self.services.now()), _EXPIRE_MS),
@@ -113,18 +124,23 @@ class Server:
         """Start the broker, then serve on listening sockets. Raises BrokerUnavailable."""
         await self.services.broker.start(self.services.hub.receive)
         self._http.add_sockets(sockets)
+        self._lateness.start()
         for callback in self._periodic:
             callback.start()
 
     async def stop(self, bounds: StopBounds | None = None) -> None:
         """Fail readiness and refuse new work at once, close the readers, answer what is in flight, then close."""
-        bounds = bounds or StopBounds(drain=self._settings.drain_seconds)
+        bounds = bounds or StopBounds.of(self._settings)
         sessions, inflight = self.services.sessions, self.services.inflight
         log.info("stopping; readers: %d, requests in flight: %d", len(sessions), len(inflight))
+        sessions.stopping = True
         self._http.drain(inflight)
+        if len(sessions):
+            await asyncio.sleep(bounds.flush)
         await sessions.drain(bounds.drain, bounds.goodbye)
         await inflight.over(bounds.answers)
         await self._http.close(bounds.close)
+        self._lateness.stop()
         for callback in self._periodic:
             callback.stop()
         await self.services.broker.close()
@@ -169,6 +185,9 @@ def _services(
         turns=Turns(),
         inflight=Inflight(),
         throttle=LogThrottle(monotonic),
+        ingest=IngestStatistics(),
+        requests=RequestStatistics(),
+        waits=Histogram(),
         now=now,
     )
 
@@ -194,10 +213,8 @@ async def serve(settings: Settings) -> int:
     number = await signals.first
     starting.cancel()
     await asyncio.wait({starting})
-    bounds = StopBounds(settings.drain_seconds)
-    if number is signal.SIGINT and sys.stderr.isatty():
-        bounds = AT_A_TERMINAL
-    log.info("%s: stopping within %.0f seconds", number.name, max(1, bounds.total))
+    bounds = AT_A_TERMINAL if number is signal.SIGINT and sys.stderr.isatty() else StopBounds.of(settings)
+    log.info("%s: stopping within %d seconds", number.name, math.ceil(bounds.total))
     await server.stop(bounds)
     log.info("stopped")
     return 0

@@ -66,6 +66,7 @@ class JSONHandler(RequestHandler):
             self.set_header("WWW-Authenticate", self.scheme)
         message = error_message(error, status)
         if is_public(error):
+            self.services.requests.refusals[self.request.path, int(status)] += 1
             kind = f"{self.request.path} refused with {status:d}"
             self.services.throttle.note(kind, burst=_REFUSALS_A_MINUTE, error=message, client=self.client)
         self.answer({"error": message}, status)

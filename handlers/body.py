@@ -29,6 +29,11 @@ class Body:
         self._refusal: Exception | None = None
 
     @property
+    def size(self) -> int:
+        """How many bytes of it are kept."""
+        return self._size
+
+    @property
     def refused(self) -> bool:
         """Whether the body is being dropped."""
         return self._refusal is not None

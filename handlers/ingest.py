@@ -172,9 +172,18 @@ class IngestRequest(HTTPMessageDelegate):
         self._send(await self._handle())
 
     async def _handle(self) -> _Answer:
+        loop, statistics = asyncio.get_running_loop(), self._services.ingest
+        began = loop.time()
+        statistics.bytes += self._body.size
+        answer = await self._store_or_refuse()
+        statistics.seconds.observe(loop.time() - began)
+        return answer
+
+    async def _store_or_refuse(self) -> _Answer:
         try:
             return await self._store()
         except Abandoned:
+            self._services.ingest.abandoned += 1
             self._connection.close()
             return _NO_ANSWER
         except asyncio.CancelledError:
@@ -186,6 +195,10 @@ class IngestRequest(HTTPMessageDelegate):
     async def _store(self) -> _Answer:
         upload = Upload(self._body, self._headers, self._tag, self._turn, self._is_abandoned)
         receipt = await self._intake.store(upload)
+        statistics = self._services.ingest
+        statistics.records += receipt.accepted
+        statistics.skipped += receipt.skipped
+        statistics.duplicates += receipt.duplicate
         duplicate = b',"duplicate":true' if receipt.duplicate else b""
         return _Answer(
             HTTPStatus.OK, b'{"accepted":%d,"skipped":%d%b}' % (receipt.accepted, receipt.skipped, duplicate)
@@ -216,6 +229,7 @@ class IngestRequest(HTTPMessageDelegate):
         if self._state is _State.OVER:
             return
         status, body = answer
+        self._services.ingest.requests[status] += 1
         headers = HTTPHeaders({"Content-Type": JSON, "Content-Length": str(len(body))})
         headers["Date"] = _date(int(self._services.now()))
         if status is HTTPStatus.UNAUTHORIZED:

@@ -10,6 +10,7 @@ from handlers.base import NotFound
 from handlers.health import AliveHandler, ReadyHandler
 from handlers.ingest import IngestRouter
 from handlers.logs import LogsHandler
+from handlers.metrics import MetricsHandler
 from handlers.sign import SignHandler
 from handlers.sources import SourcesHandler
 from ingest.fluentbit.decode import decode as decode_fluentbit
@@ -26,6 +27,7 @@ ROUTES: tuple[tuple[str, type[RequestHandler] | Decoder], ...] = (
     ("/logs", LogsHandler),
     ("/healthz", AliveHandler),
     ("/readyz", ReadyHandler),
+    ("/metrics", MetricsHandler),
 )
 
 # The one message that clients may send holds a token of at most 8 KiB.

@@ -9,12 +9,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from buffer.broker import Broker
+    from delivery.histogram import Histogram
     from delivery.hub import Hub
     from handlers.authorisation import Secrets
     from handlers.budget import Budget
     from handlers.duplicates import Duplicates
     from handlers.inflight import Inflight
     from handlers.sessions import Sessions
+    from handlers.statistics import IngestStatistics, RequestStatistics
     from handlers.throttle import LogThrottle
     from handlers.tokens import Tokens
     from handlers.turns import Turns
@@ -37,6 +39,9 @@ class Services:
     turns: Turns
     inflight: Inflight
     throttle: LogThrottle
+    ingest: IngestStatistics
+    requests: RequestStatistics
+    waits: Histogram  # how late the event loop was, in seconds
     now: Callable[[], float]
 
     @property

@@ -75,10 +75,10 @@ class Session(ABC):
         self.heartbeat_at = 0.0
         self._services = services
         self._stream = stream
-        self._transport = transport
+        self.transport = transport
         self._visit = visit
         self._began_at = services.now()
-        self._bytes = 0  # of lines and notices that were written
+        self.sent = 0  # of lines and notices that were written
         # Set while it is in the hub. The reader knows how to write to this session (see `tune_gc` on cycles).
         self._reader: Reader | None = None
         self._send: Callable[[bytes], int] = _send_nowhere
@@ -118,6 +118,7 @@ class Session(ABC):
             view, start, follow=follow, write=self.write, ended=lambda: self.end(FINISHED)
         )
         self._services.sessions.add(self)
+        self._services.requests.readers[self.transport.value] += 1
         self._log("reader joined", view.selector, asked=self._visit.asked)
 
     def leave(self, why: str) -> None:
@@ -127,8 +128,10 @@ class Session(ABC):
             return
         self._services.hub.leave(reader)
         self._services.sessions.remove(self)
+        self._services.requests.departures[why] += 1
+        self._services.requests.bytes += self.sent
         seconds = round(self._services.now() - self._began_at, 3)
-        self._log("reader left", reader.group.view.selector, why=why, seconds=seconds, bytes=self._bytes)
+        self._log("reader left", reader.group.view.selector, why=why, seconds=seconds, bytes=self.sent)
 
     def end(self, disconnect: Disconnect) -> None:
         """Leave the hub and end the stream, saying why where the transport can. Does nothing the second time."""
@@ -143,7 +146,7 @@ class Session(ABC):
 
     def _log(self, event: str, scope: Selector, **facts: Any) -> None:
         grant, client, _ = self._visit
-        who = {"jti": grant.jti, "sub": grant.sub, "client": client, "transport": self._transport.value}
+        who = {"jti": grant.jti, "sub": grant.sub, "client": client, "transport": self.transport.value}
         readers = len(self._services.sessions)
         log_event(log, logging.INFO, event, scope=str(scope), **facts, **who, readers=readers)
 
@@ -169,7 +172,7 @@ class Session(ABC):
     def write(self, data: bytes) -> bool:
         """Write shared bytes, and tell whether the socket has taken all of them."""
         sent = 0
-        self._bytes += len(data)
+        self.sent += len(data)
         # Straight to the socket if nothing waits in front: `IOStream.write` makes a future for every write, which
         # costs a live reader about as much as the system call does, and asking Tornado each time a tenth of it.
         if not self._waiting and not (self._may_lag and self._stream.writing()):
@@ -264,7 +267,7 @@ class HttpSession(Session):
 
     def heartbeat(self) -> bool:
         """Send a comment if the transport has such a thing (server-sent events)."""
-        if self._transport.is_events and not self._stream.writing():
+        if self.transport.is_events and not self._stream.writing():
             self.write(self._framed(b": \n\n"))
         return True
 
@@ -279,16 +282,16 @@ class HttpSession(Session):
         self.leave("the client has gone")
 
     def _framed(self, data: bytes) -> bytes:
-        return http_chunk(data) if self._transport.is_chunked else data
+        return http_chunk(data) if self.transport.is_chunked else data
 
     def _say_goodbye(self, disconnect: Disconnect) -> None:
         stream = self._stream
         if stream.closed():
             return
-        last = self._framed(retry_some_time()) if self._transport.is_events and disconnect.reconnect else b""
+        last = self._framed(retry_some_time()) if self.transport.is_events and disconnect.reconnect else b""
         # An empty chunk ends a body that is complete (RFC 9112, section 7.1): a backlog must not end so before all of
         # it has been sent. HTTP/1.0 ends bodies with the connection, and has no way to tell.
-        if self._transport.is_chunked and (self._follows or disconnect is FINISHED):
+        if self.transport.is_chunked and (self._follows or disconnect is FINISHED):
             last += http_chunk(b"")
         stream.write(last).add_done_callback(lambda _: stream.close())
         # A client that takes nothing would keep its connection for ever.

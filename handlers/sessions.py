@@ -43,7 +43,7 @@ class Sessions:
     def __init__(
         self, limit: int, stall_timeout: float, *, now: Callable[[], float], monotonic: Callable[[], float]
     ) -> None:
-        self.stopping = False
+        self.stopping = False  # once it is set, nothing new is taken: no readers, and no logs
         self._limit = limit
         self._stall_timeout = stall_timeout
         self._now = now

@@ -27,6 +27,7 @@ class SignHandler(Handler):
         """Answer with a token, the path to read with it, and when it expires."""
         request = parse_sign_request(self.body.whole(), self.services.settings.jwt_expiration_minutes * 60)
         token, grant = self.services.tokens.sign(request)
+        self.services.requests.tokens_signed += 1
         lifetime = grant.expires_at - int(self.services.now())
         self.log_event("token signed", scope=str(grant.selector), lifetime=lifetime, jti=grant.jti, sub=grant.sub)
         self.answer(

@@ -11,6 +11,7 @@ from delivery.filter import MAX_PATTERN_CHARACTERS, MAX_PATTERNS
 from delivery.hub import MAX_PATTERNS_IN_USE
 from handlers import sources
 from handlers.errors import STATUSES
+from handlers.metrics import METRICS
 from handlers.query import PARAMETERS
 from handlers.routes import MAX_MESSAGE_BYTES, ROUTES
 from handlers.selection import MAX_ALTERNATIVES, MAX_LABEL_KEY_LENGTH, MAX_NAME_LENGTH
@@ -87,6 +88,12 @@ def test_the_protocol_has_every_close_code_with_its_reason() -> None:
     documented = {int(code): cells[0].strip("`") for code, cells in rows(PROTOCOL, "### How a stream ends").items()}
     # 1009 is Tornado's, for a message that is too long.
     assert documented == {one.code: one.reason for one in DISCONNECTS} | {1009: "message too big"}
+
+
+def test_the_protocol_has_every_metric() -> None:
+    table = rows(PROTOCOL, "## GET /metrics")
+    documented = {name: [cell.replace("`", "") for cell in cells] for name, cells in table.items()}
+    assert documented == {one.name: [one.kind, ", ".join(one.labels) or "-", one.meaning] for one in METRICS}
 
 
 def test_the_protocol_has_every_status_that_an_error_can_have() -> None:

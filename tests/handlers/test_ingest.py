@@ -621,7 +621,7 @@ async def test_a_stop_does_not_wait_for_ever_for_what_is_being_stored(
         for wire in (first, second):
             await wire.send(FRAMED[framing])
         await gate.reached.wait()
-        await asyncio.wait_for(live.server.stop(StopBounds(drain=0, answers=0.05, close=0.05)), 5)
+        await asyncio.wait_for(live.server.stop(StopBounds(flush=0, drain=0, answers=0.05, close=0.05)), 5)
         await end_tasks()
         assert (await first.rest(), await second.rest()) == (b"", b"")
     assert (live.services.bodies.taken, len(live.services.inflight)) == (0, 0)

@@ -24,7 +24,7 @@ async def test_idle_connections_are_closed_at_once_when_the_server_stops(live: L
         await used.send(HEALTHZ)
         await used.answer()
         await half.send(HEALTHZ[:10])
-        stop = asyncio.create_task(live.server.stop(StopBounds(drain=0)))
+        stop = asyncio.create_task(live.server.stop(StopBounds(flush=0, drain=0)))
         assert [await wire.rest() for wire in (used, unused, half)] == [b""] * 3
         await stop
 
@@ -33,7 +33,7 @@ async def test_a_connection_made_while_the_server_stops_has_one_request(live: Li
     async with connected(live.port) as reader:
         await reader.send(request(f"/logs?token={await live.sign()}", method="GET"))
         await reader.answer(has_body=False)
-        stop = asyncio.create_task(live.server.stop(StopBounds(drain=0.2)))
+        stop = asyncio.create_task(live.server.stop(StopBounds(flush=0, drain=0.2)))
         await asyncio.sleep(0)
         async with connected(live.port) as late:
             await late.send(request("/readyz", method="GET") + HEALTHZ)
@@ -53,7 +53,7 @@ async def test_an_answer_that_is_still_being_sent_is_not_cut_short(
     slow = connect(4096)
     await slow.send(SOURCES)
     head = await slow.head()
-    stop = asyncio.create_task(live.server.stop(StopBounds(drain=0.2)))
+    stop = asyncio.create_task(live.server.stop(StopBounds(flush=0, drain=0.2)))
     await asyncio.sleep(0)
     body = await slow.read(int(head.partition("Content-Length: ")[2].split("\r\n")[0]))
     assert {one["pod"] for one in json.loads(body)["sources"]} == set(names)
