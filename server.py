@@ -24,6 +24,7 @@ from delivery.hub import Hub
 from handlers.authorisation import Secrets
 from handlers.budget import Budget
 from handlers.duplicates import Duplicates
+from handlers.gate import Gate
 from handlers.inflight import Inflight
 from handlers.ingest import BODY_SECONDS
 from handlers.lateness import Lateness
@@ -58,6 +59,9 @@ _IDLE_SECONDS = 75
 # At least this much memory for bodies that arrive at the same time: Fluent Bit opens a connection for every chunk that
 # waits.
 BODIES_MIB = 64
+
+# A request line with a token, and headers with another: Tornado takes some microseconds for each line of them.
+MAX_HEADER_BYTES = 20 * 1024
 
 _SWEEP_MS = 1000
 _EXPIRE_MS = 10_000
@@ -111,6 +115,7 @@ class Server:
             # Handlers that take a body set a bound of their own, and drain what is above it.
             max_body_size=64 * 1024,
             max_buffer_size=1024 * 1024,
+            max_header_size=MAX_HEADER_BYTES,
             idle_connection_timeout=_IDLE_SECONDS,
             body_timeout=BODY_SECONDS,
         )
@@ -154,7 +159,7 @@ def _services(
             settings.buffer_namespace_mib << 20, settings.buffer_total_mib << 20, settings.buffer_max_age_minutes * 60
         )
     )
-    broker = MemoryBroker()
+    broker = MemoryBroker(monotonic)
     return Services(
         settings=settings,
         tokens=Tokens(
@@ -183,6 +188,7 @@ def _services(
         bodies=Budget(bodies_bytes),
         duplicates=Duplicates(settings.duplicate_window_seconds, monotonic),
         turns=Turns(),
+        gate=Gate(),
         inflight=Inflight(),
         throttle=LogThrottle(monotonic),
         ingest=IngestStatistics(),

@@ -51,17 +51,18 @@ class Broker(Protocol):
         """Let go of connections and files. Nothing is delivered after that."""
 
 
-# Chunks delivered before others get their turn: a body may change pods with every record.
-_CHUNKS_A_TURN = 256
+# For how long chunks are delivered before others get their turn, in seconds: a body may change pods with every record.
+_TURN_SECONDS = 0.005
 
 
 class MemoryBroker:
-    """The broker of a single process: numbers chunks and delivers them at once."""
+    """The broker of a single process: numbers chunks and delivers them at once. `monotonic` returns seconds."""
 
     problem = ""
 
-    def __init__(self) -> None:
+    def __init__(self, monotonic: Callable[[], float]) -> None:
         self.epoch = secrets.token_hex(6)
+        self._monotonic = monotonic
         self._seq = 0
 
     async def start(self, deliver: Callable[[Chunk], None]) -> None:
@@ -70,12 +71,14 @@ class MemoryBroker:
 
     async def publish(self, chunks: Sequence[Chunk]) -> None:
         """Deliver all chunks before this returns."""
-        for count, chunk in enumerate(chunks, start=1):
+        until = self._monotonic() + _TURN_SECONDS
+        for chunk in chunks:
+            if self._monotonic() > until:
+                await asyncio.sleep(0)
+                until = self._monotonic() + _TURN_SECONDS
             self._seq += 1
             chunk.seq = self._seq
             self._deliver(chunk)
-            if count % _CHUNKS_A_TURN == 0:
-                await asyncio.sleep(0)
 
     async def close(self) -> None:
         """Do nothing: there is nothing to let go of."""

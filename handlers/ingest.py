@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from tornado.httputil import HTTPServerRequest
 
     from handlers.services import Services
+    from handlers.turns import Turn
     from ingest.batch import Decoder
 
 # A body is received in pieces of this size, which is also the memory that a client costs once it stops sending.
@@ -91,7 +92,7 @@ class IngestRequest(HTTPMessageDelegate):
         self._intake = intake
         self._headers = dict(request.headers.get_all())
         self._tag = self._headers.get("Fluent-Tag", "") or self._headers.get("X-Fluent-Tag", "")
-        self._turn = services.turns.take(self._tag)
+        self._turn: Turn | None = None  # taken once the sender is known
         self._request = request
         self._connection = cast("HTTP1Connection", request.connection)
         self._max_bytes = services.settings.max_body_mib << 20
@@ -111,6 +112,8 @@ class IngestRequest(HTTPMessageDelegate):
             self._check(cast("RequestStartLine", start_line).method, length)
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer once the body is over
             self._body.refuse(error)
+        if not self._body.refused:
+            self._turn = self._services.turns.take(self._tag)
         if length is None or self._body.refused:
             return None  # Tornado reads it
         return self._take_all(length, headers)
@@ -245,7 +248,8 @@ class IngestRequest(HTTPMessageDelegate):
 
     def _end(self) -> None:
         self._state = _State.OVER
-        self._turn.end()
+        if self._turn is not None:
+            self._turn.end()
         self._body.release()
         self._services.inflight.remove(self._connection)
 

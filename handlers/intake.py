@@ -42,7 +42,7 @@ class Upload(NamedTuple):
     body: Body
     headers: Mapping[str, str]  # by their names in the spelling of `Content-Type`
     tag: str  # Fluent Bit's, or empty
-    turn: Turn
+    turn: Turn | None  # among those with its tag
     is_abandoned: Callable[[], bool]  # whether nobody waits for the answer any more
 
 
@@ -69,7 +69,7 @@ class Intake:
         del whole
         batch = await self._decoded(data, upload)
         chunks = await self._packed(batch.runs)
-        if await upload.turn.come() and duplicates.has_stored(key):  # while this one waited
+        if upload.turn is not None and await upload.turn.come() and duplicates.has_stored(key):  # while this one waited
             return DUPLICATE
         if upload.is_abandoned():
             raise Abandoned

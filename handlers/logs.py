@@ -68,6 +68,7 @@ class LogsHandler(CrossOriginHandler, WebSocketHandler):
     async def get(self) -> None:
         """Answer with a stream of lines."""
         transport = self._transport()
+        await self.services.gate.enter()
         if transport is Transport.WEBSOCKET:
             await self._open_websocket()
         else:

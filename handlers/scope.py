@@ -9,6 +9,7 @@ from buffer.selector import Names, Selector, sorted_requirements
 from handlers.selection import (
     MAX_LABEL_KEY_LENGTH,
     MAX_NAME_LENGTH,
+    MAX_REQUIREMENTS,
     BadSelection,
     check_containers,
     check_labels,
@@ -67,6 +68,8 @@ def _label_requirements(labels: object) -> tuple[Requirement, ...]:
         return _parsed("labels", parse_labels, [labels])
     if not isinstance(labels, dict):
         raise InvalidMember("labels", "must be an object of strings, or text such as app in (web,api)")
+    if len(labels) > MAX_REQUIREMENTS:
+        raise InvalidMember("labels", f"must have at most {MAX_REQUIREMENTS} requirements")
     requirements = []
     for key, value in labels.items():
         if not 1 <= len(key) <= MAX_LABEL_KEY_LENGTH:

@@ -20,6 +20,8 @@ MAX_NAME_LENGTH = 253
 MAX_LABEL_KEY_LENGTH = 253 + 1 + 63
 # Names, or requirements and their values, in one selection: they are looked at one by one for each source.
 MAX_ALTERNATIVES = 100
+# Requirements for labels, of which each is looked at for each source.
+MAX_REQUIREMENTS = 20
 
 # A DNS label, a DNS subdomain (RFC 1123), and the parts of labels (Kubernetes, "Object Names", "Labels").
 _DNS_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
@@ -61,6 +63,8 @@ def parse_labels(texts: Iterable[str]) -> tuple[Requirement, ...]:
     found, alternatives = [], 0
     for part in chain.from_iterable(map(_split, texts)):
         found.append(_requirement(part.strip()))
+        if len(found) > MAX_REQUIREMENTS:
+            raise BadSelection(f"must have at most {MAX_REQUIREMENTS} requirements")
         alternatives += max(1, len(found[-1].values.patterns))
         if alternatives > MAX_ALTERNATIVES:
             raise BadSelection(f"must have at most {MAX_ALTERNATIVES} values and requirements without values")

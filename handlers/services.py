@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from handlers.authorisation import Secrets
     from handlers.budget import Budget
     from handlers.duplicates import Duplicates
+    from handlers.gate import Gate
     from handlers.inflight import Inflight
     from handlers.sessions import Sessions
     from handlers.statistics import IngestStatistics, RequestStatistics
@@ -37,6 +38,7 @@ class Services:
     bodies: Budget
     duplicates: Duplicates
     turns: Turns
+    gate: Gate
     inflight: Inflight
     throttle: LogThrottle
     ingest: IngestStatistics

@@ -14,10 +14,11 @@ from handlers.errors import STATUSES
 from handlers.metrics import METRICS
 from handlers.query import PARAMETERS
 from handlers.routes import MAX_MESSAGE_BYTES, ROUTES
-from handlers.selection import MAX_ALTERNATIVES, MAX_LABEL_KEY_LENGTH, MAX_NAME_LENGTH
+from handlers.selection import MAX_ALTERNATIVES, MAX_LABEL_KEY_LENGTH, MAX_NAME_LENGTH, MAX_REQUIREMENTS
 from handlers.sessions import HEARTBEAT_SECONDS
 from handlers.tokens import MAX_TOKEN_BYTES
 from protocol import DISCONNECTS, GAP_REASONS
+from server import MAX_HEADER_BYTES
 from settings import VARIABLES
 
 ROOT = Path(__file__).parent.parent
@@ -126,6 +127,8 @@ def test_the_protocol_has_the_limits_of_the_code() -> None:
     assert limits["a label in a token"][0] == f"key {MAX_LABEL_KEY_LENGTH}, value {MAX_NAME_LENGTH} characters"
     assert limits["a token"][0] == f"{MAX_TOKEN_BYTES >> 10} KiB"
     assert limits["names in a selection, or labels with their values"][0] == str(MAX_ALTERNATIVES)
+    assert limits["requirements for labels"][0] == str(MAX_REQUIREMENTS)
+    assert limits["request line and headers"][0] == f"{MAX_HEADER_BYTES >> 10} KiB"
     assert limits["sources on a page"][0] == f"{sources.MAX_LIMIT:,}"
     assert limits["time between signs of life"][0] == f"{HEARTBEAT_SECONDS} s"
     assert limits["a client's WebSocket message"][0] == f"{MAX_MESSAGE_BYTES >> 10} KiB"

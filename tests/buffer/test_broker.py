@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from itertools import count
 
 from buffer.broker import BrokerUnavailable, MemoryBroker
 from buffer.chunk import Chunk, pack
@@ -16,7 +18,7 @@ def chunks(*texts: str) -> list[Chunk]:
 
 
 async def started() -> tuple[MemoryBroker, list[Chunk]]:
-    broker, delivered = MemoryBroker(), list[Chunk]()
+    broker, delivered = MemoryBroker(time.monotonic), list[Chunk]()
     await broker.start(delivered.append)
     return broker, delivered
 
@@ -37,18 +39,20 @@ async def test_numbers_grow_from_one_over_all_calls() -> None:
 
 
 async def test_a_chunk_has_its_number_when_it_is_delivered() -> None:
-    broker, numbers = MemoryBroker(), list[int]()
+    broker, numbers = MemoryBroker(time.monotonic), list[int]()
     await broker.start(lambda chunk: numbers.append(chunk.seq))
     await broker.publish(chunks("one"))
     assert numbers == [1]
 
 
 def test_every_broker_numbers_in_an_epoch_of_its_own() -> None:
-    assert len({MemoryBroker().epoch for _ in range(100)}) == 100
+    assert len({MemoryBroker(time.monotonic).epoch for _ in range(100)}) == 100
 
 
 async def test_a_large_request_lets_others_run_in_between() -> None:
-    broker, _ = await started()
+    clock = count()  # each look at it takes a second
+    broker = MemoryBroker(lambda: next(clock))
+    await broker.start(lambda _: None)
     turns = 0
 
     async def count_turns() -> None:
