@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
 from buffer.chunk import Chunk, pack
@@ -17,8 +18,13 @@ if TYPE_CHECKING:
     from handlers.turns import Turn
     from ingest.batch import Decoder
 
-# Runs of lines that are packed before others get their turn: a body may change pods with every record.
-_RUNS_A_TURN = 256
+# For how long lines are packed before others get their turn, in seconds.
+_TURN_SECONDS = 0.005
+
+# A compressed body of this size can become a thousand times as large, in some 30 ms.
+_LARGE_COMPRESSED = 32 * 1024
+# The libraries let go of the interpreter meanwhile. One thread: only one body is ever inflated without being charged.
+_INFLATING = ThreadPoolExecutor(max_workers=1, thread_name_prefix="inflate")
 
 
 class Receipt(NamedTuple):
@@ -64,7 +70,7 @@ class Intake:
         key = duplicates.key(whole, upload.tag)
         if duplicates.has_stored(key):
             return DUPLICATE
-        data = decompress(whole, upload.headers.get("Content-Encoding", ""), self._max_body_bytes)
+        data = await self._inflated(whole, upload.headers.get("Content-Encoding", ""))
         upload.body.hold(len(data))
         del whole
         batch = await self._decoded(data, upload)
@@ -81,6 +87,13 @@ class Intake:
             self._services.throttle.note("records without text or namespace skipped", batch.skipped, tag=upload.tag)
         return Receipt(sum([chunk.count for chunk in chunks]), batch.skipped)
 
+    async def _inflated(self, body: bytes, encoding: str) -> bytes:
+        """Return a body without its Content-Encoding; one that may become large is inflated in a thread."""
+        if not encoding or len(body) <= _LARGE_COMPRESSED:
+            return decompress(body, encoding, self._max_body_bytes)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(_INFLATING, decompress, body, encoding, self._max_body_bytes)
+
     async def _decoded(self, data: bytes, upload: Upload) -> Batch:
         """Return all batches as one. Others get their turn between two of them."""
         batches = self._decode(data, upload.headers)
@@ -95,9 +108,12 @@ class Intake:
         return Batch(runs, skipped)
 
     async def _packed(self, runs: list[Run]) -> list[Chunk]:
-        chunks, arrived = list[Chunk](), self._services.now()
-        for count, run in enumerate(runs, start=1):
-            if count % _RUNS_A_TURN == 0:
-                await asyncio.sleep(0)
-            chunks += pack(*run, arrived=arrived, max_line_bytes=self._max_line_bytes)
+        chunks, arrived, time = list[Chunk](), self._services.now(), asyncio.get_running_loop().time
+        until = time() + _TURN_SECONDS
+        for run in runs:
+            for chunk in pack(*run, arrived=arrived, max_line_bytes=self._max_line_bytes):
+                chunks.append(chunk)
+                if time() > until:
+                    await asyncio.sleep(0)
+                    until = time() + _TURN_SECONDS
         return chunks
