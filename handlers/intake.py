@@ -89,7 +89,8 @@ class Intake:
 
     async def _inflated(self, body: bytes, encoding: str) -> bytes:
         """Return a body without its Content-Encoding; one that may become large is inflated in a thread."""
-        if not encoding or len(body) <= _LARGE_COMPRESSED:
+        # Whatever the header claims: JSON is taken as it is, and gzip is known by its first bytes.
+        if len(body) <= _LARGE_COMPRESSED or body[:1] in (b"{", b"["):
             return decompress(body, encoding, self._max_body_bytes)
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(_INFLATING, decompress, body, encoding, self._max_body_bytes)
