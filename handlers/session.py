@@ -148,7 +148,7 @@ class Session(ABC):
         grant, client, _ = self._visit
         who = {"jti": grant.jti, "sub": grant.sub, "client": client, "transport": self.transport.value}
         readers = len(self._services.sessions)
-        log_event(log, logging.INFO, event, scope=str(scope), **facts, **who, readers=readers)
+        log_event(log, logging.INFO, event, **scope.facts, **facts, **who, readers=readers)
 
     @abstractmethod
     def heartbeat(self) -> bool:

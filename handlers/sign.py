@@ -29,7 +29,7 @@ class SignHandler(Handler):
         token, grant = self.services.tokens.sign(request)
         self.services.requests.tokens_signed += 1
         lifetime = grant.expires_at - int(self.services.now())
-        self.log_event("token signed", scope=str(grant.selector), lifetime=lifetime, jti=grant.jti, sub=grant.sub)
+        self.log_event("token signed", **grant.selector.facts, lifetime=lifetime, jti=grant.jti, sub=grant.sub)
         self.answer(
             {
                 "token": token,
