@@ -10,7 +10,7 @@ import asyncio
 from contextlib import suppress
 
 # How long a request waits for the ones before it: an order is worth a delay, but no loss.
-MAX_WAIT_SECONDS = 10.0
+MAX_WAIT_SECONDS = 2.0
 
 
 class Turn:
