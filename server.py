@@ -159,7 +159,7 @@ def _services(
             settings.buffer_namespace_mib << 20, settings.buffer_total_mib << 20, settings.buffer_max_age_minutes * 60
         )
     )
-    broker = MemoryBroker(monotonic)
+    broker = MemoryBroker()
     return Services(
         settings=settings,
         tokens=Tokens(

@@ -51,18 +51,17 @@ class Broker(Protocol):
         """Let go of connections and files. Nothing is delivered after that."""
 
 
-# For how long chunks are delivered before others get their turn, in seconds: a body may change pods with every record.
+# How long chunks are delivered before others get their turn, in seconds: a body may have many, and each many readers.
 _TURN_SECONDS = 0.005
 
 
 class MemoryBroker:
-    """The broker of a single process: numbers chunks and delivers them at once. `monotonic` returns seconds."""
+    """The broker of a single process: numbers chunks and delivers them at once."""
 
     problem = ""
 
-    def __init__(self, monotonic: Callable[[], float]) -> None:
+    def __init__(self) -> None:
         self.epoch = secrets.token_hex(6)
-        self._monotonic = monotonic
         self._seq = 0
 
     async def start(self, deliver: Callable[[Chunk], None]) -> None:
@@ -71,11 +70,12 @@ class MemoryBroker:
 
     async def publish(self, chunks: Sequence[Chunk]) -> None:
         """Deliver all chunks before this returns."""
-        until = self._monotonic() + _TURN_SECONDS
+        time = asyncio.get_running_loop().time
+        until = time() + _TURN_SECONDS
         for chunk in chunks:
-            if self._monotonic() > until:
+            if time() > until:
                 await asyncio.sleep(0)
-                until = self._monotonic() + _TURN_SECONDS
+                until = time() + _TURN_SECONDS
             self._seq += 1
             chunk.seq = self._seq
             self._deliver(chunk)

@@ -5,8 +5,14 @@ from __future__ import annotations
 import datetime as dt
 import re
 
+_IN_UTC = rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z"
+_ANYWHERE = _IN_UTC.removesuffix(b"Z") + rb"(?:Z|[+-]\d\d:\d\d)"
+
 # As chunks keep and send them: in capitals, and no calendar is asked whether there is such a day.
-TIMESTAMP = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)", re.ASCII)
+TIMESTAMP = re.compile(_ANYWHERE, re.ASCII)
+# Several, joined by newlines; and several in UTC, which can be compared as text.
+TIMESTAMPS = re.compile(rb"(?:%b\n)*%b" % (_ANYWHERE, _ANYWHERE), re.ASCII)
+UTC_TIMESTAMPS = re.compile(rb"(?:%b\n)*%b" % (_IN_UTC, _IN_UTC), re.ASCII)
 
 
 def rfc3339(seconds: float) -> str:

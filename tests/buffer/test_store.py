@@ -9,12 +9,16 @@ from hypothesis import strategies as st
 
 from buffer.ring import RING_OVERHEAD
 from buffer.source_log import SOURCE_LOG_OVERHEAD
-from buffer.store import Limits, Store
+from buffer.store import Evicted, Limits, Store
 from tests.buffer.factories import ARRIVED, chunk, selector, source
 
 NAMESPACES = st.sampled_from("abc")
 WRITING = st.lists(st.tuples(NAMESPACES, st.sampled_from("xy"), st.integers(0, 300)), max_size=60)
 WIDE = 1 << 20
+
+
+def expired(store: Store, now: float = float("inf")) -> list[Evicted]:
+    return [one for one in store.expire(now) if one is not None]
 
 
 def made(namespace_bytes: int = WIDE, total_bytes: int = WIDE, max_age: float = 60.0) -> Store:
@@ -42,10 +46,10 @@ def test_what_expires_are_the_chunks_that_arrived_too_long_ago(
     store = made()
     for seq, (namespace, pod, _) in enumerate(written, 1):
         store.append(chunk(seq, "x", writer=source(namespace, pod), arrived=ARRIVED + seq))
-    expired = sorted(one.chunk.seq for one in store.expire(ARRIVED + 60 + seconds))
-    assert expired == [seq for seq in range(1, len(written) + 1) if seq < seconds]
-    assert store.statistics().lines_expired == len(expired)
-    assert store.statistics().lines == len(written) - len(expired)
+    gone = sorted(one.chunk.seq for one in expired(store, ARRIVED + 60 + seconds))
+    assert gone == [seq for seq in range(1, len(written) + 1) if seq < seconds]
+    assert store.statistics().lines_expired == len(gone)
+    assert store.statistics().lines == len(written) - len(gone)
 
 
 def test_chunks_expire_only_as_they_are_asked_for() -> None:
@@ -53,7 +57,9 @@ def test_chunks_expire_only_as_they_are_asked_for() -> None:
     for seq in range(1, 5):
         store.append(chunk(seq, "x"))
     expiring = store.expire(float("inf"))
-    assert next(expiring).chunk.seq == 1
+    first = next(expiring)
+    assert first is not None
+    assert first.chunk.seq == 1
     assert store.statistics().lines == 3
 
 
@@ -62,7 +68,7 @@ def test_what_arrives_while_others_expire_is_kept() -> None:
     store.append(chunk(1, "old"))
     expiring = store.expire(ARRIVED + 100)
     store.append(chunk(2, "new", arrived=ARRIVED + 99))
-    assert [one.chunk.seq for one in expiring] == [1]
+    assert [one and one.chunk.seq for one in expiring] == [1, None]
     assert store.rings["n"].first().seq == 2
 
 
@@ -72,8 +78,15 @@ def test_a_ring_that_has_gone_while_others_expire_is_passed_over() -> None:
         store.append(chunk(seq, "x", writer=source(namespace)))
     expiring = store.expire(float("inf"))
     next(expiring)
-    assert [one.chunk.seq for one in store.expire(float("inf"))] == [2]
-    assert list(expiring) == []
+    assert [one.chunk.seq for one in expired(store)] == [2]
+    assert list(expiring) == [None, None]
+
+
+def test_a_walk_over_namespaces_of_which_nothing_expires_can_be_paused_after_each() -> None:
+    store = made()
+    for seq, namespace in enumerate("abc", 1):
+        store.append(chunk(seq, "x", writer=source(namespace)))
+    assert list(store.expire(ARRIVED)) == [None] * 3
 
 
 def test_the_heaviest_source_of_a_full_namespace_gives_way() -> None:
@@ -112,7 +125,7 @@ def test_an_eviction_says_whether_its_source_has_left() -> None:
     store = made()
     for seq, pod in enumerate("aab", 1):
         store.append(chunk(seq, "x", writer=source(pod=pod)))
-    assert [one.was_last for one in store.expire(float("inf"))] == [False, True, True]
+    assert [one.was_last for one in expired(store)] == [False, True, True]
 
 
 @pytest.mark.parametrize(("seq", "lost"), [(1, True), (3, True), (4, False)])
@@ -120,7 +133,7 @@ def test_a_loss_is_known_while_its_source_is_held(seq: int, *, lost: bool) -> No
     store = made()
     for number in range(1, 6):
         store.append(chunk(number, "x", arrived=ARRIVED + number))
-    list(store.expire(ARRIVED + 60 + 3.5))
+    expired(store, ARRIVED + 60 + 3.5)
     assert store.has_lost_since(seq, selector(), [source()]) == lost
 
 
@@ -129,14 +142,14 @@ def test_a_loss_is_known_after_its_source_has_left(pod: str, *, lost: bool) -> N
     store, held = made(), source(pod="held")
     store.append(chunk(1, "x", writer=source(pod="gone")))
     store.append(chunk(2, "x", writer=held, arrived=ARRIVED + 60))
-    list(store.expire(ARRIVED + 61))
+    expired(store, ARRIVED + 61)
     assert store.has_lost_since(1, selector(pod=pod), {held}) == lost
 
 
 def test_a_loss_is_known_after_its_namespace_has_left() -> None:
     store = made()
     store.append(chunk(1, "x"))
-    list(store.expire(float("inf")))
+    expired(store)
     assert store.has_lost_since(1, selector(), ())
     assert not store.has_lost_since(2, selector(), ())
     assert not store.has_lost_since(1, selector("m"), ())
@@ -146,7 +159,7 @@ def test_the_next_number_is_one_above_the_highest_of_all_namespaces() -> None:
     store = made()
     for seq, namespace in ((3, "a"), (9, "b"), (7, "c")):
         store.append(chunk(seq, "x", writer=source(namespace)))
-    list(store.expire(float("inf")))
+    expired(store)
     assert store.next_seq == 10
 
 
@@ -168,7 +181,7 @@ def test_namespaces_that_come_and_go_leave_nothing_but_bounded_tombstones() -> N
     for seq in range(1, 6001):
         store.append(chunk(seq, "x" * 100, writer=source(f"n{seq}")))
         if seq % 1000 == 0:
-            list(store.expire(float("inf")))
+            expired(store)
             gc.collect()
             sizes.append(tracemalloc.get_traced_memory()[0])
     tracemalloc.stop()

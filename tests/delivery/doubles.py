@@ -39,14 +39,17 @@ def view(namespace: str = "n", **options: Any) -> View:
 
 
 class Clock:
-    """Time that stands still until it is told to go on, and what is to happen at which time."""
+    """Time that goes on only when it is told to, and by `tick` seconds with each look; and timers."""
 
-    def __init__(self) -> None:
+    def __init__(self, tick: float = 0.0) -> None:
         self.now = 1000.0
+        self.tick = tick
+        self.run: Callable[[Callable[[], None]], None] = _run  # what is done with a callback when it is due
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._ticket = count()
 
     def monotonic(self) -> float:
+        self.now += self.tick
         return self.now
 
     def call_later(self, delay: float, callback: Callable[[], None]) -> None:
@@ -57,13 +60,15 @@ class Clock:
         """Run the next callback that is due; tell whether there was one."""
         if not self._timers or self._timers[0][0] > self.now:
             return False
-        heappop(self._timers)[2]()
+        self.run(heappop(self._timers)[2])
         return True
 
-    def run_due(self) -> None:
-        """Run what is due, and what becomes due thereby."""
+    def run_due(self) -> int:
+        """Run what is due, and what becomes due thereby; return how many callbacks that were."""
+        count = 0
         while self.run_one():
-            pass
+            count += 1
+        return count
 
     def advance(self, seconds: float) -> None:
         """Let time pass, and run each callback at its time."""
@@ -72,7 +77,11 @@ class Clock:
         while self._timers and self._timers[0][0] <= end:
             self.now = max(self.now, self._timers[0][0])
             self.run_due()
-        self.now = end
+        self.now = max(self.now, end)
+
+
+def _run(callback: Callable[[], None]) -> None:
+    callback()
 
 
 class Socket:
@@ -131,8 +140,10 @@ class Client:
 class Rig:
     """A hub with its store and clock, and a broker that only numbers chunks."""
 
-    def __init__(self, namespace_bytes: int = MIB, total_bytes: int = 4 * MIB, max_age: float = 3600.0) -> None:
-        self.clock = Clock()
+    def __init__(
+        self, namespace_bytes: int = MIB, total_bytes: int = 4 * MIB, max_age: float = 3600.0, tick: float = 0.0
+    ) -> None:
+        self.clock = Clock(tick)
         self.store = Store(Limits(namespace_bytes, total_bytes, max_age))
         self.hub = Hub(
             self.store,

@@ -1,17 +1,27 @@
 from __future__ import annotations
 
 import gc
+import json
 import tracemalloc
+from typing import TYPE_CHECKING
 from unittest.mock import patch
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from delivery.cursor import Cursor
 from delivery.filter import TextFilter
-from delivery.group import WRITE_BYTES
-from delivery.hub import Start
-from tests.delivery.doubles import EPOCH, FLUSH_INTERVAL, Client, Rig, view
+from delivery.group import MAX_WRITE_BYTES, RENDER_SECONDS, WRITE_BYTES
+from delivery.hub import LOOP_SECONDS, Start
+from delivery.reader import State
+from delivery.turns import READER_SECONDS, SLOW_SECONDS
+from tests.buffer.factories import ARRIVED, source
+from tests.delivery.doubles import EPOCH, FLUSH_INTERVAL, JSON, MIB, TEXT, Client, Rig, gap_of, view
+
+if TYPE_CHECKING:
+    from delivery.format import Format
+    from delivery.view import View
 
 OPERATIONS = st.lists(
     st.sampled_from(
@@ -135,30 +145,58 @@ def test_a_backlog_is_written_in_pieces_that_end_with_a_chunk() -> None:
         rig.publish("x" * 60_000)
     client = rig.join()
     rig.settle()
-    assert [len(frame) for frame in client.socket.writes] == [4 * 60_004] * 3
+    assert [len(frame) for frame in client.socket.writes] == [3 * 60_004] * 4
 
 
-def test_a_filtered_backlog_without_a_match_is_searched_in_pieces() -> None:
-    rig = Rig(8 * 1024 * 1024, 8 * 1024 * 1024)
-    for _ in range(60):
-        rig.publish(*["x" * 60_000])
-    client = rig.join(view(text=TextFilter(("nothing",))))
-    turns = 0
-    while rig.clock.run_one():
-        turns += 1
-    assert turns >= 4
+@pytest.mark.parametrize("seen", [view(text=TextFilter(("nothing",))), view(stream="stderr")])
+def test_a_backlog_of_which_nothing_is_shown_is_passed_in_slices(seen: View) -> None:
+    rig = Rig()
+    for _ in range(100):
+        rig.publish("x")
+    rig.clock.tick = READER_SECONDS / 20
+    client = rig.join(seen)
+    assert 4 <= rig.clock.run_due() <= 15
     assert client.texts() == []
+
+
+@pytest.mark.parametrize("start", [Start(tail=50), Start(since=ARRIVED), Start(tail=50, since=ARRIVED)])
+@pytest.mark.parametrize("seen", [view(), view(stream="stderr"), view(text=TextFilter(("x",)))])
+def test_a_search_is_interrupted_and_a_join_does_none_of_it(seen: View, start: Start) -> None:
+    rig = Rig()
+    for second in range(100):
+        rig.publish("x", stream="stderr", arrived=ARRIVED - 100 + second)
+    rig.clock.tick = READER_SECONDS / 20
+    client = rig.join(seen, start)
+    assert client.reader.is_searching
+    rig.clock.run_one()
+    assert client.reader.is_searching
+    rig.clock.run_due()
+    assert client.texts() == ["x"] * (0 if start.since else 50)
 
 
 def test_a_search_for_matching_lines_goes_on_in_later_turns_and_finds_the_same() -> None:
     rig = Rig()
     for number in range(40):
         rig.publish(f"{number} {'match' if number % 4 == 0 else ''}")
-    with patch("delivery.group.SEARCH_BYTES", 2000):
-        client = rig.join(view(text=TextFilter(("match",))), Start(tail=5))
-        assert client.reader.missing
-        rig.settle()
+    rig.clock.tick = READER_SECONDS / 3
+    client = rig.join(view(text=TextFilter(("match",))), Start(tail=5))
+    assert client.reader.missing
+    rig.clock.run_due()
     assert client.texts() == [f"{number} match" for number in (20, 24, 28, 32, 36)]
+
+
+def test_lines_that_leave_before_a_search_gets_to_them_are_replaced_by_older_ones() -> None:
+    rig = Rig(namespace_bytes=11_500, tick=SLOW_SECONDS)
+    quiet, chatty = source(pod="quiet"), source(pod="chatty")
+    for text in ("0", "1" * 1000, "2" * 1000, "3" * 1000, "4", "5"):
+        rig.publish(text, writer=quiet if len(text) == 1 else chatty)
+    client = rig.join(start=Start(tail=4))
+    rig.clock.run_one()
+    rig.clock.run_one()
+    assert client.reader.missing == 2
+    rig.publish("6" * 4000, writer=chatty)
+    rig.clock.run_due()
+    assert [text[0] for text in client.texts()] == ["0", "4", "5", "6"]
 
 
 def test_a_search_ends_at_the_time_that_was_asked_for() -> None:
@@ -175,12 +213,9 @@ def test_a_search_that_is_under_way_ends_at_the_time_that_was_asked_for() -> Non
     rig = Rig()
     for second in range(30):
         rig.publish(f"{second}", arrived=100.0 + second)
-    with patch("delivery.group.SEARCH_BYTES", 1):
-        client = rig.join(view(text=TextFilter((), ("29",))), Start(tail=10, since=125.0))
-        turns = 0
-        while rig.clock.run_one():
-            turns += 1
-    assert turns <= 12
+    rig.clock.tick = READER_SECONDS
+    client = rig.join(view(text=TextFilter((), ("29",))), Start(tail=10, since=125.0))
+    rig.clock.run_due()
     assert client.texts() == ["25", "26", "27", "28"]
 
 
@@ -241,17 +276,6 @@ def test_a_line_that_is_told_as_lost_does_not_come_with_the_next_flush() -> None
     assert slow.texts() == ["backlog", "[logurt] 2 lines lost: this reader was too slow"]
 
 
-def test_a_backlog_of_tiny_chunks_without_a_match_is_searched_in_pieces_too() -> None:
-    rig = Rig(8 * 1024 * 1024, 8 * 1024 * 1024)
-    for _ in range(8000):
-        rig.publish("")
-    rig.join(view(text=TextFilter(("nothing",))))
-    turns = 0
-    while rig.clock.run_one():
-        turns += 1
-    assert turns >= 3
-
-
 def test_readers_at_different_lines_of_a_chunk_do_not_share() -> None:
     rig = Rig()
     rig.publish("a", "b", "c")
@@ -259,3 +283,168 @@ def test_readers_at_different_lines_of_a_chunk_do_not_share() -> None:
     other = rig.join(start=Start(cursor=Cursor(EPOCH, 1, 2)))
     rig.settle()
     assert [client.texts() for client in (whole, part, other)] == [["a", "b", "c"], ["b", "c"], ["c"]]
+
+
+@pytest.mark.parametrize("format_", [TEXT, JSON])
+def test_no_write_is_larger_than_its_bound_however_much_the_lines_grow(format_: Format) -> None:
+    rig = Rig(8 * MIB, 8 * MIB)
+    live, backlog = rig.join(view(format=format_)), rig.join(view(format=format_), room=0)
+    rig.settle()
+    for _ in range(6):
+        rig.publish(*["\x00" * 1000] * 64)  # each byte becomes six in JSON
+    backlog.drain()
+    rig.settle()
+    sizes = [len(data) for client in (live, backlog) for data in client.socket.writes]
+    assert max(sizes) <= MAX_WRITE_BYTES
+    assert len(live.events()) == len(backlog.events()) == 6 * 64 + (format_ is JSON)
+    assert len(sizes) <= (40 if format_ is JSON else 12)
+
+
+def test_a_line_that_is_larger_than_the_bound_is_written_alone() -> None:
+    rig = Rig(8 * MIB, 8 * MIB)
+    client = rig.join(view(format=JSON), room=0)
+    rig.settle()
+    for text in ("a", "\x00" * 60_000, "b"):
+        rig.publish(text)
+    client.drain()
+    rig.settle()
+    assert sorted(len(data) > MAX_WRITE_BYTES for data in client.socket.writes) == [False] * 3 + [True]
+    assert len(client.events()) == 4
+
+
+def test_readers_that_a_flush_does_not_reach_in_time_are_written_the_same_in_their_turns() -> None:
+    rig = Rig()
+    clients = [rig.join() for _ in range(10)]
+    rig.settle()
+    rig.publish("1")
+    rig.clock.tick = LOOP_SECONDS / 3
+    with patch("delivery.group.BATCH", 1):
+        rig.clock.run_one()
+    assert 0 < sum(client.reader.is_live for client in clients) < 10
+    rig.clock.run_due()
+    assert {tuple(client.texts()) for client in clients} == {("1",)}
+    assert len({id(data) for client in clients for data in client.socket.writes}) == 1
+    assert all(client.reader.is_live for client in clients)
+
+
+def test_a_flush_of_many_groups_takes_no_longer_than_its_slice() -> None:
+    rig = Rig()
+    clients = [rig.join(view(text=TextFilter((f"{number}|x",)))) for number in range(100)]
+    rig.settle()
+    rig.publish("x")
+    rig.clock.tick = LOOP_SECONDS / 10
+    with patch("delivery.view.View.render", autospec=True, return_value=b"\x81\x01x") as render:
+        rig.clock.run_one()
+    assert render.call_count <= 10
+    assert sum(client.reader.is_live for client in clients) == render.call_count
+    rig.clock.run_due()
+    assert all(client.texts() == ["x"] for client in clients)
+
+
+def test_flushes_of_several_namespaces_share_a_slice() -> None:
+    rig = Rig()
+    clients = [rig.join(view(namespace)) for namespace in "abcdefghij"]
+    rig.settle()
+    for namespace in "abcdefghij":
+        rig.publish("x", writer=source(namespace))
+    rig.clock.tick = LOOP_SECONDS / 4
+    for _ in range(10):
+        rig.clock.run_one()
+    assert 0 < sum(client.reader.is_live for client in clients) < 5
+    rig.clock.run_due()
+    assert all(client.texts() == ["x"] for client in clients)
+
+
+def slow_rig() -> tuple[Rig, Client]:
+    """A rig, and a live client whose filter takes more than there is time for with each look at a line."""
+    rig = Rig(8 * MIB, 8 * MIB)
+    client = rig.join(view(text=TextFilter(("(a|b)*a(a|b){90}c",), ("nothing",))))
+    rig.settle()
+    rig.clock.tick = RENDER_SECONDS / 2
+    return rig, client
+
+
+def test_a_filter_that_takes_too_long_for_a_flush_follows_in_turns() -> None:
+    rig, client = slow_rig()
+    rig.publish(*["ab" * 2000] * 10, "a" + "ab" * 45 + "c", *["ab" * 2000] * 10)
+    rig.clock.run_one()
+    assert client.reader.state is State.BEHIND
+    assert client.reader.group.is_slow
+    assert rig.clock.run_due() > 4
+    assert client.texts() == ["a" + "ab" * 45 + "c"]
+
+
+def test_a_slow_group_is_not_rendered_in_flushes_until_it_has_been_quick_again() -> None:
+    rig, client = slow_rig()
+    rig.publish(*["ab" * 2000] * 8)
+    rig.settle()
+    assert client.reader.group.is_slow
+    assert client.reader.is_live
+    rig.clock.tick = 0
+    rig.publish("short")
+    with patch("delivery.view.View.render", autospec=True, return_value=b"") as render:
+        rig.clock.run_one()
+        assert render.call_count == 0
+    rig.settle()
+    assert not client.reader.group.is_slow
+
+
+def test_a_slow_reader_is_told_what_it_lost_as_any_other() -> None:
+    rig = Rig(namespace_bytes=100_000)
+    client = rig.join(view(text=TextFilter(("(a|b)*a(a|b){90}c|end",))))
+    rig.settle()
+    rig.clock.tick = RENDER_SECONDS
+    for _ in range(40):
+        rig.publish(*["ab" * 2000] * 4)
+        rig.clock.run_one()
+    rig.publish("end")
+    rig.clock.tick = 0
+    rig.settle()
+    *gaps, end = client.events()
+    assert (end.kind, end.payload) == ("line", "end")
+    assert {gap_of(gap)[1] for gap in gaps} == {"slow"}
+    assert 0 < sum(gap_of(gap)[0] or 0 for gap in gaps) <= rig.store.statistics().lines_evicted
+
+
+def test_a_range_may_end_inside_of_a_chunk_and_the_next_begins_there() -> None:
+    rig = Rig()
+    rig.publish(*[f"{number:04}" * 100 for number in range(2000)])
+    client = rig.join(view(format=JSON), room=0)
+    rig.clock.run_one()
+    position = client.reader.position
+    assert position.seq == 1
+    assert 0 < position.line < 2000
+    client.drain()
+    rig.settle()
+    assert [json.loads(text)["log"][:4] for text in client.texts()[:-1]] == [f"{number:04}" for number in range(2000)]
+
+
+def test_the_rest_of_a_chunk_that_leaves_while_a_reader_is_inside_of_it_is_lost() -> None:
+    rig = Rig(8 * MIB, 8 * MIB)
+    rig.publish(*["x" * 400] * 2000)
+    client = rig.join(view(format=JSON), room=0)
+    rig.clock.run_one()
+    read = client.reader.position.line
+    rig.hub.expire(float("inf"))
+    client.drain()
+    rig.settle()
+    assert [gap_of(event) for event in client.events() if event.kind == "gap"] == [(2000 - read, "slow")]
+
+
+def test_fresh_lines_of_several_evicted_chunks_are_flushed_or_lost_but_never_both() -> None:
+    rig = Rig(namespace_bytes=20_000)
+    clients = [rig.join() for _ in range(4)]
+    rig.settle()
+    rig.publish("warm")
+    rig.clock.run_due()
+    for number in range(20):
+        rig.publish(f"{number}")
+    rig.clock.tick = LOOP_SECONDS / 3
+    with patch("delivery.group.BATCH", 1):
+        rig.publish("x" * 14_000)
+    rig.clock.tick = 0
+    rig.settle()
+    for client in clients:
+        lost = sum(gap_of(event)[0] or 0 for event in client.events() if event.kind == "gap")
+        assert len([event for event in client.events() if event.kind == "line"]) + lost == 22
+    assert {client.reader.is_live for client in clients} == {True}

@@ -6,10 +6,12 @@ from unittest.mock import patch
 
 import pytest
 
+from buffer.timestamp import rfc3339
 from delivery.cursor import Cursor
 from delivery.filter import TextFilter
 from delivery.framing import Chunked, PlainLines, ServerSentEvents
-from delivery.hub import READERS_A_TURN, Start, TooManyPatterns
+from delivery.hub import EXPIRE_SECONDS, LOOP_SECONDS, Start, TooManyPatterns
+from delivery.reader import State
 from tests.buffer.factories import ARRIVED, source
 from tests.delivery.doubles import EPOCH, FLUSH_INTERVAL, JSON, Rig, gap_of, view
 
@@ -395,16 +397,6 @@ def test_a_drain_of_a_reader_that_is_live_or_gone_changes_nothing() -> None:
     assert client.texts() == ["1"]
 
 
-def test_a_turn_serves_a_few_readers_and_leaves_the_rest_to_the_next() -> None:
-    rig = Rig()
-    rig.publish("1")
-    clients = [rig.join() for _ in range(READERS_A_TURN + 1)]
-    assert rig.clock.run_one()
-    assert [len(client.socket.writes) for client in clients] == [1] * READERS_A_TURN + [0]
-    rig.settle()
-    assert all(client.texts() == ["1"] for client in clients)
-
-
 def test_a_large_backlog_does_not_delay_another_namespace_by_more_than_a_piece() -> None:
     rig = Rig(8 * 1024 * 1024, 16 * 1024 * 1024)
     for _ in range(100):
@@ -470,3 +462,88 @@ def test_a_cursor_in_the_middle_of_a_chunk_that_was_evicted_gives_a_gap() -> Non
     rig.settle()
     assert [event.kind for event in cut.events()] == ["gap", "line"]
     assert done.texts() == ["c"]
+
+
+def test_an_expiry_is_done_in_slices_and_counts_what_leaves_in_each() -> None:
+    rig = Rig()
+    for number in range(100):
+        rig.publish(str(number))
+    client = rig.join(room=0, start=Start(cursor=Cursor(EPOCH, 11, 0)))
+    rig.clock.tick = EXPIRE_SECONDS / 10
+    rig.hub.expire(float("inf"))
+    assert 80 < rig.store.statistics().chunks < 100
+    rig.clock.tick = 0
+    rig.settle()
+    assert rig.store.statistics().chunks == 0
+    lost = sum(gap_of(event)[0] or 0 for event in client.events() if event.kind == "gap")
+    assert lost + [event.kind for event in client.events()].count("line") == 90
+
+
+def test_an_expiry_that_is_under_way_is_not_doubled_and_keeps_what_arrives_meanwhile() -> None:
+    rig = Rig(max_age=60)
+    for number in range(100):
+        rig.publish(str(number), arrived=100.0)
+    rig.clock.tick = EXPIRE_SECONDS / 10
+    for _ in range(5):
+        rig.hub.expire(161.0)
+    assert rig.store.statistics().chunks > 80
+    rig.publish("new", arrived=161.0)
+    rig.clock.run_due()
+    assert [chunk.seq for log in rig.store.rings["n"].logs.values() for chunk in log.chunks.from_seq(0)] == [101]
+    rig.clock.tick = 0
+    rig.hub.expire(1e9)
+    assert not rig.store.rings
+
+
+def test_a_join_looks_at_no_more_sources_than_there_is_time_for() -> None:
+    rig = Rig()
+    for number in range(100):
+        rig.publish(str(number), writer=source(pod=f"web-{number}"))
+    rig.clock.tick = LOOP_SECONDS / 10
+    clients = [rig.join(view(pod=f"web-{number}*")) for number in (1, 2, 3)]
+    assert {client.reader.state for client in clients} == {State.GATHERING}
+    assert 250 < rig.hub.feeds["n"].statistics().pending < 300
+    rig.clock.run_due()
+    assert rig.hub.feeds["n"].statistics().pending == 0
+    assert [len(client.texts()) for client in clients] == [11, 11, 11]
+
+
+def test_losses_between_a_cursor_and_the_end_of_gathering_are_told() -> None:
+    rig = Rig()
+    for number in range(20):
+        rig.publish(str(number), writer=source(pod=f"web-{number}"), arrived=100.0 + number)
+    rig.clock.tick = LOOP_SECONDS / 10
+    client = rig.join(start=Start(cursor=Cursor(EPOCH, 5, 0)))
+    assert client.reader.state is State.GATHERING
+    rig.clock.tick = 0
+    rig.hub.expire(3600 + 110.5)
+    rig.settle()
+    assert gap_of(client.events()[0]) == (None, "evicted")
+    assert client.texts()[1:] == [str(number) for number in range(11, 20)]
+
+
+@pytest.mark.parametrize("follow", [True, False])
+def test_since_shows_lines_in_the_order_of_arrival_whatever_their_times_are(*, follow: bool) -> None:
+    rig = Rig()
+    for ahead in (-50, 30, -50, 0, -50):
+        rig.publish(f"{ahead}", times=[rfc3339(ARRIVED + ahead)])
+    client = rig.join(start=Start(since=ARRIVED), follow=follow)
+    rig.settle()
+    assert client.texts() == ["30", "-50", "0", "-50"]
+
+
+def test_many_chunks_that_leave_for_one_are_counted_for_each_reader_by_its_place() -> None:
+    rig = Rig(namespace_bytes=60_000)
+    for number in range(60):
+        rig.publish(f"{number}a", f"{number}b", streams=["stdout", "stderr"])
+    places = [(1, 0), (1, 1), (10, 0), (10, 1), (61, 0)]
+    clients = [rig.join(start=Start(cursor=Cursor(EPOCH, *place)), room=0) for place in places]
+    ended = rig.join(follow=False, room=0)
+    rig.publish("x" * 40_000)
+    evicted = rig.store.statistics().lines_evicted
+    assert evicted > 60
+    for client in (*clients, ended):
+        client.drain()
+    rig.settle()
+    lost = [sum(gap_of(event)[0] or 0 for event in client.events() if event.kind == "gap") for client in clients]
+    assert lost == [evicted, evicted - 1, evicted - 18, evicted - 19, 0]

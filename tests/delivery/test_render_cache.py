@@ -111,6 +111,17 @@ def test_a_rendered_chunk_is_kept_only_where_another_group_may_want_it(groups: i
     assert (len(cache), caches.kept) == (kept, kept)
 
 
+def test_parts_of_a_chunk_are_kept_apart_from_each_other_and_from_the_whole() -> None:
+    caches, made = RenderCaches(), chunk(1, "a", "b", "c")
+    for seen in ALIKE:
+        cache = caches.acquire(seen)
+    parts = [(0, 1), (0, 2), (1, 2), (0, 3)]
+    for _ in range(2):
+        assert [cache.render_part(made, *part) for part in parts] == [ALIKE[0].render(made, *part) for part in parts]
+    assert cache.render(made) is cache.render_part(made, 0, 3)
+    assert len(cache) == len(parts)
+
+
 def test_a_cache_that_has_been_cleared_renders_anew() -> None:
     caches = RenderCaches()
     for seen in ALIKE:
