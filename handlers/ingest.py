@@ -113,7 +113,7 @@ class IngestRequest(HTTPMessageDelegate):
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer once the body is over
             self._body.refuse(error)
         if not self._body.refused:
-            self._turn = self._services.turns.take(self._tag)
+            self._turn = self._services.turns.take(self._tag and f"{self._request.remote_ip} {self._tag}")
         if length is None or self._body.refused:
             return None  # Tornado reads it
         return self._take_all(length, headers)

@@ -1,7 +1,7 @@
-"""Turns: requests with one tag are stored in the order in which their heads arrived.
+"""Turns: what one sender posts with one tag is stored in the order in which its heads arrived.
 
 Fluent Bit posts several chunks of one file at the same time, and a small later one may be complete before a large
-earlier one.
+earlier one. Whoever posts from elsewhere cannot hold them up.
 """
 
 from __future__ import annotations

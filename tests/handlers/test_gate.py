@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 from handlers.gate import Gate
 
@@ -36,3 +37,12 @@ async def test_one_who_gives_up_keeps_nobody_waiting() -> None:
     tasks[1].cancel()
     await asyncio.wait_for(tasks[2], 1)
     assert len(gate) == 0
+
+
+async def test_long_work_is_followed_by_as_long_a_time_for_others() -> None:
+    gate, loop = Gate(), asyncio.get_running_loop()
+    began = loop.time()
+    for _ in range(3):
+        await gate.enter()
+        time.sleep(0.02)  # noqa: ASYNC251 - this is the work
+    assert loop.time() - began >= 5 * 0.02
