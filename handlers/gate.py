@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
-
 # Work that took longer than this, in seconds, is followed by as long a time without any.
 _QUICK = 0.002
 
