@@ -51,8 +51,8 @@ class Broker(Protocol):
         """Let go of connections and files. Nothing is delivered after that."""
 
 
-# Chunks delivered before others get their turn: a body may change pods with every record.
-_CHUNKS_A_TURN = 256
+# How long chunks are delivered before others get their turn, in seconds: a body may have many, and each many readers.
+_TURN_SECONDS = 0.005
 
 
 class MemoryBroker:
@@ -70,12 +70,15 @@ class MemoryBroker:
 
     async def publish(self, chunks: Sequence[Chunk]) -> None:
         """Deliver all chunks before this returns."""
-        for count, chunk in enumerate(chunks, start=1):
+        time = asyncio.get_running_loop().time
+        until = time() + _TURN_SECONDS
+        for chunk in chunks:
+            if time() > until:
+                await asyncio.sleep(0)
+                until = time() + _TURN_SECONDS
             self._seq += 1
             chunk.seq = self._seq
             self._deliver(chunk)
-            if count % _CHUNKS_A_TURN == 0:
-                await asyncio.sleep(0)
 
     async def close(self) -> None:
         """Do nothing: there is nothing to let go of."""

@@ -25,6 +25,11 @@ class MaxHeap(Generic[T]):
         self._heap: list[tuple[int, int]] = []  # negated weight, number
         self._number = count()
 
+    @property
+    def entries(self) -> int:
+        """How many entries there are, stale ones included."""
+        return len(self._heap)
+
     def set(self, key: T, weight: int) -> None:
         """Note that `key` now weighs `weight`."""
         noted = self._noted.get(key)

@@ -3,13 +3,16 @@
 Eviction is fair: it takes the oldest chunk of the source that holds the most bytes, so that a quiet pod keeps its
 short history beside a chatty one. Therefore the ring has two orders: each source's own, in which eviction always
 takes the first chunk, and the namespace's, which may have holes anywhere.
+
+Readers walk the ring in either direction. A walk may be long, so it can be interrupted after any chunk and resumed
+from the position that it has reached.
 """
 
 from __future__ import annotations
 
 from heapq import merge
 from operator import attrgetter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from buffer.chunk_list import ChunkList
 from buffer.max_heap import MaxHeap
@@ -25,6 +28,14 @@ if TYPE_CHECKING:
 # What CPython keeps for an empty ring: objects, hash table entries, empty lists.
 RING_OVERHEAD = 2500
 
+# How far the clock of a node may be ahead of the server's, in seconds. No line of a chunk that arrived longer than this
+# before a time is taken to be younger than that time.
+MAX_SKEW = 600
+
+# Above so many sources, walking all chunks is quicker than merging those of each source: starting a merge takes about
+# 2 us a source, however far the walk then goes.
+_MERGED_SOURCES = 1000
+
 
 class Position(NamedTuple):
     """The next line to read: this line of this chunk, or the first one of any later chunk."""
@@ -34,10 +45,27 @@ class Position(NamedTuple):
 
 
 class Tail(NamedTuple):
-    """Where a backward walk has got to, and how many lines are still missing (0: it is done)."""
+    """Where a backward walk has got to, and how many lines it has still to find (0: it is done)."""
 
     position: Position
     missing: int
+
+
+class Since(NamedTuple):
+    """Where a forward walk has got to, and whether it is done: then the line there is the one it looked for."""
+
+    position: Position
+    done: bool
+
+
+class Matcher(Protocol):
+    """Says which lines count."""
+
+    def steps(self, chunk: Chunk) -> Sequence[tuple[int, int]]:
+        """Return the bounds of the parts of a chunk, in order, each of which is matched in a few milliseconds."""
+
+    def match(self, chunk: Chunk, start: int, stop: int) -> Sequence[int] | None:
+        """Return the indices of the lines from `start` to before `stop` that count, in order; None for all."""
 
 
 class Ring:
@@ -61,6 +89,11 @@ class Ring:
     def __len__(self) -> int:
         return len(self._order)
 
+    @property
+    def pods(self) -> Collection[str]:
+        """The pods whose sources are held."""
+        return self._by_pod.keys()
+
     def append(self, chunk: Chunk) -> None:
         """Add a chunk, whose number must be higher than all before."""
         log = self.logs.get(chunk.source)
@@ -76,12 +109,16 @@ class Ring:
         self.lines += chunk.count
         self.next_seq = chunk.seq + 1
 
-    def admitted(self, selector: Selector) -> list[Source]:
-        """Return the sources that a selector admits."""
+    def candidates(self, selector: Selector) -> Collection[Source]:
+        """Return the sources that are worth asking a selector for: all of them, or those of the pods it lists."""
         pods = selector.listed_pods
         if pods is None:
-            return [source for source in self.logs if selector.admits(source)]
-        return [source for pod in pods for source in self._by_pod.get(pod, ()) if selector.admits(source)]
+            return self.logs.keys()
+        return [source for pod in pods for source in self._by_pod.get(pod, ())]
+
+    def admitted(self, selector: Selector) -> list[Source]:
+        """Return the sources that a selector admits."""
+        return [source for source in self.candidates(selector) if selector.admits(source)]
 
     def first(self) -> Chunk:
         """Return the oldest chunk. There must be one."""
@@ -99,79 +136,88 @@ class Ring:
     def after(
         self, position: Position, sources: Collection[Source], before: int | None = None
     ) -> Iterator[tuple[Chunk, int]]:
-        """Yield the chunks of these sources from the position on, each with the index of its first line to read.
+        """Yield the chunks from a position on, each with the index of its first line to read.
 
-        `sources` must be held here; `before` is a sequence number to stop at.
+        `sources` must be held here. A chunk of another source may come too, with its `count` for an index: it shows
+        how far the walk has got. `before` is a sequence number to stop at.
         """
-        for chunk in self._from_seq(position.seq, sources):
+        seq, line = position
+        everything = len(sources) == len(self.logs)
+        for chunk in self._from_seq(seq, sources):
             if before is not None and chunk.seq >= before:
                 return
-            start = position.line if chunk.seq == position.seq else 0
-            if start < chunk.count:
-                yield chunk, start
+            if everything or chunk.source in sources:
+                yield chunk, line if chunk.seq == seq else 0
+            else:
+                yield chunk, chunk.count
 
-    def tail(
-        self,
-        lines: int,
-        sources: Collection[Source],
-        match: Callable[[Chunk], Sequence[int] | None],
-        before: int,
-        budget: int | None = None,
-    ) -> Tail:
-        """Find the position from which these sources have that many matching lines, walking backwards.
+    def tail(self, walk: Tail, sources: Collection[Source], matcher: Matcher, should_stop: Callable[[], bool]) -> Tail:
+        """Walk backwards until so many lines of these sources that match have been passed, or until told to stop.
 
-        `match` tells which lines of a chunk count: their indices in order, or None for all. The walk starts below
-        the number `before` and stops once it has seen `budget` bytes of chunks; it can be resumed from there.
+        It begins with `Tail(position, lines)`, and goes on with what the last call returned. `should_stop` is asked
+        after each step, which is a chunk or part of one.
         """
-        position = Position(before, 0)
-        if lines == 0:
-            return Tail(position, 0)
-        for chunk in self._backwards(sources, before):
-            if budget is not None:
-                if budget <= 0:
-                    return Tail(position, lines)
-                budget -= chunk.size  # not of its text alone: a chunk of one short line takes its time too
-            indices = match(chunk)
-            found = chunk.count if indices is None else len(indices)
-            if found >= lines:
-                index = found - lines
-                return Tail(Position(chunk.seq, index if indices is None else indices[index]), 0)
-            lines -= found
+        position, missing = walk
+        if not missing:
+            return walk
+        before = position.seq + 1 if position.line else position.seq
+        for chunk in self._backwards(before, sources):
+            stop = position.line if chunk.seq == position.seq else chunk.count
+            for start, end in reversed(matcher.steps(chunk) if chunk.source in sources else ()):
+                if start >= stop:
+                    continue
+                indices = matcher.match(chunk, start, min(end, stop))
+                found = min(end, stop) - start if indices is None else len(indices)
+                if found >= missing:
+                    index = found - missing
+                    return Tail(Position(chunk.seq, start + index if indices is None else indices[index]), 0)
+                missing -= found
+                position = Position(chunk.seq, start)
+                if should_stop():
+                    return Tail(position, missing)
             position = Position(chunk.seq, 0)
+            if should_stop():
+                return Tail(position, missing)
         return Tail(position, 0)
 
-    def since(self, when: float, sources: Collection[Source]) -> Position:
-        """Return the position of the first line of these sources that is not older than `when`, Unix seconds."""
-        # No line is younger than its arrival, so the walk need not go further back than that.
-        recent: list[Chunk] = []
-        for chunk in self._backwards(sources, self.next_seq):
-            if chunk.arrived < when:
+    def since(
+        self, when: float, walk: Since, sources: Collection[Source], before: int, should_stop: Callable[[], bool]
+    ) -> Since:
+        """Walk forward to the first line of these sources that is not older than `when`, or until told to stop.
+
+        It begins with `Since(Position(0, 0), done=False)`, and goes on with what the last call returned. Lines count
+        by their own times, in whatever order these are. Without such a line below the sequence number `before`, the
+        walk ends there.
+        """
+        position = walk.position
+        for chunk in self._from_seq(position.seq, sources):
+            if chunk.seq >= before:
                 break
-            recent.append(chunk)
-        for chunk in reversed(recent):
-            index = chunk.first_since(when)
-            if index is not None:
-                return Position(chunk.seq, index)
-        return Position(self.next_seq, 0)
+            if chunk.arrived >= when - MAX_SKEW and chunk.source in sources:
+                index = chunk.first_since(when)
+                if index is not None:
+                    return Since(Position(chunk.seq, index), done=True)
+            position = Position(chunk.seq + 1, 0)
+            if should_stop():
+                return Since(position, done=False)
+        return Since(Position(before, 0), done=True)
 
     def _from_seq(self, seq: int, sources: Collection[Source]) -> Iterator[Chunk]:
+        """Yield the chunks numbered `seq` or higher: all of them, or only those of these sources."""
         if self._is_wide(sources):
-            if len(sources) == len(self.logs):
-                return self._order.from_seq(seq)
-            return (chunk for chunk in self._order.from_seq(seq) if chunk.source in sources)
+            return self._order.from_seq(seq)
         return merge(*(self.logs[source].chunks.from_seq(seq) for source in sources), key=attrgetter("seq"))
 
-    def _backwards(self, sources: Collection[Source], before: int) -> Iterator[Chunk]:
+    def _backwards(self, before: int, sources: Collection[Source]) -> Iterator[Chunk]:
+        """Yield the chunks numbered below `before`, the latest first: all of them, or only those of these sources."""
         if self._is_wide(sources):
-            if len(sources) == len(self.logs):
-                return self._order.backwards(before)
-            return (chunk for chunk in self._order.backwards(before) if chunk.source in sources)
+            return self._order.backwards(before)
         chunk_lists = (self.logs[source].chunks.backwards(before) for source in sources)
         return merge(*chunk_lists, key=attrgetter("seq"), reverse=True)
 
     def _is_wide(self, sources: Collection[Source]) -> bool:
         """Whether walking all chunks beats merging those of each source: it does when most would be wanted."""
-        return len(sources) * 2 > len(self.logs)
+        return len(sources) * 2 > len(self.logs) or len(sources) > _MERGED_SOURCES
 
     def _evict_first(self, log: SourceLog) -> Chunk:
         chunk = log.evict()

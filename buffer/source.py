@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 Labels: TypeAlias = tuple[tuple[str, str], ...]
 
 # What CPython keeps beside the characters: the object itself, its slots, and a pair and two strings a label.
-_SOURCE_OVERHEAD = 410
+_SOURCE_OVERHEAD = 480
 _LABEL_OVERHEAD = 250
 
 

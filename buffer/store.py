@@ -71,33 +71,47 @@ class Store:
 
     def append(self, chunk: Chunk) -> list[Evicted]:
         """Add a chunk, whose number must be higher than all before in its namespace; return what has made room."""
-        namespace = chunk.source.namespace
+        namespace, seq = chunk.source.namespace, chunk.seq
         ring = self._rings.get(namespace)
         if ring is None:
             ring = self._rings[namespace] = Ring(namespace)
             self.bytes += ring.bytes
+            self._heaviest.set(namespace, ring.bytes)
         bytes_before = ring.bytes
         ring.append(chunk)
-        self._account(ring, bytes_before)
-        self.next_seq = max(self.next_seq, chunk.seq + 1)
-        evicted = list[Evicted]()
+        if seq >= self.next_seq:
+            self.next_seq = seq + 1
+        evicted: list[Evicted] = []
         while ring.bytes > self.limits.namespace_bytes and ring:
             evicted.append(self._evict(ring))
+        self._account(ring, bytes_before)
         while self.bytes > self.limits.total_bytes and self._rings:
             ring = self._rings[self._heaviest.top()]
-            # If even the heaviest ring has nothing to spare, the one that came first goes, as in `Ring.evict`.
-            evicted.append(self._evict(ring if len(ring) > 1 else next(iter(self._rings.values()))))
-        self._lines_evicted += sum([one.chunk.count for one in evicted])
+            if len(ring) == 1:
+                # Even the heaviest ring has nothing to spare: the one that came first goes, as in `Ring.evict`.
+                ring = next(iter(self._rings.values()))
+            bytes_before = ring.bytes
+            evicted.append(self._evict(ring))
+            self._account(ring, bytes_before)
+        for one in evicted:
+            self._lines_evicted += one.chunk.count
         return evicted
 
-    def expire(self, now: float) -> Iterator[Evicted]:
-        """Evict the chunks that arrived too long before now, in Unix seconds, as they are asked for."""
+    def expire(self, now: float) -> Iterator[Evicted | None]:
+        """Evict the chunks that arrived too long before now, in Unix seconds, as they are asked for.
+
+        None comes after each namespace, so that whoever asks can pause where nothing has expired too. Chunks may be
+        added meanwhile.
+        """
         oldest = now - self.limits.max_age
         for ring in list(self._rings.values()):
             while ring and ring.first().arrived < oldest:
+                bytes_before = ring.bytes
                 evicted = self._evict(ring, ring.first())
+                self._account(ring, bytes_before)
                 self._lines_expired += evicted.chunk.count
                 yield evicted
+            yield None
 
     def has_lost_since(self, seq: int, selector: Selector, sources: Collection[Source]) -> bool:
         """Tell whether a chunk numbered `seq` or higher, of a source that the selector admits, may have left.
@@ -123,13 +137,11 @@ class Store:
         )
 
     def _evict(self, ring: Ring, chunk: Chunk | None = None) -> Evicted:
-        """Have a ring evict this chunk, or the one it should, and account for it."""
-        bytes_before = ring.bytes
+        """Have a ring evict this chunk, or the one it should."""
         chunk = ring.evict(chunk)
         was_last = chunk.source not in ring.logs
         if was_last:
             self._tombstones.add(chunk.source, chunk.seq)
-        self._account(ring, bytes_before)
         return Evicted(chunk, was_last)
 
     def _account(self, ring: Ring, bytes_before: int) -> None:

@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from buffer.selector import Selector
     from buffer.source import Source
 
-_MAX_BYTES = 2 * 1024 * 1024
-_MAX_NAMESPACES = 4096
+MAX_BYTES = 2 * 1024 * 1024
+MAX_NAMESPACES = 4096
 
 
 class Tombstones:
@@ -38,7 +38,7 @@ class Tombstones:
         if self._seqs.pop(source, None) is None:
             self._bytes += source.size
         self._seqs[source] = seq
-        while self._bytes > _MAX_BYTES:
+        while self._bytes > MAX_BYTES:
             self._forget(*self._seqs.popitem(last=False))
 
     def any_since(self, seq: int, selector: Selector) -> bool:
@@ -51,6 +51,6 @@ class Tombstones:
         self._bytes -= source.size
         before = self._horizons.pop(source.namespace, 0)
         self._horizons[source.namespace] = max(before, seq)
-        if len(self._horizons) > _MAX_NAMESPACES:
+        if len(self._horizons) > MAX_NAMESPACES:
             _, seq = self._horizons.popitem(last=False)
             self._horizon = max(self._horizon, seq)

@@ -50,8 +50,7 @@ class Text:
             prefix = f"{chunk.source.pod}/{chunk.source.container} ".encode()
             lines = [prefix + line for line in lines]
         if self.timestamps:
-            times = _pick(chunk.times(), indices)
-            lines = [time + b" " + line for time, line in zip(times, lines, strict=True)]
+            lines = [time + b" " + line for time, line in zip(chunk.times(indices), lines, strict=True)]
         return lines
 
     def gap(self, gap: Gap) -> bytes:
@@ -76,17 +75,17 @@ class Json:
         encode, source = msgspec.json.encode, chunk.source
         middle = b'","pod":%s,"container":%s,"stream":' % (encode(source.pod), encode(source.container))
         places = range(chunk.count) if indices is None else indices
-        times, streams, lines = chunk.times(), chunk.streams(), chunk.lines()
+        streams, lines = chunk.streams(), chunk.lines()
         return [
             b'{"type":"line","cursor":"%s","timestamp":"%s%s%s,"log":%s}'
             % (
                 cursor_after(self.epoch, chunk, at),
-                times[at],
+                time,
                 middle,
                 encode(streams[at]),
                 encode(lines[at].decode()),
             )
-            for at in places
+            for at, time in zip(places, chunk.times(indices), strict=True)
         ]
 
     def gap(self, gap: Gap) -> bytes:

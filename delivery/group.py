@@ -1,25 +1,42 @@
-"""Groups: the readers of one view, and what they share."""
+"""Groups: the readers of one view, and what they share.
+
+Lines reach a reader in one of two ways: a live reader is written what is fresh with each flush; one that is behind
+reads ranges of the ring. Both are rendered in the same way, once for all readers that need the same.
+"""
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from itertools import islice
+from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
-from buffer.ring import Position
+from buffer.ring import Position, Since, Tail
+from delivery.reader import Reader, State
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
     from buffer.chunk import Chunk
     from buffer.ring import Ring
     from buffer.source import Source
-    from delivery.reader import Reader
     from delivery.render_cache import RenderCache
+    from delivery.slice import Slice
     from delivery.view import View
 
-# What is written to a reader at a time ends with the chunk that reaches this size, which makes about 256 KiB at most.
-# A view that has collected as much is flushed at once.
-WRITE_BYTES = 192 * 1024
+# What is written to a reader at a time ends once it has this size; and a view that has collected about as much is
+# flushed at once.
+WRITE_BYTES = 128 * 1024
 
-# Bytes of chunks that may be searched for one reader before the others get their turn.
-SEARCH_BYTES = 256 * 1024
+# What is written to a reader at a time has this size at most, unless it is a single line. So a reader that takes
+# nothing keeps no more than this and a line in the process, beside what the kernel holds for it.
+MAX_WRITE_BYTES = 256 * 1024
+
+# How long one group with a text filter may render in a flush, in seconds, if that is more than one step of its view.
+RENDER_SECONDS = 0.0025
+
+# Readers written to before the clock is looked at again.
+BATCH = 512
 
 
 class Range(NamedTuple):
@@ -31,18 +48,39 @@ class Range(NamedTuple):
 
 
 class Group:
-    """The readers of one view: the live ones and those behind, and what each kind shares."""
+    """The readers of one view: the live ones and the others, and what each kind shares.
 
-    __slots__ = ("_cache", "_fresh", "_fresh_bytes", "_range", "behind", "live", "sources", "view")
+    `wake(reader)` is called for readers that fall behind although their sockets would take more. `is_slow` says that
+    its filter could not keep up with the last flush it took part in: then its readers follow in their turns.
+    """
 
-    def __init__(self, view: View, sources: set[Source], cache: RenderCache) -> None:
+    __slots__ = (
+        "_cache",
+        "_fresh",
+        "_fresh_bytes",
+        "_growth",
+        "_quick_bytes",
+        "_range",
+        "_wake",
+        "behind",
+        "is_slow",
+        "live",
+        "sources",
+        "view",
+    )
+
+    def __init__(self, view: View, sources: set[Source], cache: RenderCache, wake: Callable[[Reader], None]) -> None:
         self.view = view
         self.sources = sources  # those in the ring that the view's selector admits; kept up to date by the feed
         self.live: dict[Reader, None] = {}  # dicts, because they keep an order
-        self.behind: dict[Reader, None] = {}
+        self.behind: dict[Reader, None] = {}  # all others
+        self.is_slow = False
         self._cache = cache  # shared with other groups
+        self._wake = wake
+        self._growth = view.format.growth
+        self._quick_bytes = view.quick_bytes
         self._fresh: list[Chunk] = []  # arrived since the last flush
-        self._fresh_bytes = 0
+        self._fresh_bytes = 0  # about what they will be once rendered
         self._range: Range | None = None  # the last one rendered for readers that are behind
 
     @property
@@ -50,94 +88,203 @@ class Group:
         """The range that is kept for the readers that are behind, if any."""
         return self._range
 
-    def offer(self, chunk: Chunk) -> bool:
-        """Keep a chunk for the next flush; tell whether there is anything to flush."""
+    def offer(self, chunk: Chunk) -> int:
+        """Keep a chunk for the next flush; return about how many bytes there are to flush now."""
         # Readers that are behind find it in the ring. But they stop short of what is fresh, so whatever follows a fresh
         # chunk must be fresh too, even if those it was collected for have left.
         if self.live or self._fresh:
             self._fresh.append(chunk)
-            self._fresh_bytes += len(chunk.text) + self.view.format.growth * chunk.count
-            if self._fresh_bytes >= WRITE_BYTES:
-                self.flush()
-        return bool(self._fresh)
+            self._fresh_bytes += len(chunk.text) + self._growth * chunk.count
+        return self._fresh_bytes
 
-    def flush(self) -> None:
-        """Write what is fresh to the live readers; a reader that cannot take it all falls behind."""
+    def flush(self, time: Slice) -> None:
+        """Write what is fresh to the live readers; those that cannot take it or are not reached in time fall behind."""
         if not self._fresh:
             return
-        fresh, self._fresh, self._fresh_bytes = self._fresh, [], 0
-        render = self._cache.render
-        pieces = [piece for chunk in fresh if (piece := render(chunk))]
-        if not pieces:
-            return
-        data = self.view.framing.seal(pieces)
-        end = Position(fresh[-1].seq + 1, 0)
-        slow = [reader for reader in self.live if not reader.write(data)]
-        for reader in slow:
-            del self.live[reader]
-            self.behind[reader] = None
-            reader.position = end
+        fresh, size = self._fresh, self._fresh_bytes
+        self._fresh, self._fresh_bytes = [], 0
+        if size <= self._quick_bytes and not self.is_slow and not time.is_over():
+            # Nearly always, this is all there is to a flush.
+            render = self._cache.render
+            pieces = [piece for chunk in fresh if (piece := render(chunk))]
+            data = self.view.framing.seal(pieces) if pieces else b""
+            if len(data) <= MAX_WRITE_BYTES:
+                full, late = self._write(data, time)
+                if full or late:
+                    start, end = Position(fresh[0].seq, 0), Position(fresh[-1].seq + 1, 0)
+                    self._fall_behind(full, late, Range(start, end, data))
+                return
+        self._flush_ranges(fresh, time)
 
     def next_seq(self, otherwise: int) -> int:
         """Return the number of the first chunk that has not been flushed; `otherwise` if all have been."""
         return self._fresh[0].seq if self._fresh else otherwise
 
+    def add(self, reader: Reader) -> None:
+        """Add a reader that has just joined."""
+        self.behind[reader] = None
+
     def promote(self, reader: Reader) -> None:
-        """Make a reader live that was behind."""
-        self.remove(reader)
+        """Make a reader live that has caught up."""
+        self._drop(reader)
         self.live[reader] = None
+        reader.state = State.LIVE
 
     def remove(self, reader: Reader) -> None:
-        """Forget a reader, and once nobody is behind, what was rendered for those who were."""
-        self.live.pop(reader, None)
-        self.behind.pop(reader, None)
-        if not self.behind:
-            self._range = None
+        """Forget a reader."""
+        self._drop(reader)
+        reader.state = State.GONE
 
-    def count_lost(self, chunk: Chunk) -> None:
-        """Count a chunk that has just been evicted for the readers that had not got to it."""
-        if self._fresh and chunk.seq >= self._fresh[0].seq:
-            self.flush()  # live readers still get it, and nobody else must
+    def count_lost(self, chunks: Sequence[Chunk], flush_time: Callable[[], Slice]) -> None:
+        """Count chunks that have just been evicted, in order, for the readers that had not got to them.
+
+        If any of them is fresh, it is flushed to the live readers first, as far as there is time.
+        """
+        if self._fresh and chunks[-1].seq >= self._fresh[0].seq:
+            self.flush(flush_time())
         kept = self._range
-        if kept is not None and kept.start.seq <= chunk.seq < kept.end.seq:
+        if kept is not None and any(kept.start.seq <= chunk.seq and (chunk.seq, 0) < kept.end for chunk in chunks):
             self._range = None
-        whole: int | None = None  # counted once, however many readers have lost it
-        for reader in self.behind:
-            seq, line = reader.position
-            if seq > chunk.seq or (reader.end is not None and chunk.seq >= reader.end):
-                continue
-            if seq == chunk.seq and line:
-                reader.lost += self.view.count(chunk, line)
-            else:
-                whole = self.view.count(chunk) if whole is None else whole
-                reader.lost += whole
+        lowest, highest = chunks[0].seq, chunks[-1].seq
+        readers = [reader for reader in self.behind if reader.position.seq <= highest]
+        if not readers:
+            return
+        counts = [self.view.count(chunk) for chunk in chunks]  # once, however many readers have lost them
+        total = sum(counts)
+        for reader in readers:
+            is_whole = reader.position.seq < lowest and reader.end is None
+            reader.lost += total if is_whole else self._lost_to(reader, chunks, counts)
 
-    def search(self, reader: Reader, ring: Ring) -> int:
-        """Move a reader back by the lines it still misses, as far as one turn allows; return how many are left."""
-        budget = SEARCH_BYTES if self.view.text else None
-        position, missing = ring.tail(reader.missing, self.sources, self.view.match, reader.position.seq, budget)
-        reader.position = max(position, reader.floor)
-        return missing if position > reader.floor else 0
+    def _lost_to(self, reader: Reader, chunks: Sequence[Chunk], counts: Sequence[int]) -> int:
+        """Return how many lines of evicted chunks, of which so many are shown each, a reader had not got to."""
+        seq, line = reader.position
+        first = bisect_left(chunks, seq, key=attrgetter("seq"))
+        stop = len(chunks) if reader.end is None else bisect_left(chunks, reader.end, key=attrgetter("seq"))
+        lost = sum(counts[first:stop])
+        if first < stop and chunks[first].seq == seq and line:
+            lost += self.view.count(chunks[first], line) - counts[first]
+        return lost
 
-    def next_range(self, reader: Reader, ring: Ring) -> Range | None:
+    def search(self, reader: Reader, ring: Ring | None, should_stop: Callable[[], bool]) -> None:
+        """Have a reader go on with its search for the line to begin with, until that is found or the time is up."""
+        if ring is None:  # all that there was when it joined has left
+            reader.state = State.BEHIND
+            return
+        if reader.state is State.SEEKING:
+            assert reader.since is not None  # noqa: S101 - what the state means
+            walk = Since(reader.floor, done=False)
+            reader.floor, done = ring.since(reader.since, walk, self.sources, reader.position.seq, should_stop)
+            if not done:
+                return
+            reader.state = State.COUNTING
+        if reader.missing is None:
+            reader.position = reader.floor
+        else:
+            tail = Tail(reader.position, reader.missing)
+            reader.position, reader.missing = ring.tail(tail, self.sources, self.view, should_stop)
+            if reader.missing and reader.position > reader.floor:
+                return
+            reader.position = max(reader.position, reader.floor)
+        reader.state = State.BEHIND
+
+    def next_range(self, reader: Reader, ring: Ring, should_stop: Callable[[], bool]) -> Range | None:
         """Return what a reader that is behind reads next; None if it has caught up with the last flush."""
         start, before = reader.position, reader.end
         if before is None and self._fresh:
             before = self._fresh[0].seq
         kept = self._range
-        if kept is not None and kept.start == start and (before is None or kept.end.seq <= before):
+        if kept is not None and kept.start == start and (before is None or kept.end <= (before, 0)):
             return kept
-        pieces, size, searched, last = list[bytes](), 0, 0, None
-        for chunk, line in ring.after(start, self.sources, before):
-            last = chunk
-            if piece := self.view.render(chunk, line) if line else self._cache.render(chunk):
+        stretch = self._render(ring.after(start, self.sources, before), start, should_stop)
+        if stretch.end == start:
+            return None
+        self.is_slow = self.is_slow and should_stop()
+        self._range = stretch
+        return stretch
+
+    def _render(self, chunks: Iterable[tuple[Chunk, int]], start: Position, should_stop: Callable[[], bool]) -> Range:
+        """Render what comes from a position on, until there is enough for one write or the time is up."""
+        pieces, size, last = list[bytes](), 0, None
+        for chunk, first, stop in self._steps(chunks):
+            piece = self._cache.render_part(chunk, first, stop) if first < stop else b""
+            is_full = size + len(piece) > MAX_WRITE_BYTES
+            if is_full and pieces:
+                break
+            while len(piece) > MAX_WRITE_BYTES and stop - first > 1:
+                stop = first + (stop - first) // 2  # noqa: PLW2901 - the rest is left to the next range
+                piece = self._cache.render_part(chunk, first, stop)
+            if piece:
                 pieces.append(piece)
                 size += len(piece)
-            searched += chunk.size
-            if size >= WRITE_BYTES or searched >= SEARCH_BYTES:
+            last = chunk, stop
+            if is_full or size >= WRITE_BYTES or should_stop():
                 break
-        if last is None:
-            return None
-        data = self.view.framing.seal(pieces) if pieces else b""
-        self._range = Range(start, Position(last.seq + 1, 0), data)
-        return self._range
+        end = start if last is None else _position_after(*last)
+        return Range(start, end, self.view.framing.seal(pieces) if pieces else b"")
+
+    def _steps(self, chunks: Iterable[tuple[Chunk, int]]) -> Iterator[tuple[Chunk, int, int]]:
+        """Yield the parts in which to render chunks from the given lines on; an empty one for a chunk to be passed."""
+        for chunk, line in chunks:
+            if line >= chunk.count:
+                yield chunk, chunk.count, chunk.count
+                continue
+            for first, stop in self.view.steps(chunk):
+                if stop > line:
+                    yield chunk, max(first, line), stop
+
+    def _flush_ranges(self, fresh: Sequence[Chunk], time: Slice) -> None:
+        """Flush as much as there is time for, range by range; a filter that takes too long is slow from then on."""
+        position, end = Position(fresh[0].seq, 0), Position(fresh[-1].seq + 1, 0)
+        while self.live and position < end:
+            if self.is_slow or time.is_over():
+                self._fall_behind((), list(self.live), Range(position, position, b""))
+                return
+            rendering = time.part(RENDER_SECONDS)
+            stretch = self._render(_after(fresh, position), position, rendering.is_over)
+            self.is_slow = bool(self.view.text) and rendering.is_over()
+            self._fall_behind(*self._write(stretch.data, time), stretch)
+            position = stretch.end
+
+    def _write(self, data: bytes, time: Slice) -> tuple[Sequence[Reader], Sequence[Reader]]:
+        """Write to the live readers; return those that cannot take it all, and those that are not reached in time."""
+        if not data:
+            return (), ()
+        readers, full = iter(self.live), list[Reader]()
+        for written in range(0, len(self.live), BATCH):
+            if written and time.is_over():
+                break
+            full += [reader for reader in islice(readers, BATCH) if not reader.write(data)]
+        return full, list(readers)
+
+    def _fall_behind(self, full: Sequence[Reader], late: Sequence[Reader], stretch: Range) -> None:
+        """Have live readers that have been written a range, but are full now, and others that are late, fall behind."""
+        for readers, position in ((full, stretch.end), (late, stretch.start)):
+            for reader in readers:
+                del self.live[reader]
+                self.behind[reader] = None
+                reader.state = State.BEHIND
+                reader.position = position
+        if late:
+            self._range = stretch if stretch.data else self._range
+            for reader in late:
+                self._wake(reader)  # no socket will say that it has drained
+
+    def _drop(self, reader: Reader) -> None:
+        """Take a reader off its list, and with the last one that is behind, what was rendered for them."""
+        self.live.pop(reader, None)
+        self.behind.pop(reader, None)
+        if not self.behind:
+            self._range = None
+
+
+def _position_after(chunk: Chunk, stop: int) -> Position:
+    """Return the position that follows the lines of a chunk before `stop`."""
+    return Position(chunk.seq, stop) if stop < chunk.count else Position(chunk.seq + 1, 0)
+
+
+def _after(fresh: Sequence[Chunk], position: Position) -> Iterator[tuple[Chunk, int]]:
+    """Yield fresh chunks from a position on, each with the index of its first line to read."""
+    seq, line = position
+    for chunk in fresh:
+        if chunk.seq >= seq:
+            yield chunk, line if chunk.seq == seq else 0

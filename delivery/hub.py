@@ -1,6 +1,7 @@
 """The hub: the store on one side, readers on the other.
 
-A reader owns no queue. It is a position in its namespace's ring, and it is in one of two states:
+A reader owns no queue. It is a position in its namespace's ring, and once it has found where to begin, it is in one of
+two states:
 
 - *live*: it has been written everything its view has flushed, and its socket has taken it. It gets the next flush,
   which is one bytes object for all live readers of the view.
@@ -10,22 +11,26 @@ A reader owns no queue. It is a position in its namespace's ring, and it is in o
 Between two flushes a group collects the chunks that have arrived. They are only ever given to live readers; readers
 that are behind stop short of them. So each line reaches each reader in exactly one of the two ways.
 
-Nothing here waits, and nothing reads a clock: time and timers come from outside as plain callables.
+Nothing here waits, and nothing reads a clock: time and timers come from outside as plain callables. Nothing takes long
+either: what may be much is done in slices of a few milliseconds, and others get their turn in between. A live reader
+that a flush does not get to in its slice is behind from then on.
 """
 
 from __future__ import annotations
 
-from collections import deque
+from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
 from buffer.ring import Position
 from delivery.cursor import Cursor
 from delivery.feed import Feed
 from delivery.gap import Gap
-from delivery.reader import Reader
+from delivery.reader import Reader, State
+from delivery.slice import Slice
+from delivery.turns import Turns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from buffer.chunk import Chunk
     from buffer.ring import Ring
@@ -33,9 +38,9 @@ if TYPE_CHECKING:
     from delivery.group import Group
     from delivery.view import View
 
-# How long readers that are behind are served in one turn of the event loop, in seconds, and at most how many of them.
-TURN_SECONDS = 0.005
-READERS_A_TURN = 16
+# How long all flushes and joins of one turn of the event loop may take, and one part of an expiry, in seconds.
+LOOP_SECONDS = 0.015
+EXPIRE_SECONDS = 0.005
 
 # A pattern takes some kilobytes once compiled, and up to a megabyte if it is meant to.
 MAX_PATTERNS_IN_USE = 2000
@@ -94,8 +99,10 @@ class Hub:
         self._call_later = call_later
         self._feeds: dict[str, Feed] = {}  # by namespace, of those that have readers
         self._patterns = 0  # of all views
-        self._queue: deque[Reader] = deque()  # readers that are behind and whose sockets have drained
-        self._turn_scheduled = False
+        self._turns = Turns(self._serve, self._clear_caches, monotonic=monotonic, call_later=call_later)
+        self._served: set[Feed] = set()  # in this turn
+        self._loop_slice: Slice | None = None  # of this turn of the event loop
+        self._expiring: Iterator[Evicted | None] | None = None  # an expiry that is not done yet
 
     @property
     def feeds(self) -> Mapping[str, Feed]:
@@ -109,19 +116,23 @@ class Hub:
         if feed is not None:
             feed.offer(chunk)
             self._schedule_flush(feed)
-        for one in evicted:
-            self._count_lost(one)
+        if evicted and self._feeds:
+            self._count_lost(evicted)
 
     def expire(self, now: float) -> None:
-        """Evict the chunks that arrived too long before now, in Unix seconds."""
-        for evicted in self.store.expire(now):
-            self._count_lost(evicted)
+        """Evict the chunks that arrived too long before now, in Unix seconds, a few milliseconds at a time.
+
+        Does nothing while an earlier call is still at it.
+        """
+        if self._expiring is None:
+            self._expiring = self.store.expire(now)
+            self._expire_some()
 
     def check(self, view: View) -> None:
         """Raise what `join` would: TooManyPatterns."""
         feed = self._feeds.get(view.selector.namespace)
         is_new = feed is None or view not in feed.groups
-        if is_new and view.text and self._patterns + len(view.text) > MAX_PATTERNS_IN_USE:
+        if is_new and view.text and self._patterns + view.text.patterns > MAX_PATTERNS_IN_USE:
             raise TooManyPatterns(MAX_PATTERNS_IN_USE)
 
     def join(
@@ -133,47 +144,56 @@ class Hub:
         write: Callable[[bytes], bool],
         ended: Callable[[], None],
     ) -> Reader:
-        """Register a reader. What it gets is written from the next turn of the event loop on.
+        """Register a reader. What it gets is looked for and written from the next turn of the event loop on.
 
         `write(data)` takes the bytes at once and returns True if the socket has taken all of them; if not,
-        `drained(reader)` must be called when it has. `ended()` is called when a reader that does not follow has been
-        written everything. Neither may call the hub in turn. Raises TooManyPatterns.
+        `drained(reader)` must be called when it has. `data` is at most 256 KiB, or one line. `ended()` is called when a
+        reader that does not follow has been written everything. Neither may call the hub in turn. Raises
+        TooManyPatterns.
         """
         self.check(view)
         ring = self.store.ring(view.selector.namespace)
         group = self._group(view, ring)
-        # So that nothing fresh lies on both sides of where the reader begins.
-        self._feeds[view.selector.namespace].flush_group(group)
+        feed = self._feeds[view.selector.namespace]
+        feed.flush_group(group)  # so that nothing fresh lies on both sides of where the reader begins
         reader = Reader(group, write, ended)
-        if start.cursor is not None:
-            self._resume(reader, start.cursor)
-        elif ring is not None:
-            self._go_back(reader, ring, start)
+        if ring is not None:
+            reader.position = Position(ring.next_seq, 0)
         if not follow:
-            reader.end = 0 if ring is None else ring.next_seq
-        group.behind[reader] = None
-        self._enqueue(reader)
+            reader.end = self.store.next_seq if ring is None else ring.next_seq
+        if start.cursor is None:
+            reader.missing, reader.since = start.tail, start.since
+        elif start.cursor.epoch != self.epoch or start.cursor[1:] > (self.store.next_seq, 0):
+            # A place that this numbering has not reached yet belongs to an earlier one, whatever name it has.
+            reader.gap = Gap(None, "restarted")
+        else:
+            reader.cursor = start.cursor
+        group.add(reader)
+        self._turns.add(reader)
+        time = self._loop_time()
+        if not time.is_over():
+            self._gather(reader, time)
         return reader
 
     def leave(self, reader: Reader) -> None:
         """Forget a reader. Does nothing if it has left before."""
-        group = reader.group
-        if reader not in group.behind and reader not in group.live:
+        if reader.state is State.GONE:
             return
+        group = reader.group
         group.remove(reader)
         if group.live or group.behind:
             return
         namespace = group.view.selector.namespace
         feed = self._feeds[namespace]
         feed.remove(group)
-        self._patterns -= len(group.view.text)
+        self._patterns -= group.view.text.patterns
         if not feed.groups:
             del self._feeds[namespace]
 
     def drained(self, reader: Reader) -> None:
         """Go on with a reader whose socket has taken what was written to it."""
-        if reader in reader.group.behind:
-            self._enqueue(reader)
+        if reader.has_turns:
+            self._turns.add(reader)
 
     def statistics(self) -> HubStatistics:
         """Return what is kept for readers now."""
@@ -183,7 +203,7 @@ class Hub:
             groups=len(groups),
             live=sum(len(group.live) for group in groups),
             behind=sum(len(group.behind) for group in groups),
-            queued=len(self._queue),
+            queued=len(self._turns),
             patterns=self._patterns,
         )
 
@@ -194,10 +214,33 @@ class Hub:
             delay = feed.flushed_at + self._flush_interval - self._monotonic()
             self._call_later(max(0.0, delay), lambda: feed.flush(self._monotonic()))
 
-    def _count_lost(self, evicted: Evicted) -> None:
-        feed = self._feeds.get(evicted.chunk.source.namespace)
-        if feed is not None:
-            feed.count_lost(evicted)
+    def _loop_time(self) -> Slice:
+        """Return the time that is left for flushes and joins in this turn of the event loop."""
+        if self._loop_slice is None:
+            self._loop_slice = Slice(self._monotonic, LOOP_SECONDS)
+            self._call_later(0, self._end_loop_slice)
+        return self._loop_slice
+
+    def _end_loop_slice(self) -> None:
+        self._loop_slice = None
+
+    def _expire_some(self) -> None:
+        """Go on with an expiry, and leave to a later turn what is not done in time."""
+        time = Slice(self._monotonic, EXPIRE_SECONDS)
+        for evicted in self._expiring or ():
+            if evicted is not None:
+                self._count_lost([evicted])
+            if time.is_over():
+                self._call_later(0, self._expire_some)
+                return
+        self._expiring = None
+
+    def _count_lost(self, evicted: Sequence[Evicted]) -> None:
+        """Count chunks that have just been evicted, wherever readers had not got to them."""
+        for source, alike in groupby(evicted, key=lambda one: one.chunk.source):
+            feed = self._feeds.get(source.namespace)
+            if feed is not None:
+                feed.count_lost(list(alike))
 
     def _group(self, view: View, ring: Ring | None) -> Group:
         """Return the group of a view, made now if nobody has that view yet."""
@@ -205,74 +248,50 @@ class Hub:
         feed = self._feeds.get(namespace)
         if feed is not None and view in feed.groups:
             return feed.groups[view]
-        self._patterns += len(view.text)
+        self._patterns += view.text.patterns
         if feed is None:
-            feed = self._feeds[namespace] = Feed()
+            feed = self._feeds[namespace] = Feed(self._turns.add, self._loop_time)
         return feed.add(view, ring)
 
-    def _resume(self, reader: Reader, cursor: Cursor) -> None:
-        """Put a reader at its cursor, and note whether it has missed something."""
-        # A place that this numbering has not reached yet belongs to an earlier one, whatever name it has.
-        if cursor.epoch != self.epoch or (cursor.seq, cursor.line) > (self.store.next_seq, 0):
-            reader.gap = Gap(None, "restarted")
-            return
-        reader.position = Position(cursor.seq, cursor.line)
-        if self.store.has_lost_since(cursor.seq, reader.group.view.selector, reader.group.sources):
-            reader.gap = Gap(None, "evicted")
+    def _serve(self, reader: Reader, time: Slice) -> bool:
+        """Do what comes next for a reader that is not live, for some time; tell whether there is more to do at once."""
+        namespace = reader.group.view.selector.namespace
+        self._served.add(self._feeds[namespace])
+        if reader.state is State.GATHERING and not self._gather(reader, time):
+            return True
+        ring = self.store.ring(namespace)
+        if reader.is_searching:
+            reader.group.search(reader, ring, time.is_over)
+        return reader.is_searching or self._write_next(reader, ring, time)
 
-    def _go_back(self, reader: Reader, ring: Ring, start: Start) -> None:
-        """Put a reader as many lines back as its start says, or leave that to its turns."""
-        if start.since is not None:
-            reader.floor = ring.since(start.since, reader.group.sources)
-        if start.tail is None:
-            reader.position = reader.floor
-            return
-        reader.position = Position(ring.next_seq, 0)
-        reader.missing = start.tail
-        if not reader.group.view.text:  # a search for text can take long: it is done in turns
-            reader.missing = reader.group.search(reader, ring)
+    def _gather(self, reader: Reader, time: Slice) -> bool:
+        """Find out which sources a reader may see. If that is done in time, have it begin; tell whether it was."""
+        selector, sources = reader.group.view.selector, reader.group.sources
+        if not self._feeds[selector.namespace].gather(reader.group, time.is_over):
+            return False
+        reader.begin()
+        if reader.cursor is None or (reader.end is not None and reader.cursor.seq >= reader.end):
+            return True
+        if self.store.has_lost_since(reader.cursor.seq, selector, sources):
+            reader.gap, reader.lost = Gap(None, "evicted"), 0
+        return True
 
-    def _enqueue(self, reader: Reader) -> None:
-        if not reader.queued:
-            reader.queued = True
-            self._queue.append(reader)
-        self._schedule_turn()
-
-    def _schedule_turn(self) -> None:
-        if self._queue and not self._turn_scheduled:
-            self._turn_scheduled = True
-            self._call_later(0, self._take_turn)
-
-    def _take_turn(self) -> None:
-        """Write to some of the readers that are behind, one range each, and leave the rest to the next turn."""
-        self._turn_scheduled = False
-        until, served = self._monotonic() + TURN_SECONDS, set[Feed]()
-        for _ in range(min(len(self._queue), READERS_A_TURN)):
-            reader = self._queue.popleft()
-            reader.queued = False
-            if reader in reader.group.behind:
-                served.add(self._feeds[reader.group.view.selector.namespace])
-                if self._write_next(reader):
-                    self._enqueue(reader)
-            if self._monotonic() > until:
-                break
-        for feed in served:
-            feed.clear_caches()
-        self._schedule_turn()
-
-    def _write_next(self, reader: Reader) -> bool:
+    def _write_next(self, reader: Reader, ring: Ring | None, time: Slice) -> bool:
         """Write what comes next for a reader that is behind; tell whether it can take more at once."""
         group = reader.group
-        ring = self.store.ring(group.view.selector.namespace)
-        if reader.missing:
-            reader.missing = 0 if ring is None else group.search(reader, ring)
-            return True
         notices = reader.take_gap_notices()
-        stretch = None if ring is None else group.next_range(reader, ring)
+        stretch = None if ring is None else group.next_range(reader, ring, time.is_over)
         if stretch is not None:
             reader.position = stretch.end
             data = notices + stretch.data
-            return not data or reader.write(data)
+            if data and not reader.write(data):
+                return False
+            if not reader.live_announced or reader.end is not None or ring is None:
+                return True
+            has_more = stretch.end < (group.next_seq(ring.next_seq), 0)
+            if not has_more:
+                group.promote(reader)
+            return has_more
         if reader.end is None and not reader.live_announced:
             reader.live_announced = True
             seq = group.next_seq(self.store.next_seq)
@@ -285,3 +304,9 @@ class Hub:
             self.leave(reader)
             reader.ended()
         return False
+
+    def _clear_caches(self) -> None:
+        """Drop what was rendered for several groups in a turn."""
+        for feed in self._served:
+            feed.clear_caches()
+        self._served.clear()

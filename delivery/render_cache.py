@@ -6,13 +6,16 @@ keeps what it has rendered until the hub is done with a chunk, a flush, or a tur
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from buffer.chunk import Chunk
     from delivery.view import RenderKey, View
+
+# A chunk's sequence number, or that and the bounds of a part of its lines.
+_Key: TypeAlias = int | tuple[int, int, int]
 
 
 class RenderCache:
@@ -24,26 +27,34 @@ class RenderCache:
         self.groups = 0
         self._view = view
         self._on_first = on_first  # called when the empty cache is about to keep something
-        self._kept: dict[int, bytes] = {}  # by sequence number
+        self._kept: dict[_Key, bytes] = {}
 
     def __len__(self) -> int:
-        """Return how many rendered chunks are kept."""
+        """Return how many rendered chunks, or parts of chunks, are kept."""
         return len(self._kept)
 
     def render(self, chunk: Chunk) -> bytes:
         """Return a chunk as a piece of what is written to readers; b"" if they see nothing of it."""
+        return self._view.render(chunk) if self.groups == 1 else self._shared(chunk.seq, chunk, 0, chunk.count)
+
+    def render_part(self, chunk: Chunk, start: int, stop: int) -> bytes:
+        """Return the chunk's lines from `start` to before `stop`, likewise."""
         if self.groups == 1:
-            return self._view.render(chunk)
-        piece = self._kept.get(chunk.seq)
-        if piece is None:
-            if not self._kept:
-                self._on_first(self)
-            piece = self._kept[chunk.seq] = self._view.render(chunk)
-        return piece
+            return self._view.render(chunk, start, stop)
+        key: _Key = chunk.seq if stop - start == chunk.count else (chunk.seq, start, stop)
+        return self._shared(key, chunk, start, stop)
 
     def clear(self) -> None:
         """Drop what is kept."""
         self._kept.clear()
+
+    def _shared(self, key: _Key, chunk: Chunk, start: int, stop: int) -> bytes:
+        piece = self._kept.get(key)
+        if piece is None:
+            if not self._kept:
+                self._on_first(self)
+            piece = self._kept[key] = self._view.render(chunk, start, stop)
+        return piece
 
 
 class RenderCaches:
@@ -60,7 +71,7 @@ class RenderCaches:
 
     @property
     def kept(self) -> int:
-        """How many rendered chunks are kept in all."""
+        """How many rendered chunks, or parts of chunks, are kept in all."""
         return sum(map(len, self._by_key.values()))
 
     def acquire(self, view: View) -> RenderCache:

@@ -23,6 +23,14 @@ if TYPE_CHECKING:
 
 ALL_TEXT = TextFilter()
 
+# A chunk is rendered in one step unless that would make about this many bytes, or take this much of a filter's work:
+# 9 ms at the worst, and usually far less.
+STEP_BYTES = 128 * 1024
+STEP_WORK = 1_000_000
+
+# Without a filter, so much is rendered in a few milliseconds.
+MAX_QUICK_BYTES = 1024 * 1024
+
 
 class RenderKey(NamedTuple):
     """What lines look like in a view, whatever source they are from."""
@@ -48,14 +56,40 @@ class View:
         """Everything but the selector: views with one key render a chunk to the same bytes."""
         return RenderKey(self.format, self.framing, self.stream, self.text)
 
-    def match(self, chunk: Chunk) -> Sequence[int] | None:
-        """Return the indices of the chunk's lines that this view shows, in order; None for all."""
-        indices: Sequence[int] | None = self.text.indices(chunk) if self.text else None
-        if self.stream is not None:
-            streams = chunk.streams()
-            candidates = range(chunk.count) if indices is None else indices
-            indices = [index for index in candidates if streams[index] == self.stream]
-        return indices
+    @property
+    def quick_bytes(self) -> int:
+        """What lines may come to, `growth` of the format included, and certainly be rendered in the time of a step."""
+        per_byte = max(self.text.work(1, 0), self.text.work(0, 1) / self.format.growth)
+        return int(STEP_WORK / per_byte) if self.text else MAX_QUICK_BYTES
+
+    def steps(self, chunk: Chunk) -> Sequence[tuple[int, int]]:
+        """Return the bounds of the parts in which the chunk is to be matched and rendered, in order.
+
+        A part takes a few milliseconds and makes some 128 KiB at most, unless it is a single line. There is only one
+        for nearly all chunks.
+        """
+        size, count = len(chunk.text), chunk.count
+        parts = 1 + (size + self.format.growth * count) // STEP_BYTES
+        if self.text.patterns:
+            parts = max(parts, 1 + self.text.work(size, count) // STEP_WORK)
+        return ((0, count),) if parts == 1 else chunk.divide(size // parts, count // parts)
+
+    def match(self, chunk: Chunk, start: int = 0, stop: int | None = None) -> Sequence[int] | None:
+        """Return which of the chunk's lines from `start` to before `stop` (None: the end) this view shows, in order.
+
+        None stands for all of the chunk.
+        """
+        stop = chunk.count if stop is None else stop
+        if not self.text.patterns:
+            if self.stream is None and stop - start == chunk.count:
+                return None
+            candidates: Sequence[int] = range(start, stop)
+        else:
+            candidates = self.text.indices(chunk, start, stop)
+        if self.stream is None:
+            return candidates
+        streams = chunk.streams()
+        return [index for index in candidates if streams[index] == self.stream]
 
     def count(self, chunk: Chunk, start: int = 0) -> int:
         """Return how many of the chunk's lines from `start` on would be shown, whatever their text is."""
@@ -63,13 +97,9 @@ class View:
             return max(0, chunk.count - start)  # `start` comes from a cursor, and may be anything
         return chunk.streams()[start:].count(self.stream)
 
-    def render(self, chunk: Chunk, start: int = 0) -> bytes:
-        """Return the chunk's lines from `start` on as a piece to be sealed; b"" if there are none."""
-        indices = self.match(chunk)
-        if start and indices is None:
-            indices = range(start, chunk.count)
-        elif start and indices is not None:
-            indices = [index for index in indices if index >= start]
+    def render(self, chunk: Chunk, start: int = 0, stop: int | None = None) -> bytes:
+        """Return lines of the chunk as a piece to be sealed; b"" if none of them is shown."""
+        indices = self.match(chunk, start, stop)
         if indices is not None and not indices:
             return b""
         return self.framing.piece(self.format.payloads(chunk, indices), chunk, indices)

@@ -32,7 +32,7 @@ class Batch(NamedTuple):
 
     runs: list[Run]
     skipped: int
-    contradicted: int
+    contradicted: int = 0
 
 
 class Decoder(Protocol):

@@ -9,10 +9,18 @@ from hypothesis import strategies as st
 
 from buffer.chunk import CHUNK_BYTES, CHUNK_LINES, Chunk, pack
 from buffer.ring import Ring
-from tests.delivery.doubles import ARRIVED, chunk, source
+from buffer.timestamp import unix_seconds
+from tests.buffer.factories import ARRIVED, chunk, source
 
 TIME = "2025-11-22T08:15:01.%09dZ"
 ARRIVED_TEXT = b"2023-11-14T22:13:20.000000Z"
+
+SECONDS = [
+    *(f"1970-01-01T00:00:{second}Z" for second in ("10", "10.5", "11", "11.25", "11.250000001", "12")),
+    "1970-01-01T02:00:11+02:00",
+    "1969-12-31T22:00:12.5-02:00",
+    "1970-13-01T00:00:11Z",
+]
 
 texts = st.text(st.sampled_from("ab\né😀\r\x00"), max_size=8)
 times = st.sampled_from(
@@ -113,10 +121,50 @@ def test_a_long_line_is_cut_once_however_often_its_batch_is_divided() -> None:
     assert [line.count(b"[logurt]") for line in (stored[0], stored[-1])] == [1, 1]
 
 
+@given(st.lists(st.tuples(texts, st.integers(0, 9)), min_size=1, max_size=30), st.integers(0, 40), st.integers(0, 9))
+def test_a_chunk_is_divided_into_parts_that_are_small_or_one_line(
+    rows: list[tuple[str, int]], max_bytes: int, max_lines: int
+) -> None:
+    made = chunk(1, *(text * times for text, times in rows))
+    parts = made.divide(max_bytes, max_lines)
+    assert [index for start, stop in parts for index in range(start, stop)] == list(range(made.count))
+    for start, stop in parts:
+        assert start < stop
+        assert stop - start <= max(1, max_lines)
+        assert stop - start == 1 or len(b"\n".join(made.lines()[start:stop])) <= max_bytes
+
+
+def test_parts_of_a_chunk_are_as_large_as_they_may_be() -> None:
+    made = chunk(1, *["x" * 9] * 10)
+    assert made.divide(29, 99) == [(0, 3), (3, 6), (6, 9), (9, 10)]
+    assert made.divide(99, 4) == [(0, 4), (4, 8), (8, 10)]
+
+
 @pytest.mark.parametrize(("when", "first"), [(0, 0), (11, 0), (12, 1), (12.5, 2), (13, 2), (14, None)])
 def test_the_first_line_since_a_time_is_found(when: float, first: int | None) -> None:
     made = chunk(1, "a", "b", "c", times=[f"1970-01-01T00:00:{second}Z" for second in (11, 12, 13)])
     assert made.first_since(when) == first
+
+
+@given(
+    st.lists(st.sampled_from(["", "odd", *SECONDS]), min_size=1, max_size=6),
+    st.sampled_from([10.0, 10.5, 11.0, 11.25, 12.0, 13.0, ARRIVED, ARRIVED + 1]),
+)
+def test_the_first_line_since_a_time_is_found_whatever_the_order_and_the_zones(times: list[str], when: float) -> None:
+    made = chunk(1, *["x"] * len(times), times=times)
+    seconds = [unix_seconds(time) for time in made.times()]
+    assert made.first_since(when) == next((index for index, time in enumerate(seconds) if time >= when), None)
+
+
+@pytest.mark.parametrize("when", [-1e12, -1.0, 0.0, 1e12, float("inf")])
+def test_lines_are_compared_with_times_of_any_year(when: float) -> None:
+    made = chunk(1, "a", times=["2025-11-22T08:15:01Z"])
+    assert made.first_since(when) == (0 if when < ARRIVED else None)
+
+
+def test_times_of_some_lines_are_those_of_all() -> None:
+    made = chunk(1, "a", "b", "c", times=["2025-11-22T08:15:01Z", "odd", ""])
+    assert made.times([2, 0]) == [made.times()[2], made.times()[0]]
 
 
 def test_a_line_without_a_time_is_as_old_as_its_arrival() -> None:

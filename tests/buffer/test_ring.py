@@ -2,18 +2,21 @@ from __future__ import annotations
 
 import gc
 import tracemalloc
+from itertools import count
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from buffer.chunk import Chunk
-from buffer.ring import RING_OVERHEAD, SOURCE_LOG_OVERHEAD, Position, Ring, Tail
-from buffer.source import Selector
-from tests.delivery.doubles import ARRIVED, chunk, source
+from buffer.ring import MAX_SKEW, RING_OVERHEAD, Position, Ring, Since, Tail
+from buffer.source_log import SOURCE_LOG_OVERHEAD
+from buffer.timestamp import rfc3339
+from tests.buffer.factories import ARRIVED, chunk, selector, source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from buffer.source import Source
 
@@ -41,12 +44,42 @@ RINGS = st.builds(filled, st.lists(WRITING, min_size=10, max_size=30), st.intege
 POSITIONS = st.builds(Position, st.integers(0, 70), st.integers(0, 5))
 
 
-def everything(_: Chunk) -> None:
-    """Match all lines, as a view without filters does."""
+class Matching:
+    """Matches lines with one text (None: all), in steps of so many lines."""
+
+    def __init__(self, text: bytes | None, step: int = 99) -> None:
+        self.text = text
+        self.step = step
+
+    def steps(self, made: Chunk) -> list[tuple[int, int]]:
+        return [(start, min(start + self.step, made.count)) for start in range(0, made.count, self.step)]
+
+    def match(self, made: Chunk, start: int, stop: int) -> list[int] | None:
+        if self.text is None and stop - start == made.count:
+            return None
+        return [index for index in range(start, stop) if self.text in (None, made.lines()[index])]
 
 
-def only_x(made: Chunk) -> Sequence[int]:
-    return [index for index, line in enumerate(made.lines()) if line == b"x"]
+MATCHERS = st.builds(Matching, st.sampled_from([None, b"x"]), st.integers(1, 4))
+
+
+def never() -> bool:
+    return False
+
+
+def now_and_then(steps: int) -> Callable[[], bool]:
+    """Say that time is up every so many times."""
+    asked = count(1)
+    return lambda: next(asked) % steps == 0
+
+
+def whole_tail(ring: Ring, lines: int, sources: set[Source], matcher: Matching, before: int) -> Position:
+    return ring.tail(Tail(Position(before, 0), lines), sources, matcher, never).position
+
+
+def whole_since(ring: Ring, when: float, sources: set[Source], before: int | None = None) -> Position:
+    start = Since(Position(0, 0), done=False)
+    return ring.since(when, start, sources, ring.next_seq if before is None else before, never).position
 
 
 def held(ring: Ring, seen: set[Source]) -> set[Source]:
@@ -83,15 +116,15 @@ def test_what_a_ring_counts_is_what_it_holds(written: list[tuple[Source, list[st
     assert not model or ring.first() is model[0]
 
 
-@given(RINGS, st.sampled_from([None, *"abcz"]), st.sampled_from([None, "app", "other"]))
+@given(RINGS, st.sampled_from([None, *"abcz", "a*", "a,b,z", "*"]), st.sampled_from([None, "app", "other"]))
 def test_the_sources_admitted_are_those_of_the_ring_that_the_selector_admits(
     made: tuple[Ring, list[Chunk]], pod: str | None, container: str | None
 ) -> None:
     ring, model = made
-    selector = Selector("n", pod, container)
-    assert set(ring.admitted(selector)) == {made.source for made in model if selector.admits(made.source)}
-    assert len(ring.admitted(selector)) == len(set(ring.admitted(selector)))
-    assert not set(ring._by_pod) - {made.source.pod for made in model}
+    wanted = selector(pod=pod, container=container)
+    assert set(ring.admitted(wanted)) == {made.source for made in model if wanted.admits(made.source)}
+    assert len(ring.admitted(wanted)) == len(set(ring.admitted(wanted)))
+    assert set(ring.pods) == {made.source.pod for made in model}
 
 
 def test_a_quiet_source_keeps_its_history_beside_a_chatty_one() -> None:
@@ -119,72 +152,99 @@ def test_after_yields_what_lies_from_a_position_on(
     assert [(made.seq, index) for made, start in found for index in range(start, made.count)] == expected
 
 
-@given(RINGS, SEEN, st.integers(0, 40), st.integers(0, 70), st.sampled_from([everything, only_x]))
+@given(RINGS, SEEN, st.integers(0, 40), st.integers(0, 70), MATCHERS)
 def test_a_tail_begins_where_so_many_matching_lines_follow(
-    made_ring: tuple[Ring, list[Chunk]],
-    seen: set[Source],
-    lines: int,
-    before: int,
-    match: Callable[[Chunk], Sequence[int] | None],
+    made_ring: tuple[Ring, list[Chunk]], seen: set[Source], lines: int, before: int, matcher: Matching
 ) -> None:
     ring, model = made_ring
     places = [
         (made.seq, index)
         for made in model
         if made.source in seen and made.seq < before
-        for index in (only_x(made) if match is only_x else range(made.count))
+        for index in range(made.count)
+        if matcher.text in (None, made.lines()[index])
     ]
-    position, missing = ring.tail(lines, held(ring, seen), match, before)
+    position, missing = ring.tail(Tail(Position(before, 0), lines), held(ring, seen), matcher, never)
     assert [place for place in places if place >= position] == places[max(0, len(places) - lines) :]
     assert missing == 0
     assert position <= (before, 0)
 
 
-@given(RINGS, SEEN, st.integers(0, 40), st.integers(1, 1500))
-def test_a_tail_taken_up_again_ends_where_one_without_a_budget_does(
-    made_ring: tuple[Ring, list[Chunk]], seen: set[Source], lines: int, budget: int
+@given(RINGS, SEEN, st.integers(0, 40), MATCHERS, st.integers(1, 5))
+def test_a_tail_that_is_interrupted_ends_where_one_that_is_not_does(
+    made_ring: tuple[Ring, list[Chunk]], seen: set[Source], lines: int, matcher: Matching, steps: int
 ) -> None:
     ring, _ = made_ring
-    sources = held(ring, seen)
-    whole = ring.tail(lines, sources, only_x, ring.next_seq)
-    part, goes = Tail(Position(ring.next_seq, 0), lines), 0
-    while part.missing:
-        part, goes = ring.tail(part.missing, sources, only_x, part.position.seq, budget), goes + 1
-        assert goes <= 60
-    assert part == whole
+    sources, should_stop = held(ring, seen), now_and_then(steps)
+    walk, goes = Tail(Position(ring.next_seq, 0), lines), 0
+    while walk.missing:
+        before, walk = walk, ring.tail(walk, sources, matcher, should_stop)
+        goes += 1
+        assert walk.position < before.position or not walk.missing, "no progress"
+    assert walk.position == whole_tail(ring, lines, sources, matcher, ring.next_seq)
+    assert goes <= 1 + 4 * 30 // steps
 
 
-def test_a_budget_counts_chunks_without_text_too() -> None:
-    ring = Ring("n")
-    for seq in range(1, 1000):
-        ring.append(chunk(seq, ""))
-    position, missing = ring.tail(5, list(ring.logs), lambda _: (), ring.next_seq, 10_000)
-    assert missing == 5
-    assert position.seq > 900
+@pytest.mark.parametrize("walk", ["tail", "since"])
+def test_a_walk_past_chunks_of_others_can_be_interrupted(walk: str) -> None:
+    ring, sources = Ring("n"), {PODS[0], PODS[1]}
+    for seq, writer in enumerate([*PODS[:3], *[PODS[2]] * 100], 1):
+        ring.append(chunk(seq, "x", writer=writer))
+    if walk == "tail":
+        found, _ = ring.tail(Tail(Position(104, 0), 1), sources, Matching(None), now_and_then(10))
+        assert found == (94, 0)
+    else:
+        found, _ = ring.since(ARRIVED + 1, Since(Position(3, 0), done=False), sources, 104, now_and_then(10))
+        assert found == (13, 0)
 
 
-@given(WRITTEN, st.integers(0, 20), SEEN, st.integers(0, 70))
+@given(WRITTEN, st.integers(0, 20), SEEN, st.integers(0, 70), st.integers(0, 70))
 def test_since_is_the_first_line_not_older(
-    written: list[tuple[Source, list[str], int]], evictions: int, seen: set[Source], when: int
+    written: list[tuple[Source, list[str], int]], evictions: int, seen: set[Source], when: int, before: int
 ) -> None:
     ring, model = filled(written, evictions)
-    younger = [made.seq for made in model if made.source in seen and made.seq >= when]
-    expected = Position(younger[0] if younger else ring.next_seq, 0)
-    assert ring.since(ARRIVED + when, held(ring, seen)) == expected
+    younger = [made.seq for made in model if made.source in seen and when <= made.seq < before]
+    expected = Position(younger[0] if younger else before, 0)
+    assert whole_since(ring, ARRIVED + when, held(ring, seen), before) == expected
 
 
-def test_since_goes_by_the_times_of_the_lines_where_they_have_one() -> None:
+@given(
+    st.lists(st.tuples(st.sampled_from(PODS), st.lists(st.integers(-500, 500), min_size=1, max_size=3)), max_size=20),
+    SEEN,
+    st.integers(-500, 500),
+    st.integers(1, 4),
+)
+def test_since_goes_by_the_times_of_lines_in_whatever_order_and_however_often_it_is_interrupted(
+    written: list[tuple[Source, list[int]]], seen: set[Source], when: int, steps: int
+) -> None:
+    ring, younger = Ring("n"), list[tuple[int, int]]()
+    for seq, (writer, times) in enumerate(written, 1):
+        ring.append(chunk(seq, *["x"] * len(times), writer=writer, times=[rfc3339(ARRIVED + time) for time in times]))
+        younger += [(seq, index) for index, time in enumerate(times) if time >= when and writer in seen]
+    walk, should_stop = Since(Position(0, 0), done=False), now_and_then(steps)
+    while not walk.done:
+        before, walk = walk, ring.since(ARRIVED + when, walk, held(ring, seen), ring.next_seq, should_stop)
+        assert walk.done or walk.position > before.position, "no progress"
+    assert walk.position == (younger[0] if younger else (ring.next_seq, 0))
+
+
+@pytest.mark.parametrize(("ahead", "found"), [(0, True), (MAX_SKEW - 1, True), (MAX_SKEW + 1, False)])
+def test_a_line_may_be_younger_than_its_arrival_by_the_skew_of_clocks(ahead: int, *, found: bool) -> None:
     ring = Ring("n")
-    stamps = ["2023-11-14T22:13:18Z", "2023-11-14T22:13:19Z"]
-    ring.append(chunk(1, "a", "b", times=["2023-11-14T22:13:10Z"] * 2))
-    ring.append(chunk(2, "c", "d", times=stamps))
-    assert ring.since(ARRIVED - 1, list(ring.logs)) == Position(2, 1)
-    assert ring.since(ARRIVED - 0.5, list(ring.logs)) == Position(3, 0)
+    ring.append(chunk(1, "x", times=[rfc3339(ARRIVED + ahead)]))
+    assert whole_since(ring, ARRIVED + ahead, set(ring.logs)) == ((1, 0) if found else (2, 0))
+
+
+def test_an_old_last_line_does_not_hide_a_younger_one_before_it() -> None:
+    ring = Ring("n")
+    ring.append(chunk(1, "old", "young", "old", times=[rfc3339(ARRIVED + time) for time in (-9, 0, -9)]))
+    assert whole_since(ring, ARRIVED - 1, set(ring.logs)) == (1, 1)
 
 
 def test_a_position_after_the_last_line_of_a_chunk_goes_on_with_the_next() -> None:
     ring, _ = filled([(PODS[0], ["x"], 1), (PODS[1], ["y"], 1)])
-    assert [(made.seq, start) for made, start in ring.after(Position(1, 9), set(ring.logs))] == [(2, 0)]
+    found = ring.after(Position(1, 9), set(ring.logs))
+    assert [(made.seq, index) for made, start in found for index in range(start, made.count)] == [(2, 0)]
 
 
 def test_a_chunk_can_be_named_for_eviction() -> None:

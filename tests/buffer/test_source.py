@@ -7,12 +7,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from buffer.source import Selector, Source, sorted_labels
+from buffer.source import Source, sorted_labels
 
 names = st.text(max_size=3)
 labels = st.dictionaries(names, names, max_size=3).map(sorted_labels)
-sources = st.builds(Source, names, names, names, labels)
-selectors = st.builds(Selector, names, st.none() | names, st.none() | names, labels)
+sources = st.builds(Source, names, names, names, labels, names)
+
+
+class OneHash(str):
+    """Text whose hash says nothing of it."""
+
+    __slots__ = ()
+
+    def __hash__(self) -> int:
+        return 1
 
 
 def test_labels_in_another_order_make_the_same_source() -> None:
@@ -23,7 +31,7 @@ def test_labels_in_another_order_make_the_same_source() -> None:
 
 @given(sources, sources)
 def test_sources_are_equal_if_all_their_parts_are(one: Source, other: Source) -> None:
-    parts = [(s.namespace, s.pod, s.container, s.labels) for s in (one, other)]
+    parts = [(s.namespace, s.pod, s.container, s.labels, s.owner) for s in (one, other)]
     assert (one == other) == (parts[0] == parts[1])
     assert one == Source(*parts[0])
 
@@ -33,35 +41,23 @@ def test_sources_whose_joined_parts_read_alike_differ(other: Source) -> None:
     assert Source("ab", "c") != other
 
 
+def test_a_pod_with_another_owner_is_another_source() -> None:
+    assert Source("n", "web", owner="replicaset/web-1") != Source("n", "web", owner="replicaset/web-2")
+
+
 def test_sources_that_share_a_hash_are_still_told_apart() -> None:
-    one, other = Source("n", "a"), Source("n", "b")
-    other._hash = one._hash
+    one, other = Source("n", OneHash("a")), Source("n", OneHash("b"))
+    assert hash(one) == hash(other)
     assert one != other
 
 
 def test_a_source_equals_nothing_else() -> None:
-    assert Source("n") != ("n", "", "", ())
+    assert Source("n") != ("n", "", "", (), "")
 
 
 def test_a_source_shows_its_parts() -> None:
-    assert repr(Source("n", "p", "c", (("k", "v"),))) == "Source('n', 'p', 'c', (('k', 'v'),))"
-
-
-@given(selectors, sources)
-def test_a_selector_admits_what_has_all_that_it_names(selector: Selector, source: Source) -> None:
-    wanted = {"namespace": selector.namespace, "pod": selector.pod, "container": selector.container}
-    parts = all(value is None or getattr(source, name) == value for name, value in wanted.items())
-    assert selector.admits(source) == (parts and set(selector.labels) <= set(source.labels))
-
-
-def test_an_empty_pod_in_a_selector_is_not_any_pod() -> None:
-    assert not Selector("n", pod="").admits(Source("n", "web"))
-
-
-def test_a_label_is_admitted_by_name_and_value() -> None:
-    selector = Selector("n", labels=(("app", "web"),))
-    assert selector.admits(Source("n", labels=(("app", "web"), ("tier", "front"))))
-    assert not selector.admits(Source("n", labels=(("app", "db"), ("tier", "web"))))
+    made = Source("n", "p", "c", (("k", "v"),), "job/j")
+    assert repr(made) == "Source('n', 'p', 'c', (('k', 'v'),), 'job/j')"
 
 
 @pytest.mark.parametrize("letter", ["a", "é", "語", "😀"])
@@ -71,10 +67,9 @@ def test_a_source_takes_no_more_memory_than_its_size(letter: str, characters: in
     tracemalloc.start()
     made = []
     for i in range(500):
-        names = [f"{i}{letter * characters}" for _ in range(3)]
-        made.append(
-            Source(names[0], names[1], names[2], tuple((f"{j}{letter}{i}", f"{i}{letter}{j}") for j in range(labels)))
-        )
+        names = [f"{i}{letter * characters}" for _ in range(4)]
+        pairs = tuple((f"{j}{letter}{i}", f"{i}{letter}{j}") for j in range(labels))
+        made.append(Source(names[0], names[1], names[2], pairs, names[3]))
     held, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert held <= sum(source.size for source in made) <= (8 if characters == 60 else 2.5) * held

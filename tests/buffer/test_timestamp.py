@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from buffer.timestamp import TIMESTAMP, rfc3339, unix_seconds
+from buffer.timestamp import TIMESTAMP, TIMESTAMPS, UTC_TIMESTAMPS, rfc3339, unix_seconds
 
 
 @pytest.mark.parametrize(
@@ -48,3 +48,18 @@ def test_what_looks_like_rfc_3339_in_capitals_is_a_timestamp(text: bytes) -> Non
 )
 def test_anything_else_is_none(text: bytes) -> None:
     assert TIMESTAMP.fullmatch(text) is None
+
+
+@pytest.mark.parametrize(
+    ("times", "usable", "in_utc"),
+    [
+        (["2025-11-22T08:15:01Z", "2025-11-22T08:15:01.123456789Z"], True, True),
+        (["2025-11-22T08:15:01Z", "2025-11-22T08:15:01+01:00"], True, False),
+        (["2025-11-22T08:15:01Z", ""], False, False),
+        (["", "2025-11-22T08:15:01Z"], False, False),
+        (["2025-11-22T08:15:01Zodd"], False, False),
+    ],
+)
+def test_joined_times_are_usable_or_in_utc_if_all_of_them_are(times: list[str], *, usable: bool, in_utc: bool) -> None:
+    joined = "\n".join(times).encode()
+    assert (bool(TIMESTAMPS.fullmatch(joined)), bool(UTC_TIMESTAMPS.fullmatch(joined))) == (usable, in_utc)

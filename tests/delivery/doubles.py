@@ -1,4 +1,4 @@
-"""Stand-ins for what surrounds the buffer: a clock with timers, sockets, and clients that read what they are sent."""
+"""Stand-ins for what surrounds the hub: a clock with timers, sockets, and clients that read what they are sent."""
 
 from __future__ import annotations
 
@@ -6,22 +6,24 @@ import json
 import re
 from heapq import heappop, heappush
 from itertools import count
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from delivery.encoding import Chunked, Json, ServerSentEvents, Text, WebSocketBatches, WebSocketMessages
-
-from buffer.chunk import Chunk
-from buffer.source import Selector, Source, sorted_labels
-from delivery.hub import Hub, Limits, Start
-from delivery.view import View
+from buffer.store import Limits, Store
+from delivery.format import Json, Text
+from delivery.framing import Chunked, ServerSentEvents, WebSocketBatches, WebSocketMessages
+from delivery.hub import Hub, Start
+from delivery.view import ALL_TEXT, View
+from protocol import GAP_REASONS
+from tests.buffer.factories import chunk, selector
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
-    from delivery.group import Reader
+    from buffer.chunk import Chunk
+    from buffer.source import Source
+    from delivery.reader import Reader
 
 EPOCH = "e1"
-ARRIVED = 1_700_000_000.0
 MIB = 1024 * 1024
 JSON = Json(EPOCH)
 TEXT = Text()
@@ -29,41 +31,25 @@ MESSAGES = WebSocketMessages()
 FLUSH_INTERVAL = 0.02
 
 
-def source(namespace: str = "n", pod: str = "web-0", container: str = "app", **labels: str) -> Source:
-    return Source(namespace, pod, container, sorted_labels(labels))
-
-
-def chunk(
-    seq: int,
-    *texts: str,
-    writer: Source | None = None,
-    stream: str | None = "stdout",
-    streams: Sequence[str | None] | None = None,
-    times: Sequence[str] | None = None,
-    arrived: float = ARRIVED,
-) -> Chunk:
-    streams = [stream] * len(texts) if streams is None else streams
-    made = Chunk(writer or source(), texts, [""] * len(texts) if times is None else times, streams, arrived)
-    made.seq = seq
-    return made
-
-
-def view(namespace: str = "n", **options: object) -> View:
-    """A view of a namespace; `pod`, `container` and `labels` narrow its selector."""
-    selector = Selector(namespace, **{name: options.pop(name) for name in ("pod", "container") if name in options})  # type: ignore[arg-type]
-    options = {"format": TEXT, "framing": MESSAGES} | options
-    return View(selector, **options)  # type: ignore[arg-type]
+def view(namespace: str = "n", **options: Any) -> View:
+    """A view of a namespace; what is not an attribute of views narrows its selector."""
+    own = {"format": TEXT, "framing": MESSAGES, "stream": None, "text": ALL_TEXT}
+    given: dict[str, Any] = {name: options.pop(name, otherwise) for name, otherwise in own.items()}
+    return View(selector(namespace, **options), **given)
 
 
 class Clock:
-    """Time that stands still until it is told to go on, and what is to happen at which time."""
+    """Time that goes on only when it is told to, and by `tick` seconds with each look; and timers."""
 
-    def __init__(self) -> None:
+    def __init__(self, tick: float = 0.0) -> None:
         self.now = 1000.0
+        self.tick = tick
+        self.run: Callable[[Callable[[], None]], None] = _run  # what is done with a callback when it is due
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._ticket = count()
 
     def monotonic(self) -> float:
+        self.now += self.tick
         return self.now
 
     def call_later(self, delay: float, callback: Callable[[], None]) -> None:
@@ -74,13 +60,15 @@ class Clock:
         """Run the next callback that is due; tell whether there was one."""
         if not self._timers or self._timers[0][0] > self.now:
             return False
-        heappop(self._timers)[2]()
+        self.run(heappop(self._timers)[2])
         return True
 
-    def run_due(self) -> None:
-        """Run what is due, and what becomes due thereby."""
+    def run_due(self) -> int:
+        """Run what is due, and what becomes due thereby; return how many callbacks that were."""
+        count = 0
         while self.run_one():
-            pass
+            count += 1
+        return count
 
     def advance(self, seconds: float) -> None:
         """Let time pass, and run each callback at its time."""
@@ -89,7 +77,11 @@ class Clock:
         while self._timers and self._timers[0][0] <= end:
             self.now = max(self.now, self._timers[0][0])
             self.run_due()
-        self.now = end
+        self.now = max(self.now, end)
+
+
+def _run(callback: Callable[[], None]) -> None:
+    callback()
 
 
 class Socket:
@@ -145,13 +137,16 @@ class Client:
         return [event.payload for event in self.events()]
 
 
-class House:
-    """A hub, its clock, and the numbering of chunks."""
+class Rig:
+    """A hub with its store and clock, and a broker that only numbers chunks."""
 
-    def __init__(self, namespace_bytes: int = MIB, total_bytes: int = 4 * MIB, max_age: float = 3600.0) -> None:
-        self.clock = Clock()
+    def __init__(
+        self, namespace_bytes: int = MIB, total_bytes: int = 4 * MIB, max_age: float = 3600.0, tick: float = 0.0
+    ) -> None:
+        self.clock = Clock(tick)
+        self.store = Store(Limits(namespace_bytes, total_bytes, max_age))
         self.hub = Hub(
-            Limits(namespace_bytes, total_bytes, max_age),
+            self.store,
             FLUSH_INTERVAL,
             EPOCH,
             monotonic=self.clock.monotonic,
@@ -162,7 +157,7 @@ class House:
     def publish(self, *texts: str, writer: Source | None = None, **options: object) -> Chunk:
         self.seq += 1
         made = chunk(self.seq, *texts, writer=writer, **options)  # type: ignore[arg-type]
-        self.hub.publish(made)
+        self.hub.receive(made)
         return made
 
     def join(
@@ -171,7 +166,7 @@ class House:
         return Client(self.hub, seen or view(), start or Start(), follow=follow, room=room)
 
     def settle(self) -> None:
-        """Let pass all that can happen without a socket draining."""
+        """Let everything happen that can without a socket draining."""
         self.clock.advance(1)
 
 
@@ -184,11 +179,7 @@ class Event(NamedTuple):
 
 
 _GAP = re.compile(r"\[logurt\] (?:an unknown number of|(\d+)) lines? lost: (.*)")
-_REASONS = {
-    "this reader was too slow": "slow",
-    "they had left the buffer before this reader came back": "evicted",
-    "the server has started anew since this reader left": "restarted",
-}
+_REASONS = {sentence: reason for reason, sentence in GAP_REASONS.items()}
 
 
 def gap_of(event: Event) -> tuple[int | None, str]:

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from delivery.cursor import BadCursor, Cursor, cursor_after
-from tests.delivery.doubles import EPOCH, chunk
+from tests.buffer.factories import chunk
+from tests.delivery.doubles import EPOCH
 
 
 @given(st.integers(1, 16**15 - 2), st.integers(1, 20), st.data())

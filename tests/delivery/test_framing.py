@@ -1,35 +1,39 @@
 from __future__ import annotations
 
-import datetime as dt
 import io
-import json
 import socket
 from http.client import HTTPResponse
 from unittest.mock import Mock
 
 import pytest
-from delivery.encoding import (
-    Chunked,
-    Framing,
-    Json,
-    PlainLines,
-    ServerSentEvents,
-    Text,
-    WebSocketBatches,
-    WebSocketMessages,
-    http_chunk,
-    text_frame_header,
-)
 from hypothesis import given
 from hypothesis import strategies as st
 from websockets.frames import Frame, Opcode
 from websockets.streams import StreamReader
 
-from delivery.cursor import cursor_after
-from delivery.gap import Gap
-from tests.delivery.doubles import EPOCH, chunk, frames, server_sent, source
+from delivery.cursor import Cursor, cursor_after
+from delivery.framing import (
+    MAX_BATCH_BYTES,
+    Chunked,
+    Framing,
+    PlainLines,
+    ServerSentEvents,
+    WebSocketBatches,
+    WebSocketMessages,
+    http_chunk,
+    text_frame_header,
+)
+from tests.buffer.factories import chunk
+from tests.delivery.doubles import EPOCH, events, frames, server_sent, view
 
-TIME = "2025-11-22T08:15:01.123456790+01:00"
+FRAMINGS = [
+    WebSocketMessages(),
+    WebSocketBatches(),
+    PlainLines(),
+    ServerSentEvents(EPOCH),
+    Chunked(PlainLines()),
+    Chunked(ServerSentEvents(EPOCH)),
+]
 LENGTHS = [0, 1, 125, 126, 127, 65535, 65536, 70_000]
 PAYLOADS = st.lists(st.text(st.sampled_from("ab \n\r:é\x00"), max_size=6), min_size=1, max_size=5)
 
@@ -57,12 +61,16 @@ def _at_eof(reader: StreamReader) -> bool:
 
 
 def written(framing: Framing, payloads: list[str]) -> bytes:
-    return framing.lines([payload.encode() for payload in payloads], chunk(1, *payloads), None)
+    return framing.seal([piece_of(framing, payloads)])
+
+
+def piece_of(framing: Framing, payloads: list[str], seq: int = 1) -> bytes:
+    return framing.piece([payload.encode() for payload in payloads], chunk(seq, *payloads), None)
 
 
 @pytest.mark.parametrize("length", LENGTHS)
 def test_a_peer_reads_frames_of_every_length(length: int) -> None:
-    data = WebSocketMessages().lines([b"x" * length, b"next"], chunk(1, "", ""), None)
+    data = written(WebSocketMessages(), ["x" * length, "next"])
     assert peer_frames(data) == frames(data) == [b"x" * length, b"next"]
 
 
@@ -79,6 +87,40 @@ def test_each_line_is_a_message(payloads: list[str]) -> None:
 @given(PAYLOADS)
 def test_a_batch_is_one_message(payloads: list[str]) -> None:
     assert [payload.decode() for payload in peer_frames(written(WebSocketBatches(), payloads))] == ["\n".join(payloads)]
+
+
+@given(st.lists(PAYLOADS, min_size=1, max_size=5))
+def test_a_batch_holds_all_chunks_of_a_flush(chunks: list[list[str]]) -> None:
+    framing = WebSocketBatches()
+    data = framing.seal([piece_of(framing, payloads, seq) for seq, payloads in enumerate(chunks, 1)])
+    assert peer_frames(data) == ["\n".join(line for payloads in chunks for line in payloads).encode()]
+
+
+def test_a_batch_has_so_many_bytes_and_no_more() -> None:
+    framing, half = WebSocketBatches(), "x" * (MAX_BATCH_BYTES // 2 - 1)
+    pieces = [piece_of(framing, [half]) for _ in range(5)]
+    two = f"{half}\n{half}".encode()
+    assert peer_frames(framing.seal(pieces)) == [two, two, half.encode()]
+
+
+def test_a_chunk_larger_than_a_batch_is_a_message_by_itself() -> None:
+    framing, large = WebSocketBatches(), "x" * (MAX_BATCH_BYTES + 1)
+    pieces = [piece_of(framing, [text]) for text in ("a", large, "b")]
+    assert peer_frames(framing.seal(pieces)) == [b"a", large.encode(), b"b"]
+
+
+@pytest.mark.parametrize("framing", FRAMINGS)
+def test_a_piece_of_an_empty_line_is_not_empty(framing: Framing) -> None:
+    assert piece_of(framing, [""])
+
+
+@pytest.mark.parametrize("framing", FRAMINGS)
+@given(st.lists(PAYLOADS, min_size=1, max_size=5))
+def test_pieces_sealed_together_have_the_lines_of_each_sealed_alone(framing: Framing, chunks: list[list[str]]) -> None:
+    pieces = [piece_of(framing, payloads, seq) for seq, payloads in enumerate(chunks, 1)]
+    seen = view(framing=framing)
+    together, alone = framing.seal(pieces), b"".join(framing.seal([piece]) for piece in pieces)
+    assert events(seen, together) == events(seen, alone)
 
 
 @pytest.mark.parametrize("framing", [WebSocketMessages(), WebSocketBatches()])
@@ -101,7 +143,7 @@ def test_an_event_carries_its_line_and_the_cursor_after_it(payloads: list[str]) 
 
 
 def test_events_of_some_lines_have_the_cursors_of_these() -> None:
-    data = ServerSentEvents(EPOCH).lines([b"b"], chunk(7, "a", "b", "c"), [1])
+    data = ServerSentEvents(EPOCH).piece([b"b"], chunk(7, "a", "b", "c"), [1])
     assert data == b"id: e1-7-2\ndata: b\n\n"
 
 
@@ -125,65 +167,39 @@ def test_another_framing_travels_in_http_chunks() -> None:
     assert framing.gap(b"x" * 15) == b"10\r\n" + b"x" * 15 + b"\n\r\n"
 
 
+def test_all_pieces_travel_in_one_http_chunk() -> None:
+    framing = Chunked(PlainLines())
+    assert framing.seal([b"a\n", b"b\n"]) == b"4\r\na\nb\n\r\n"
+
+
 @pytest.mark.parametrize(
-    ("text", "line"),
+    ("framing", "notice"),
     [
-        (Text(), "hello"),
-        (Text(timestamps=True), f"{TIME} hello"),
-        (Text(prefix=True), "web-0/app hello"),
-        (Text(timestamps=True, prefix=True), f"{TIME} web-0/app hello"),
+        (WebSocketMessages(), b"\x81\x04live"),
+        (WebSocketBatches(), b"\x81\x04live"),
+        (PlainLines(), b"live\n"),
+        (ServerSentEvents(EPOCH), b"event: live\nid: e1-7-0\ndata: live\n\n"),
+        (Chunked(PlainLines()), b"5\r\nlive\n\r\n"),
     ],
 )
-def test_text_has_its_time_and_writer_before_it_where_asked_for(text: Text, line: str) -> None:
-    made = chunk(1, "other", "hello", times=["", TIME])
-    assert text.payloads(made, [1]) == [line.encode()] == text.payloads(made, None)[1:]
+def test_a_live_notice_is_framed_as_lines_are(framing: Framing, notice: bytes) -> None:
+    assert framing.live(b"live", Cursor(EPOCH, 7, 0)) == notice
 
 
-names = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+@pytest.mark.parametrize("framing", [WebSocketMessages(), WebSocketBatches(), PlainLines(), Chunked(PlainLines())])
+def test_nothing_is_written_where_the_format_has_no_live_notice(framing: Framing) -> None:
+    assert framing.live(None, Cursor(EPOCH, 7, 0)) == b""
 
 
-@given(st.lists(names.map(lambda text: text.removesuffix("\n")), min_size=1, max_size=5), names, names)
-def test_a_json_line_can_be_read_back(texts: list[str], pod: str, container: str) -> None:
-    made = chunk(3, *(text + "\n" for text in texts), writer=source(pod=pod, container=container), stream="stderr")
-    read = [json.loads(payload) for payload in Json(EPOCH).payloads(made, None)]
-    assert [line["log"] for line in read] == texts
-    assert {(line["type"], line["pod"], line["container"], line["stream"]) for line in read} == {
-        ("line", pod, container, "stderr")
-    }
-    assert [line["cursor"].encode() for line in read] == [cursor_after(EPOCH, made, i) for i in range(made.count)]
-    assert all(dt.datetime.fromisoformat(line["timestamp"]) for line in read)
-
-
-def test_json_of_some_lines_is_that_of_all() -> None:
-    made = chunk(3, "a", "b", "c", streams=["stdout", None, "stderr"], times=["", TIME, ""])
-    everything = Json(EPOCH).payloads(made, None)
-    assert Json(EPOCH).payloads(made, [1, 2]) == everything[1:]
-    assert everything[1] == (
-        b'{"type":"line","cursor":"e1-3-2","timestamp":"%s","pod":"web-0","container":"app","stream":null,"log":"b"}'
-        % TIME.encode()
-    )
-
-
-def test_a_time_that_is_no_time_cannot_break_out_of_its_place() -> None:
-    made = chunk(1, "a", times=['","log":"forged'])
-    assert json.loads(Json(EPOCH).payloads(made, None)[0])["log"] == "a"
-
-
-def test_json_notices_are_objects() -> None:
-    assert json.loads(Json(EPOCH).gap(Gap(None, "evicted"))) == {"type": "gap", "lost": None, "reason": "evicted"}
-    assert Json(EPOCH).live() == b'{"type":"live"}'
-
-
-def test_text_notices_are_sentences() -> None:
-    assert Text().gap(Gap(2, "slow")) == b"[logurt] 2 lines lost: this reader was too slow"
-    assert Text().live() is None
+def test_an_event_stream_has_a_live_notice_in_any_format() -> None:
+    assert ServerSentEvents(EPOCH).live(None, Cursor(EPOCH, 7, 0)) == b"event: live\nid: e1-7-0\ndata: \n\n"
 
 
 @pytest.mark.parametrize(
     "one",
-    [Text, WebSocketMessages, WebSocketBatches, PlainLines, lambda: Json("e"), lambda: Chunked(ServerSentEvents("e"))],
+    [WebSocketMessages, WebSocketBatches, PlainLines, lambda: ServerSentEvents("e"), lambda: Chunked(PlainLines())],
 )
-def test_encodings_are_values(one: type) -> None:
+def test_framings_are_values(one: type) -> None:
     assert one() == one()
     assert hash(one()) == hash(one())
 

@@ -1,17 +1,27 @@
 from __future__ import annotations
 
 import gc
+import json
 import tracemalloc
+from typing import TYPE_CHECKING
 from unittest.mock import patch
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from delivery.cursor import Cursor
 from delivery.filter import TextFilter
-from delivery.group import WRITE_BYTES
-from delivery.hub import Start
-from tests.delivery.doubles import ARRIVED, EPOCH, FLUSH_INTERVAL, Client, House, source, view
+from delivery.group import MAX_WRITE_BYTES, RENDER_SECONDS, WRITE_BYTES
+from delivery.hub import LOOP_SECONDS, Start
+from delivery.reader import State
+from delivery.turns import READER_SECONDS, SLOW_SECONDS
+from tests.buffer.factories import ARRIVED, source
+from tests.delivery.doubles import EPOCH, FLUSH_INTERVAL, JSON, MIB, TEXT, Client, Rig, gap_of, view
+
+if TYPE_CHECKING:
+    from delivery.format import Format
+    from delivery.view import View
 
 OPERATIONS = st.lists(
     st.sampled_from(
@@ -22,299 +32,419 @@ OPERATIONS = st.lists(
 )
 
 
-def act(house: House, clients: list[tuple[int, Client]], operation: str) -> None:
+def act(rig: Rig, clients: list[tuple[int, Client]], operation: str) -> None:
     match operation.split():
         case ["publish"]:
-            house.publish(str(house.seq + 1))
+            rig.publish(str(rig.seq + 1))
         case ["join", *full]:
-            clients.append((house.seq, house.join(start=Start(tail=0), room=0 if full else None)))
+            clients.append((rig.seq, rig.join(start=Start(tail=0), room=0 if full else None)))
         case ["leave", which] if clients:
             clients.pop(0 if which == "oldest" else -1)[1].leave()
         case ["drain"]:
             for _, client in clients:
                 client.drain(0)
         case ["turn"]:
-            house.clock.run_one()
+            rig.clock.run_one()
         case ["flush"]:
-            house.clock.advance(FLUSH_INTERVAL)
+            rig.clock.advance(FLUSH_INTERVAL)
 
 
 @settings(max_examples=200, deadline=None)
 @given(OPERATIONS)
 @example(["join", "turn", "join", "publish", "leave oldest", "publish"])
 def test_readers_of_one_view_that_come_and_go_all_see_every_line_once(operations: list[str]) -> None:
-    house = House()
+    rig = Rig()
     clients: list[tuple[int, Client]] = []
     for operation in operations:
-        act(house, clients, operation)
+        act(rig, clients, operation)
     for _, client in clients:
         client.drain()
-    house.settle()
+    rig.settle()
     for joined_at, client in clients:
-        assert client.texts() == [str(number + 1) for number in range(joined_at, house.seq)]
+        assert client.texts() == [str(number + 1) for number in range(joined_at, rig.seq)]
 
 
 def test_lines_that_arrive_together_are_written_together_and_once_for_all() -> None:
-    house = House()
-    clients = [house.join() for _ in range(3)]
-    house.settle()
-    house.publish("1")
-    house.publish("2")
-    house.settle()
+    rig = Rig()
+    clients = [rig.join() for _ in range(3)]
+    rig.settle()
+    rig.publish("1")
+    rig.publish("2")
+    rig.settle()
     assert [len(client.socket.writes) for client in clients] == [1, 1, 1]
     assert len({id(client.socket.writes[0]) for client in clients}) == 1
 
 
 def test_readers_at_the_same_place_share_what_is_rendered_of_the_backlog() -> None:
-    house = House()
-    house.publish("1")
-    clients = [house.join(room=0) for _ in range(3)]
-    house.settle()
+    rig = Rig()
+    rig.publish("1")
+    clients = [rig.join(room=0) for _ in range(3)]
+    rig.settle()
     assert len({id(client.socket.writes[0]) for client in clients}) == 1
 
 
 def test_what_was_rendered_of_the_backlog_is_let_go_once_all_have_it() -> None:
-    house = House()
-    house.publish("1")
-    quick, slow = house.join(), house.join(room=0)
-    house.settle()
+    rig = Rig()
+    rig.publish("1")
+    quick, slow = rig.join(), rig.join(room=0)
+    rig.settle()
     slow.drain()
-    house.settle()
+    rig.settle()
     assert quick.texts() == slow.texts() == ["1"]
-    assert quick.reader.group._range is None
+    assert quick.reader.group.kept_range is None
 
 
 def test_what_was_rendered_is_let_go_when_the_last_slow_reader_leaves() -> None:
-    house = House()
-    house.publish("1")
-    live, slow = house.join(), house.join(room=0)
-    house.settle()
+    rig = Rig()
+    rig.publish("1")
+    live, slow = rig.join(), rig.join(room=0)
+    rig.settle()
     slow.leave()
-    assert live.reader.group._range is None
+    assert live.reader.group.kept_range is None
 
 
 def test_caught_up_readers_of_different_views_hold_no_copies_of_the_backlog() -> None:
-    house = House()
-    house.publish(*["x" * 100] * 500)
+    rig = Rig()
+    rig.publish(*["x" * 100] * 500)
     gc.collect()
     tracemalloc.start()
     for number in range(20):
         seen = view(text=TextFilter((), (f"y{number}",)))
-        house.hub.join(seen, Start(), follow=True, write=lambda _: True, ended=lambda: None)
-    house.settle()
+        rig.hub.join(seen, Start(), follow=True, write=lambda _: True, ended=lambda: None)
+    rig.settle()
     held, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert held < 20 * 50_000 / 4
 
 
 def test_nothing_is_written_where_no_fresh_line_is_shown() -> None:
-    house = House()
-    client = house.join(view(text=TextFilter(("a",))))
-    house.settle()
+    rig = Rig()
+    client = rig.join(view(text=TextFilter(("a",))))
+    rig.settle()
     for text in ("b", "a"):
-        house.publish(text)
-        house.settle()
+        rig.publish(text)
+        rig.settle()
     assert client.texts() == ["a"]
 
 
 def test_a_flood_is_flushed_before_its_time() -> None:
-    house = House()
-    client = house.join()
-    house.settle()
-    house.publish("first")
-    house.clock.run_due()
+    rig = Rig()
+    client = rig.join()
+    rig.settle()
+    rig.publish("first")
+    rig.clock.run_due()
     while len(client.socket.writes) == 1:
-        house.publish("x" * 60_000)
-        assert house.seq < 10
+        rig.publish("x" * 60_000)
+        assert rig.seq < 10
     assert WRITE_BYTES <= len(client.socket.writes[1]) < WRITE_BYTES + 61_000
 
 
 def test_a_backlog_is_written_in_pieces_that_end_with_a_chunk() -> None:
-    house = House()
+    rig = Rig()
     for _ in range(12):
-        house.publish("x" * 60_000)
-    client = house.join()
-    house.settle()
-    assert [len(frame) for frame in client.socket.writes] == [4 * 60_004] * 3
+        rig.publish("x" * 60_000)
+    client = rig.join()
+    rig.settle()
+    assert [len(frame) for frame in client.socket.writes] == [3 * 60_004] * 4
 
 
-def test_a_filtered_backlog_without_a_match_is_searched_in_pieces() -> None:
-    house = House(8 * 1024 * 1024, 8 * 1024 * 1024)
-    for _ in range(60):
-        house.publish(*["x" * 60_000])
-    client = house.join(view(text=TextFilter(("nothing",))))
-    turns = 0
-    while house.clock.run_one():
-        turns += 1
-    assert turns >= 4
+@pytest.mark.parametrize("seen", [view(text=TextFilter(("nothing",))), view(stream="stderr")])
+def test_a_backlog_of_which_nothing_is_shown_is_passed_in_slices(seen: View) -> None:
+    rig = Rig()
+    for _ in range(100):
+        rig.publish("x")
+    rig.clock.tick = READER_SECONDS / 20
+    client = rig.join(seen)
+    assert 4 <= rig.clock.run_due() <= 15
     assert client.texts() == []
 
 
+@pytest.mark.parametrize("start", [Start(tail=50), Start(since=ARRIVED), Start(tail=50, since=ARRIVED)])
+@pytest.mark.parametrize("seen", [view(), view(stream="stderr"), view(text=TextFilter(("x",)))])
+def test_a_search_is_interrupted_and_a_join_does_none_of_it(seen: View, start: Start) -> None:
+    rig = Rig()
+    for second in range(100):
+        rig.publish("x", stream="stderr", arrived=ARRIVED - 100 + second)
+    rig.clock.tick = READER_SECONDS / 20
+    client = rig.join(seen, start)
+    assert client.reader.is_searching
+    rig.clock.run_one()
+    assert client.reader.is_searching
+    rig.clock.run_due()
+    assert client.texts() == ["x"] * (0 if start.since else 50)
+
+
 def test_a_search_for_matching_lines_goes_on_in_later_turns_and_finds_the_same() -> None:
-    house = House()
+    rig = Rig()
     for number in range(40):
-        house.publish(f"{number} {'match' if number % 4 == 0 else ''}")
-    with patch("delivery.group.SEARCH_BYTES", 2000):
-        client = house.join(view(text=TextFilter(("match",))), Start(tail=5))
-        assert client.reader.missing
-        house.settle()
+        rig.publish(f"{number} {'match' if number % 4 == 0 else ''}")
+    rig.clock.tick = READER_SECONDS / 3
+    client = rig.join(view(text=TextFilter(("match",))), Start(tail=5))
+    assert client.reader.missing
+    rig.clock.run_due()
     assert client.texts() == [f"{number} match" for number in (20, 24, 28, 32, 36)]
 
 
+def test_lines_that_leave_before_a_search_gets_to_them_are_replaced_by_older_ones() -> None:
+    rig = Rig(namespace_bytes=11_500, tick=SLOW_SECONDS)
+    quiet, chatty = source(pod="quiet"), source(pod="chatty")
+    for text in ("0", "1" * 1000, "2" * 1000, "3" * 1000, "4", "5"):
+        rig.publish(text, writer=quiet if len(text) == 1 else chatty)
+    client = rig.join(start=Start(tail=4))
+    rig.clock.run_one()
+    rig.clock.run_one()
+    assert client.reader.missing == 2
+    rig.publish("6" * 4000, writer=chatty)
+    rig.clock.run_due()
+    assert [text[0] for text in client.texts()] == ["0", "4", "5", "6"]
+
+
 def test_a_search_ends_at_the_time_that_was_asked_for() -> None:
-    house = House()
+    rig = Rig()
     for second in range(10):
-        house.publish(f"{second}", arrived=100.0 + second)
-    client = house.join(start=Start(tail=5, since=107.0))
-    everything = house.join(start=Start(since=107.0))
-    house.settle()
+        rig.publish(f"{second}", arrived=100.0 + second)
+    client = rig.join(start=Start(tail=5, since=107.0))
+    everything = rig.join(start=Start(since=107.0))
+    rig.settle()
     assert client.texts() == everything.texts() == ["7", "8", "9"]
 
 
 def test_a_search_that_is_under_way_ends_at_the_time_that_was_asked_for() -> None:
-    house = House()
+    rig = Rig()
     for second in range(30):
-        house.publish(f"{second}", arrived=100.0 + second)
-    with patch("delivery.group.SEARCH_BYTES", 1):
-        client = house.join(view(text=TextFilter((), ("29",))), Start(tail=10, since=125.0))
-        turns = 0
-        while house.clock.run_one():
-            turns += 1
-    assert turns <= 12
+        rig.publish(f"{second}", arrived=100.0 + second)
+    rig.clock.tick = READER_SECONDS
+    client = rig.join(view(text=TextFilter((), ("29",))), Start(tail=10, since=125.0))
+    rig.clock.run_due()
     assert client.texts() == ["25", "26", "27", "28"]
 
 
 def test_lines_that_are_evicted_before_their_flush_still_reach_live_readers() -> None:
-    house = House(namespace_bytes=6000)
-    client = house.join()
-    house.settle()
-    house.publish("warm")
-    house.settle()
-    house.clock.run_due()
+    rig = Rig(namespace_bytes=6000)
+    client = rig.join()
+    rig.settle()
+    rig.publish("warm")
+    rig.settle()
+    rig.clock.run_due()
     for number in range(20):
-        house.publish(f"{number} {'x' * 500}")
-    house.settle()
+        rig.publish(f"{number} {'x' * 500}")
+    rig.settle()
     assert [text.split()[0] for text in client.texts()] == ["warm", *map(str, range(20))]
 
 
 def test_losses_are_counted_once_a_chunk_however_many_readers_are_stuck() -> None:
-    house = House(namespace_bytes=20_000)
-    house.publish("x", "y", streams=["stdout", "stderr"])
+    rig = Rig(namespace_bytes=20_000)
+    rig.publish("x", "y", streams=["stdout", "stderr"])
     seen = view(stream="stdout")
-    clients = [house.join(seen, room=0) for _ in range(50)]
-    house.settle()
+    clients = [rig.join(seen, room=0) for _ in range(50)]
+    rig.settle()
     with patch("delivery.view.View.count", autospec=True, return_value=1) as count:
-        house.publish("x", "y", streams=["stdout", "stderr"])
-        for _ in range(2):
-            house.hub._evict(house.hub.rings["n"])
+        rig.publish("x", "y", streams=["stdout", "stderr"])
+        rig.hub.expire(float("inf"))
     assert count.call_count == 1
     for client in clients:
         client.drain()
-    house.settle()
+    rig.settle()
     assert {tuple(client.texts()) for client in clients} == {("x", "[logurt] 1 line lost: this reader was too slow")}
 
 
-def test_a_reader_sees_the_sources_that_were_there_before_it_and_those_that_come_later() -> None:
-    house = House()
-    for pod in "ab":
-        house.publish(f"early {pod}", writer=source(pod=pod))
-    some, every = house.join(view(pod="a")), house.join(view())
-    house.settle()
-    for pod, container in (("a", "app"), ("a", "side"), ("b", "app"), ("c", "app")):
-        house.publish(f"late {pod} {container}", writer=source(pod=pod, container=container))
-    house.settle()
-    assert some.texts() == ["early a", "late a app", "late a side"]
-    assert len(every.texts()) == 6
-
-
-def test_a_view_that_comes_later_sees_sources_that_have_been_offered_to_others() -> None:
-    house = House()
-    first = house.join()
-    house.settle()
-    house.publish("1", writer=source(pod="a"))
-    second = house.join(view(pod="a"))
-    house.settle()
-    house.publish("2", writer=source(pod="a"))
-    house.settle()
-    assert [client.texts() for client in (first, second)] == [["1", "2"]] * 2
-
-
-def test_a_feed_keeps_nothing_of_what_has_gone() -> None:
-    house, seen = House(max_age=10), [view(pod="a"), view(), view(container="app")]
-    clients = [house.join(one) for one in seen]
-    feed = house.hub._feeds["n"]
-    house.publish("1", writer=source(pod="a"))
-    house.publish("2", writer=source(pod="b"))
-    house.hub.expire(ARRIVED + 20)
-    assert not feed._by_source
-    assert [group.sources for group in feed.groups.values()] == [set()] * 3
-    house.publish("3", writer=source(pod="a"))
-    for client in clients:
-        client.leave()
-    assert not feed.groups
-    assert not feed._scopes
-    assert not feed._by_pod
-    assert not any(feed._by_source.values())
-    assert not feed._caches._by_key
-
-
 def test_a_rendered_stretch_that_has_lost_a_chunk_is_not_written_again() -> None:
-    house = House()
+    rig = Rig()
     for number in range(3):
-        house.publish(str(number), arrived=100.0 + number)
-    first = house.join(room=0)
-    house.clock.run_due()
-    second = house.join(room=0)
-    house.hub.expire(101.0 + 3600)
-    house.settle()
+        rig.publish(str(number), arrived=100.0 + number)
+    first = rig.join(room=0)
+    rig.clock.run_due()
+    second = rig.join(room=0)
+    rig.hub.expire(101.0 + 3600)
+    rig.settle()
     assert first.texts() == ["0", "1", "2"]
     assert second.texts() == ["[logurt] 1 line lost: this reader was too slow", "1", "2"]
 
 
 def test_a_line_that_is_told_as_lost_does_not_come_with_the_next_flush() -> None:
-    house = House()
-    house.publish("backlog")
-    live, slow = house.join(), house.join(room=0)
-    house.clock.run_due()
-    house.publish("warm")
-    house.clock.run_due()
-    house.publish("fresh")
-    house.hub.expire(float("inf"))
+    rig = Rig()
+    rig.publish("backlog")
+    live, slow = rig.join(), rig.join(room=0)
+    rig.clock.run_due()
+    rig.publish("warm")
+    rig.clock.run_due()
+    rig.publish("fresh")
+    rig.hub.expire(float("inf"))
     slow.drain()
-    house.settle()
+    rig.settle()
     assert live.texts() == ["backlog", "warm", "fresh"]
     assert slow.texts() == ["backlog", "[logurt] 2 lines lost: this reader was too slow"]
 
 
-def test_a_backlog_of_tiny_chunks_without_a_match_is_searched_in_pieces_too() -> None:
-    house = House(8 * 1024 * 1024, 8 * 1024 * 1024)
-    for _ in range(8000):
-        house.publish("")
-    house.join(view(text=TextFilter(("nothing",))))
-    turns = 0
-    while house.clock.run_one():
-        turns += 1
-    assert turns >= 3
-
-
 def test_readers_at_different_lines_of_a_chunk_do_not_share() -> None:
-    house = House()
-    house.publish("a", "b", "c")
-    whole, part = house.join(room=0), house.join(start=Start(cursor=Cursor(EPOCH, 1, 1)), room=0)
-    other = house.join(start=Start(cursor=Cursor(EPOCH, 1, 2)))
-    house.settle()
+    rig = Rig()
+    rig.publish("a", "b", "c")
+    whole, part = rig.join(room=0), rig.join(start=Start(cursor=Cursor(EPOCH, 1, 1)), room=0)
+    other = rig.join(start=Start(cursor=Cursor(EPOCH, 1, 2)))
+    rig.settle()
     assert [client.texts() for client in (whole, part, other)] == [["a", "b", "c"], ["b", "c"], ["c"]]
 
 
-def test_a_source_that_left_and_came_back_is_seen_by_readers_who_are_behind() -> None:
-    house = House()
-    client = house.join(room=0)
-    house.settle()
-    house.publish("1")
-    house.settle()
-    house.hub.expire(float("inf"))
-    assert house.hub._feeds["n"]._by_source == {}
-    house.publish("2")
+@pytest.mark.parametrize("format_", [TEXT, JSON])
+def test_no_write_is_larger_than_its_bound_however_much_the_lines_grow(format_: Format) -> None:
+    rig = Rig(8 * MIB, 8 * MIB)
+    live, backlog = rig.join(view(format=format_)), rig.join(view(format=format_), room=0)
+    rig.settle()
+    for _ in range(6):
+        rig.publish(*["\x00" * 1000] * 64)  # each byte becomes six in JSON
+    backlog.drain()
+    rig.settle()
+    sizes = [len(data) for client in (live, backlog) for data in client.socket.writes]
+    assert max(sizes) <= MAX_WRITE_BYTES
+    assert len(live.events()) == len(backlog.events()) == 6 * 64 + (format_ is JSON)
+    assert len(sizes) <= (40 if format_ is JSON else 12)
+
+
+def test_a_line_that_is_larger_than_the_bound_is_written_alone() -> None:
+    rig = Rig(8 * MIB, 8 * MIB)
+    client = rig.join(view(format=JSON), room=0)
+    rig.settle()
+    for text in ("a", "\x00" * 60_000, "b"):
+        rig.publish(text)
     client.drain()
-    house.settle()
-    assert client.texts() == ["1", "2"]
+    rig.settle()
+    assert sorted(len(data) > MAX_WRITE_BYTES for data in client.socket.writes) == [False] * 3 + [True]
+    assert len(client.events()) == 4
+
+
+def test_readers_that_a_flush_does_not_reach_in_time_are_written_the_same_in_their_turns() -> None:
+    rig = Rig()
+    clients = [rig.join() for _ in range(10)]
+    rig.settle()
+    rig.publish("1")
+    rig.clock.tick = LOOP_SECONDS / 3
+    with patch("delivery.group.BATCH", 1):
+        rig.clock.run_one()
+    assert 0 < sum(client.reader.is_live for client in clients) < 10
+    rig.clock.run_due()
+    assert {tuple(client.texts()) for client in clients} == {("1",)}
+    assert len({id(data) for client in clients for data in client.socket.writes}) == 1
+    assert all(client.reader.is_live for client in clients)
+
+
+def test_a_flush_of_many_groups_takes_no_longer_than_its_slice() -> None:
+    rig = Rig()
+    clients = [rig.join(view(text=TextFilter((f"{number}|x",)))) for number in range(100)]
+    rig.settle()
+    rig.publish("x")
+    rig.clock.tick = LOOP_SECONDS / 10
+    with patch("delivery.view.View.render", autospec=True, return_value=b"\x81\x01x") as render:
+        rig.clock.run_one()
+    assert render.call_count <= 10
+    assert sum(client.reader.is_live for client in clients) == render.call_count
+    rig.clock.run_due()
+    assert all(client.texts() == ["x"] for client in clients)
+
+
+def test_flushes_of_several_namespaces_share_a_slice() -> None:
+    rig = Rig()
+    clients = [rig.join(view(namespace)) for namespace in "abcdefghij"]
+    rig.settle()
+    for namespace in "abcdefghij":
+        rig.publish("x", writer=source(namespace))
+    rig.clock.tick = LOOP_SECONDS / 4
+    for _ in range(10):
+        rig.clock.run_one()
+    assert 0 < sum(client.reader.is_live for client in clients) < 5
+    rig.clock.run_due()
+    assert all(client.texts() == ["x"] for client in clients)
+
+
+def slow_rig() -> tuple[Rig, Client]:
+    """A rig, and a live client whose filter takes more than there is time for with each look at a line."""
+    rig = Rig(8 * MIB, 8 * MIB)
+    client = rig.join(view(text=TextFilter(("(a|b)*a(a|b){90}c",), ("nothing",))))
+    rig.settle()
+    rig.clock.tick = RENDER_SECONDS / 2
+    return rig, client
+
+
+def test_a_filter_that_takes_too_long_for_a_flush_follows_in_turns() -> None:
+    rig, client = slow_rig()
+    rig.publish(*["ab" * 2000] * 10, "a" + "ab" * 45 + "c", *["ab" * 2000] * 10)
+    rig.clock.run_one()
+    assert client.reader.state is State.BEHIND
+    assert client.reader.group.is_slow
+    assert rig.clock.run_due() > 4
+    assert client.texts() == ["a" + "ab" * 45 + "c"]
+
+
+def test_a_slow_group_is_not_rendered_in_flushes_until_it_has_been_quick_again() -> None:
+    rig, client = slow_rig()
+    rig.publish(*["ab" * 2000] * 8)
+    rig.settle()
+    assert client.reader.group.is_slow
+    assert client.reader.is_live
+    rig.clock.tick = 0
+    rig.publish("short")
+    with patch("delivery.view.View.render", autospec=True, return_value=b"") as render:
+        rig.clock.run_one()
+        assert render.call_count == 0
+    rig.settle()
+    assert not client.reader.group.is_slow
+
+
+def test_a_slow_reader_is_told_what_it_lost_as_any_other() -> None:
+    rig = Rig(namespace_bytes=100_000)
+    client = rig.join(view(text=TextFilter(("(a|b)*a(a|b){90}c|end",))))
+    rig.settle()
+    rig.clock.tick = RENDER_SECONDS
+    for _ in range(40):
+        rig.publish(*["ab" * 2000] * 4)
+        rig.clock.run_one()
+    rig.publish("end")
+    rig.clock.tick = 0
+    rig.settle()
+    *gaps, end = client.events()
+    assert (end.kind, end.payload) == ("line", "end")
+    assert {gap_of(gap)[1] for gap in gaps} == {"slow"}
+    assert 0 < sum(gap_of(gap)[0] or 0 for gap in gaps) <= rig.store.statistics().lines_evicted
+
+
+def test_a_range_may_end_inside_of_a_chunk_and_the_next_begins_there() -> None:
+    rig = Rig()
+    rig.publish(*[f"{number:04}" * 100 for number in range(2000)])
+    client = rig.join(view(format=JSON), room=0)
+    rig.clock.run_one()
+    position = client.reader.position
+    assert position.seq == 1
+    assert 0 < position.line < 2000
+    client.drain()
+    rig.settle()
+    assert [json.loads(text)["log"][:4] for text in client.texts()[:-1]] == [f"{number:04}" for number in range(2000)]
+
+
+def test_the_rest_of_a_chunk_that_leaves_while_a_reader_is_inside_of_it_is_lost() -> None:
+    rig = Rig(8 * MIB, 8 * MIB)
+    rig.publish(*["x" * 400] * 2000)
+    client = rig.join(view(format=JSON), room=0)
+    rig.clock.run_one()
+    read = client.reader.position.line
+    rig.hub.expire(float("inf"))
+    client.drain()
+    rig.settle()
+    assert [gap_of(event) for event in client.events() if event.kind == "gap"] == [(2000 - read, "slow")]
+
+
+def test_fresh_lines_of_several_evicted_chunks_are_flushed_or_lost_but_never_both() -> None:
+    rig = Rig(namespace_bytes=20_000)
+    clients = [rig.join() for _ in range(4)]
+    rig.settle()
+    rig.publish("warm")
+    rig.clock.run_due()
+    for number in range(20):
+        rig.publish(f"{number}")
+    rig.clock.tick = LOOP_SECONDS / 3
+    with patch("delivery.group.BATCH", 1):
+        rig.publish("x" * 14_000)
+    rig.clock.tick = 0
+    rig.settle()
+    for client in clients:
+        lost = sum(gap_of(event)[0] or 0 for event in client.events() if event.kind == "gap")
+        assert len([event for event in client.events() if event.kind == "line"]) + lost == 22
+    assert {client.reader.is_live for client in clients} == {True}

@@ -5,12 +5,15 @@ from typing import TYPE_CHECKING
 from unittest.mock import patch
 
 import pytest
-from delivery.encoding import Chunked, PlainLines, ServerSentEvents
 
-from delivery.cursor import BadCursor, Cursor
+from buffer.timestamp import rfc3339
+from delivery.cursor import Cursor
 from delivery.filter import TextFilter
-from delivery.hub import READERS_A_TURN, Start, TooManyPatterns
-from tests.delivery.doubles import ARRIVED, EPOCH, FLUSH_INTERVAL, JSON, House, gap_of, source, view
+from delivery.framing import Chunked, PlainLines, ServerSentEvents
+from delivery.hub import EXPIRE_SECONDS, LOOP_SECONDS, Start, TooManyPatterns
+from delivery.reader import State
+from tests.buffer.factories import ARRIVED, source
+from tests.delivery.doubles import EPOCH, FLUSH_INTERVAL, JSON, Rig, gap_of, view
 
 if TYPE_CHECKING:
     from delivery.view import View
@@ -18,9 +21,9 @@ if TYPE_CHECKING:
 LOST = "[logurt] {} lines lost: this reader was too slow"
 
 
-def kinds(house: House, seen: View, start: Start) -> list[str]:
-    client = house.join(seen, start)
-    house.settle()
+def kinds(rig: Rig, seen: View, start: Start) -> list[str]:
+    client = rig.join(seen, start)
+    rig.settle()
     return [event.kind for event in client.events()]
 
 
@@ -41,428 +44,506 @@ def kinds(house: House, seen: View, start: Start) -> list[str]:
     ],
 )
 def test_a_reader_begins_where_it_asks_to(start: Start, expected: str) -> None:
-    house = House()
+    rig = Rig()
     for number in range(5):
-        house.publish(str(number), arrived=ARRIVED + number)
-    client = house.join(start=start)
-    house.settle()
-    house.publish("live")
-    house.settle()
+        rig.publish(str(number), arrived=ARRIVED + number)
+    client = rig.join(start=start)
+    rig.settle()
+    rig.publish("live")
+    rig.settle()
     assert client.texts() == [*expected, "live"]
 
 
 def test_a_reader_of_an_empty_namespace_waits_for_its_lines() -> None:
-    house = House()
-    client = house.join(start=Start(tail=10, since=ARRIVED))
-    house.settle()
-    house.publish("first")
-    house.settle()
+    rig = Rig()
+    client = rig.join(start=Start(tail=10, since=ARRIVED))
+    rig.settle()
+    rig.publish("first")
+    rig.settle()
     assert client.texts() == ["first"]
 
 
 def test_a_reader_sees_nothing_of_other_namespaces_pods_and_labels() -> None:
-    house = House()
-    client = house.join(view(pod="web-0"))
+    rig = Rig()
+    client = rig.join(view(pod="web-0"))
     for writer in (source("m"), source(pod="web-1"), source(container="side"), source(app="web")):
-        house.publish(writer.container, writer=writer)
-    house.settle()
+        rig.publish(writer.container, writer=writer)
+    rig.settle()
     assert client.texts() == ["side", "app"]
 
 
 def test_nothing_is_written_while_a_reader_joins() -> None:
-    house = House()
-    house.publish("1")
-    client = house.join()
+    rig = Rig()
+    rig.publish("1")
+    client = rig.join()
     assert client.socket.writes == []
-    house.clock.run_due()
+    rig.clock.run_due()
     assert client.texts() == ["1"]
 
 
 def test_a_line_after_a_quiet_time_is_flushed_at_once() -> None:
-    house = House()
-    client = house.join()
-    house.settle()
-    house.publish("1")
-    house.clock.run_due()
+    rig = Rig()
+    client = rig.join()
+    rig.settle()
+    rig.publish("1")
+    rig.clock.run_due()
     assert client.texts() == ["1"]
 
 
 def test_lines_under_load_are_flushed_an_interval_after_the_last() -> None:
-    house = House()
-    client = house.join()
-    house.settle()
-    house.publish("1")
-    house.clock.run_due()
-    house.publish("2")
-    house.clock.advance(FLUSH_INTERVAL * 0.9)
-    house.publish("3")
+    rig = Rig()
+    client = rig.join()
+    rig.settle()
+    rig.publish("1")
+    rig.clock.run_due()
+    rig.publish("2")
+    rig.clock.advance(FLUSH_INTERVAL * 0.9)
+    rig.publish("3")
     assert client.texts() == ["1"]
-    house.clock.advance(FLUSH_INTERVAL * 0.2)
+    rig.clock.advance(FLUSH_INTERVAL * 0.2)
     assert client.texts() == ["1", "2", "3"]
 
 
 def test_a_reader_that_joins_between_flushes_sees_each_line_once() -> None:
-    house = House()
-    first = house.join()
-    house.settle()
-    house.publish("1")
-    house.clock.run_due()
-    house.publish("2")
-    second = house.join()
-    house.publish("3")
-    house.settle()
+    rig = Rig()
+    first = rig.join()
+    rig.settle()
+    rig.publish("1")
+    rig.clock.run_due()
+    rig.publish("2")
+    second = rig.join()
+    rig.publish("3")
+    rig.settle()
     assert first.texts() == second.texts() == ["1", "2", "3"]
 
 
 def test_a_reader_that_does_not_follow_gets_what_there_was_and_ends() -> None:
-    house = House()
-    house.publish("1")
-    client = house.join(view(format=JSON), follow=False)
-    house.publish("2")
-    house.settle()
+    rig = Rig()
+    rig.publish("1")
+    client = rig.join(view(format=JSON), follow=False)
+    rig.publish("2")
+    rig.settle()
     assert [json.loads(text)["log"] for text in client.texts()] == ["1"]
     assert client.ends == 1
-    assert not house.hub._feeds
+    assert not rig.hub.feeds
 
 
 def test_a_reader_that_does_not_follow_ends_at_once_where_nothing_is() -> None:
-    house = House()
-    client = house.join(follow=False)
-    house.publish("too late")
-    house.settle()
+    rig = Rig()
+    client = rig.join(follow=False)
+    rig.publish("too late")
+    rig.settle()
     assert (client.ends, client.texts()) == (1, [])
 
 
 def test_a_reader_that_does_not_follow_ends_only_when_its_socket_has_drained() -> None:
-    house = House()
-    house.publish("1")
-    client = house.join(follow=False, room=0)
-    house.settle()
+    rig = Rig()
+    rig.publish("1")
+    client = rig.join(follow=False, room=0)
+    rig.settle()
     assert client.ends == 0
     client.drain()
-    house.settle()
+    rig.settle()
     assert client.ends == 1
 
 
 def test_a_slow_reader_that_does_not_follow_is_told_only_of_what_was_its_own() -> None:
-    house = House(namespace_bytes=10_000)
-    house.publish("0")
-    house.publish("1")
-    client = house.join(follow=False, start=Start(), room=0)
+    rig = Rig(namespace_bytes=10_000)
+    rig.publish("0")
+    rig.publish("1")
+    client = rig.join(follow=False, start=Start(), room=0)
     with patch("delivery.group.WRITE_BYTES", 1):
-        house.settle()
+        rig.settle()
         for number in range(2, 60):
-            house.publish(str(number))
+            rig.publish(str(number))
         client.drain()
-        house.settle()
+        rig.settle()
     assert client.texts() == ["0", "[logurt] 1 line lost: this reader was too slow"]
     assert client.ends == 1
 
 
 def test_the_live_notice_comes_once_and_after_the_backlog() -> None:
-    house = House()
-    house.publish("1")
-    client = house.join(view(format=JSON), room=0)
-    house.settle()
-    house.publish("2")
+    rig = Rig()
+    rig.publish("1")
+    client = rig.join(view(format=JSON), room=0)
+    rig.settle()
+    rig.publish("2")
     client.drain(0)
-    house.settle()
+    rig.settle()
     client.drain()
-    house.settle()
-    house.publish("3")
-    house.settle()
+    rig.settle()
+    rig.publish("3")
+    rig.settle()
     assert [event.kind for event in client.events()] == ["line", "line", "live", "line"]
 
 
 def test_a_slow_reader_is_told_how_much_it_lost_before_it_goes_on() -> None:
-    house = House(namespace_bytes=6000)
-    client = house.join(room=0)
-    house.settle()
+    rig = Rig(namespace_bytes=6000)
+    client = rig.join(room=0)
+    rig.settle()
     for number in range(100):
-        house.publish(f"{number}", f"{number}")
-        house.settle()
+        rig.publish(f"{number}", f"{number}")
+        rig.settle()
     client.drain()
-    house.settle()
+    rig.settle()
     texts = client.texts()
-    kept = house.hub.rings["n"].lines
+    kept = rig.store.rings["n"].lines
     assert texts[:3] == ["0", "0", LOST.format(200 - 2 - kept)]
     assert texts[3:] == [f"{number // 2}" for number in range(200 - kept, 200)]
 
 
 def test_a_reader_cut_off_in_the_middle_of_a_chunk_loses_only_the_rest() -> None:
-    house = House()
-    house.publish("a", "b", "c")
-    client = house.join(start=Start(cursor=Cursor(EPOCH, 1, 1)))
-    house.hub.expire(float("inf"))
-    house.settle()
+    rig = Rig()
+    rig.publish("a", "b", "c")
+    client = rig.join(start=Start(cursor=Cursor(EPOCH, 1, 1)))
+    rig.hub.expire(float("inf"))
+    rig.settle()
     assert client.texts() == [LOST.format(2)]
 
 
 def test_losses_that_nobody_could_see_are_not_told() -> None:
-    house = House(namespace_bytes=6000)
-    client = house.join(view(pod="other"))
+    rig = Rig(namespace_bytes=6000)
+    client = rig.join(view(pod="other"))
     for number in range(100):
-        house.publish(f"{number}")
-    house.settle()
+        rig.publish(f"{number}")
+    rig.settle()
     assert client.texts() == []
 
 
 def test_a_quiet_pod_keeps_its_tail_while_its_neighbour_writes() -> None:
-    house = House(namespace_bytes=200_000)
+    rig = Rig(namespace_bytes=200_000)
     for number in range(100):
-        house.publish(str(number), writer=source(pod="quiet"))
+        rig.publish(str(number), writer=source(pod="quiet"))
     for _ in range(2000):
-        house.publish("x" * 200, writer=source(pod="chatty"))
-    client = house.join(view(pod="quiet"), Start(tail=100))
-    house.settle()
+        rig.publish("x" * 200, writer=source(pod="chatty"))
+    client = rig.join(view(pod="quiet"), Start(tail=100))
+    rig.settle()
     assert client.texts() == [str(number) for number in range(100)]
 
 
 def test_the_total_is_bounded_and_taken_from_the_heaviest_namespace() -> None:
-    house = House(namespace_bytes=50_000, total_bytes=60_000)
-    house.publish("small", writer=source("small"))
+    rig = Rig(namespace_bytes=50_000, total_bytes=60_000)
+    rig.publish("small", writer=source("small"))
     for number in range(1000):
-        house.publish("x" * 100, writer=source(f"n{number % 3}"))
-        assert house.hub.bytes <= 60_000
-    assert "small" in house.hub.rings
+        rig.publish("x" * 100, writer=source(f"n{number % 3}"))
+        assert rig.store.bytes <= 60_000
+    assert "small" in rig.store.rings
 
 
 def test_a_chunk_larger_than_all_the_memory_reaches_live_readers_and_is_not_kept() -> None:
-    house = House(namespace_bytes=1000, total_bytes=500)
-    client = house.join()
-    house.settle()
-    house.publish("x" * 2000)
-    house.settle()
+    rig = Rig(namespace_bytes=1000, total_bytes=500)
+    client = rig.join()
+    rig.settle()
+    rig.publish("x" * 2000)
+    rig.settle()
     assert client.texts() == ["x" * 2000]
-    assert (house.hub.rings, house.hub.bytes) == ({}, 0)
+    assert (dict(rig.store.rings), rig.store.bytes) == ({}, 0)
 
 
 def test_a_ring_leaves_with_its_last_chunk_and_comes_back() -> None:
-    house = House(max_age=60)
-    client = house.join()
-    house.settle()
-    house.publish("1", arrived=100.0)
-    house.settle()
-    house.hub.expire(160.0)
-    assert "n" in house.hub.rings
-    house.hub.expire(160.1)
-    assert not house.hub.rings
-    house.publish("2", arrived=200.0)
-    house.settle()
+    rig = Rig(max_age=60)
+    client = rig.join()
+    rig.settle()
+    rig.publish("1", arrived=100.0)
+    rig.settle()
+    rig.hub.expire(160.0)
+    assert "n" in rig.store.rings
+    rig.hub.expire(160.1)
+    assert not rig.store.rings
+    rig.publish("2", arrived=200.0)
+    rig.settle()
     assert client.texts() == ["1", "2"]
 
 
 def test_a_reader_cut_anywhere_comes_back_to_exactly_what_follows() -> None:
-    house = House()
+    rig = Rig()
     for number in range(6):
-        house.publish(f"{number}a", f"{number}b", f"{number}c", writer=source(pod=f"web-{number % 2}"))
+        rig.publish(f"{number}a", f"{number}b", f"{number}c", writer=source(pod=f"web-{number % 2}"))
     seen = view(format=JSON, framing=Chunked(PlainLines()))
-    whole = house.join(seen)
-    house.settle()
+    whole = rig.join(seen)
+    rig.settle()
     lines = [event for event in whole.events() if event.kind == "line"]
     for index, line in enumerate(lines):
-        back = house.join(seen, Start(cursor=Cursor.parse(line.cursor)))
-        house.settle()
+        back = rig.join(seen, Start(cursor=Cursor.parse(line.cursor)))
+        rig.settle()
         assert [event for event in back.events() if event.kind == "line"] == lines[index + 1 :]
         assert [event.kind for event in back.events()].count("gap") == 0
 
 
 def test_a_cursor_of_another_epoch_gives_a_gap_and_the_whole_backlog() -> None:
-    house = House()
-    house.publish("1")
-    client = house.join(start=Start(tail=0, cursor=Cursor("e0", 999, 5)))
-    house.settle()
+    rig = Rig()
+    rig.publish("1")
+    client = rig.join(start=Start(tail=0, cursor=Cursor("e0", 999, 5)))
+    rig.settle()
     assert gap_of(client.events()[0]) == (None, "restarted")
     assert client.texts()[1:] == ["1"]
 
 
 def test_a_cursor_of_a_place_that_was_evicted_gives_a_gap_and_what_there_is() -> None:
-    house = House(namespace_bytes=6000)
+    rig = Rig(namespace_bytes=6000)
     for number in range(50):
-        house.publish(str(number))
-    client = house.join(view(format=JSON), Start(cursor=Cursor(EPOCH, 2, 0)))
-    house.settle()
+        rig.publish(str(number))
+    client = rig.join(view(format=JSON), Start(cursor=Cursor(EPOCH, 2, 0)))
+    rig.settle()
     events = client.events()
     assert gap_of(events[0]) == (None, "evicted")
-    assert [event.kind for event in events[1:]] == ["line"] * house.hub.rings["n"].lines + ["live"]
+    assert [event.kind for event in events[1:]] == ["line"] * rig.store.rings["n"].lines + ["live"]
 
 
 def test_a_cursor_behind_everything_that_was_evicted_gives_no_gap() -> None:
-    house = House(namespace_bytes=6000)
+    rig = Rig(namespace_bytes=6000)
     for number in range(50):
-        house.publish(str(number))
-    oldest = house.hub.rings["n"].first().seq
-    assert kinds(house, view(format=JSON), Start(cursor=Cursor(EPOCH, oldest, 0))).count("gap") == 0
+        rig.publish(str(number))
+    oldest = rig.store.rings["n"].first().seq
+    assert kinds(rig, view(format=JSON), Start(cursor=Cursor(EPOCH, oldest, 0))).count("gap") == 0
 
 
 @pytest.mark.parametrize(("pod", "gaps"), [("web-0", 1), ("web-1", 0)])
 def test_a_cursor_older_than_a_source_that_left_gives_a_gap_to_those_who_saw_it(pod: str, gaps: int) -> None:
-    house = House()
-    house.publish("1", arrived=100.0)
-    house.publish("2", writer=source(pod="web-1"), arrived=200.0)
-    house.hub.expire(200.0 + 3600)
-    assert kinds(house, view(pod=pod, format=JSON), Start(cursor=Cursor(EPOCH, 1, 0))).count("gap") == gaps
+    rig = Rig()
+    rig.publish("1", arrived=100.0)
+    rig.publish("2", writer=source(pod="web-1"), arrived=200.0)
+    rig.hub.expire(200.0 + 3600)
+    assert kinds(rig, view(pod=pod, format=JSON), Start(cursor=Cursor(EPOCH, 1, 0))).count("gap") == gaps
 
 
-@pytest.mark.parametrize("cursor", [Cursor(EPOCH, 2, 1), Cursor(EPOCH, 3, 0), Cursor(EPOCH, 0, 0), Cursor(EPOCH, 0, 7)])
-def test_a_cursor_that_was_never_given_out_is_refused_and_leaves_nothing_behind(cursor: Cursor) -> None:
-    house = House()
-    house.publish("1")
-    with pytest.raises(BadCursor):
-        house.join(start=Start(cursor=cursor))
-    assert not house.hub._feeds
+@pytest.mark.parametrize("cursor", [Cursor(EPOCH, 2, 1), Cursor(EPOCH, 3, 0), Cursor(EPOCH, 16**14, 7)])
+def test_a_cursor_ahead_of_this_process_gives_a_gap_and_the_whole_backlog(cursor: Cursor) -> None:
+    rig = Rig()
+    rig.publish("1")
+    client = rig.join(start=Start(tail=0, cursor=cursor))
+    rig.settle()
+    assert gap_of(client.events()[0]) == (None, "restarted")
+    assert client.texts()[1:] == ["1"]
 
 
 def test_a_forged_line_number_in_a_cursor_does_no_harm() -> None:
-    house = House()
-    house.publish("a", "b")
-    house.publish("c")
-    client = house.join(start=Start(cursor=Cursor(EPOCH, 1, 500)), room=0)
-    house.hub.expire(float("inf"))
-    house.settle()
+    rig = Rig()
+    rig.publish("a", "b")
+    rig.publish("c")
+    client = rig.join(start=Start(cursor=Cursor(EPOCH, 1, 500)), room=0)
+    rig.hub.expire(float("inf"))
+    rig.settle()
     assert client.texts() == ["[logurt] 1 line lost: this reader was too slow"]
 
 
 def test_text_filters_are_limited_in_number_and_given_back() -> None:
-    house = House()
+    rig = Rig()
     with patch("delivery.hub.MAX_PATTERNS_IN_USE", 2):
-        clients = [house.join(view(text=TextFilter((pattern,)))) for pattern in ("a", "b", "b")]
-        house.join(view(pod="a"))
+        clients = [rig.join(view(text=TextFilter((pattern,)))) for pattern in ("a", "b", "b")]
+        rig.join(view(pod="a"))
         with pytest.raises(TooManyPatterns, match=r"^the views of all readers use 2 patterns already$") as refused:
-            house.join(view(text=TextFilter(("c",))))
+            rig.join(view(text=TextFilter(("c",))))
         for client in clients:
             client.leave()
-        house.join(view(text=TextFilter(("c",))))
+        rig.join(view(text=TextFilter(("c",))))
     assert refused.value.limit == 2
 
 
 def test_a_reader_may_leave_more_than_once_and_at_any_time() -> None:
-    house = House()
-    one, other = house.join(), house.join()
+    rig = Rig()
+    one, other = rig.join(), rig.join()
     one.leave()
     one.leave()
-    house.publish("1")
-    house.settle()
+    rig.publish("1")
+    rig.settle()
     other.leave()
     other.leave()
-    house.settle()
+    rig.settle()
     assert one.texts() == []
-    assert not house.hub._feeds
-    assert not house.hub._queue
+    assert not rig.hub.feeds
+    assert rig.hub.statistics().queued == 0
 
 
 def test_a_reader_that_left_is_not_written_to_by_a_flush_that_was_due() -> None:
-    house = House()
-    client = house.join()
-    house.settle()
-    house.publish("1")
+    rig = Rig()
+    client = rig.join()
+    rig.settle()
+    rig.publish("1")
     client.leave()
-    house.settle()
+    rig.settle()
     assert client.texts() == []
 
 
 def test_a_drain_of_a_reader_that_waits_for_its_turn_gives_it_no_second_one() -> None:
-    house = House()
-    house.publish("1")
-    client = house.join()
-    house.hub.drained(client.reader)
-    house.settle()
+    rig = Rig()
+    rig.publish("1")
+    client = rig.join()
+    rig.hub.drained(client.reader)
+    rig.settle()
     assert client.texts() == ["1"]
 
 
 def test_a_check_raises_what_joining_would() -> None:
-    house = House()
-    with pytest.raises(BadCursor):
-        house.hub.check(view(), Start(cursor=Cursor(EPOCH, 1, 1)))
-    with patch("delivery.hub.MAX_PATTERNS_IN_USE", 0), pytest.raises(TooManyPatterns):
-        house.hub.check(view(text=TextFilter(("a",))), Start())
-    house.hub.check(view(), Start(cursor=Cursor("e0", 1, 0)))
+    rig = Rig()
+    rig.join(view(text=TextFilter(("a",))))
+    with patch("delivery.hub.MAX_PATTERNS_IN_USE", 1):
+        with pytest.raises(TooManyPatterns):
+            rig.hub.check(view(text=TextFilter(("b",))))
+        rig.hub.check(view(text=TextFilter(("a",))))
+        rig.hub.check(view())
+    assert rig.hub.statistics().patterns == 1
 
 
 def test_a_drain_of_a_reader_that_is_live_or_gone_changes_nothing() -> None:
-    house = House()
-    house.publish("1")
-    client = house.join()
-    house.settle()
-    house.hub.drained(client.reader)
+    rig = Rig()
+    rig.publish("1")
+    client = rig.join()
+    rig.settle()
+    rig.hub.drained(client.reader)
     client.leave()
-    house.hub.drained(client.reader)
-    house.settle()
+    rig.hub.drained(client.reader)
+    rig.settle()
     assert client.texts() == ["1"]
 
 
-def test_a_turn_serves_a_few_readers_and_leaves_the_rest_to_the_next() -> None:
-    house = House()
-    house.publish("1")
-    clients = [house.join() for _ in range(READERS_A_TURN + 1)]
-    assert house.clock.run_one()
-    assert [len(client.socket.writes) for client in clients] == [1] * READERS_A_TURN + [0]
-    house.settle()
-    assert all(client.texts() == ["1"] for client in clients)
-
-
 def test_a_large_backlog_does_not_delay_another_namespace_by_more_than_a_piece() -> None:
-    house = House(8 * 1024 * 1024, 16 * 1024 * 1024)
+    rig = Rig(8 * 1024 * 1024, 16 * 1024 * 1024)
     for _ in range(100):
-        house.publish("x" * 60_000)
-    house.publish("1", writer=source("m"))
-    large, small = house.join(), house.join(view("m"))
-    house.clock.run_one()
+        rig.publish("x" * 60_000)
+    rig.publish("1", writer=source("m"))
+    large, small = rig.join(), rig.join(view("m"))
+    rig.clock.run_one()
     assert small.texts() == ["1"]
     assert len(large.socket.writes) == 1
 
 
 def test_an_event_stream_of_text_can_be_resumed() -> None:
-    house = House()
-    house.publish("a", "b")
+    rig = Rig()
+    rig.publish("a", "b")
     seen = view(framing=Chunked(ServerSentEvents(EPOCH)))
-    client = house.join(seen)
-    house.settle()
-    back = house.join(seen, Start(cursor=Cursor.parse(client.events()[0].cursor)))
-    house.settle()
+    client = rig.join(seen)
+    rig.settle()
+    back = rig.join(seen, Start(cursor=Cursor.parse(client.events()[0].cursor)))
+    rig.settle()
     assert back.texts() == ["b", ""]
 
 
 def test_an_event_stream_can_be_resumed_before_its_first_line() -> None:
-    house = House()
+    rig = Rig()
     seen = view(framing=Chunked(ServerSentEvents(EPOCH)))
-    client = house.join(seen, Start(tail=0))
-    house.settle()
+    client = rig.join(seen, Start(tail=0))
+    rig.settle()
     (told_live,) = client.events()
-    house.publish("a")
-    back = house.join(seen, Start(cursor=Cursor.parse(told_live.cursor)))
-    house.settle()
+    rig.publish("a")
+    back = rig.join(seen, Start(cursor=Cursor.parse(told_live.cursor)))
+    rig.settle()
     assert back.texts() == ["a", ""]
 
 
 def test_many_quiet_namespaces_do_not_keep_a_new_one_from_holding_a_line() -> None:
-    house = House(40_000, 40_000)
+    rig = Rig(40_000, 40_000)
     for number in range(100):
-        house.publish("x", writer=source(namespace=f"n{number:03}"))
-    house.publish("a longer line than theirs", writer=source(namespace="a-new-one"))
-    assert "a-new-one" in house.hub.rings
-    assert "n000" not in house.hub.rings
+        rig.publish("x", writer=source(namespace=f"n{number:03}"))
+    rig.publish("a longer line than theirs", writer=source(namespace="a-new-one"))
+    assert "a-new-one" in rig.store.rings
+    assert "n000" not in rig.store.rings
 
 
 def test_a_reader_that_was_live_and_fell_behind_is_not_told_that_it_is_live_again() -> None:
-    house = House()
-    client = house.join(view(format=JSON))
-    house.settle()
+    rig = Rig()
+    client = rig.join(view(format=JSON))
+    rig.settle()
     client.socket.room = 0
-    house.publish("1")
-    house.settle()
-    house.publish("2")
+    rig.publish("1")
+    rig.settle()
+    rig.publish("2")
     client.drain()
-    house.settle()
+    rig.settle()
     assert [event.kind for event in client.events()] == ["live", "line", "line"]
 
 
 def test_a_cursor_in_the_middle_of_a_chunk_that_was_evicted_gives_a_gap() -> None:
-    house = House()
-    house.publish("a", "b", arrived=100.0)
-    house.publish("c", arrived=200.0)
-    house.hub.expire(200.0 + 3600)
-    cut, done = (house.join(start=Start(cursor=Cursor(EPOCH, seq, line))) for seq, line in ((1, 1), (2, 0)))
-    house.settle()
+    rig = Rig()
+    rig.publish("a", "b", arrived=100.0)
+    rig.publish("c", arrived=200.0)
+    rig.hub.expire(200.0 + 3600)
+    cut, done = (rig.join(start=Start(cursor=Cursor(EPOCH, seq, line))) for seq, line in ((1, 1), (2, 0)))
+    rig.settle()
     assert [event.kind for event in cut.events()] == ["gap", "line"]
     assert done.texts() == ["c"]
+
+
+def test_an_expiry_is_done_in_slices_and_counts_what_leaves_in_each() -> None:
+    rig = Rig()
+    for number in range(100):
+        rig.publish(str(number))
+    client = rig.join(room=0, start=Start(cursor=Cursor(EPOCH, 11, 0)))
+    rig.clock.tick = EXPIRE_SECONDS / 10
+    rig.hub.expire(float("inf"))
+    assert 80 < rig.store.statistics().chunks < 100
+    rig.clock.tick = 0
+    rig.settle()
+    assert rig.store.statistics().chunks == 0
+    lost = sum(gap_of(event)[0] or 0 for event in client.events() if event.kind == "gap")
+    assert lost + [event.kind for event in client.events()].count("line") == 90
+
+
+def test_an_expiry_that_is_under_way_is_not_doubled_and_keeps_what_arrives_meanwhile() -> None:
+    rig = Rig(max_age=60)
+    for number in range(100):
+        rig.publish(str(number), arrived=100.0)
+    rig.clock.tick = EXPIRE_SECONDS / 10
+    for _ in range(5):
+        rig.hub.expire(161.0)
+    assert rig.store.statistics().chunks > 80
+    rig.publish("new", arrived=161.0)
+    rig.clock.run_due()
+    assert [chunk.seq for log in rig.store.rings["n"].logs.values() for chunk in log.chunks.from_seq(0)] == [101]
+    rig.clock.tick = 0
+    rig.hub.expire(1e9)
+    assert not rig.store.rings
+
+
+def test_a_join_looks_at_no_more_sources_than_there_is_time_for() -> None:
+    rig = Rig()
+    for number in range(100):
+        rig.publish(str(number), writer=source(pod=f"web-{number}"))
+    rig.clock.tick = LOOP_SECONDS / 10
+    clients = [rig.join(view(pod=f"web-{number}*")) for number in (1, 2, 3)]
+    assert {client.reader.state for client in clients} == {State.GATHERING}
+    assert 250 < rig.hub.feeds["n"].statistics().pending < 300
+    rig.clock.run_due()
+    assert rig.hub.feeds["n"].statistics().pending == 0
+    assert [len(client.texts()) for client in clients] == [11, 11, 11]
+
+
+def test_losses_between_a_cursor_and_the_end_of_gathering_are_told() -> None:
+    rig = Rig()
+    for number in range(20):
+        rig.publish(str(number), writer=source(pod=f"web-{number}"), arrived=100.0 + number)
+    rig.clock.tick = LOOP_SECONDS / 10
+    client = rig.join(start=Start(cursor=Cursor(EPOCH, 5, 0)))
+    assert client.reader.state is State.GATHERING
+    rig.clock.tick = 0
+    rig.hub.expire(3600 + 110.5)
+    rig.settle()
+    assert gap_of(client.events()[0]) == (None, "evicted")
+    assert client.texts()[1:] == [str(number) for number in range(11, 20)]
+
+
+@pytest.mark.parametrize("follow", [True, False])
+def test_since_shows_lines_in_the_order_of_arrival_whatever_their_times_are(*, follow: bool) -> None:
+    rig = Rig()
+    for ahead in (-50, 30, -50, 0, -50):
+        rig.publish(f"{ahead}", times=[rfc3339(ARRIVED + ahead)])
+    client = rig.join(start=Start(since=ARRIVED), follow=follow)
+    rig.settle()
+    assert client.texts() == ["30", "-50", "0", "-50"]
+
+
+def test_many_chunks_that_leave_for_one_are_counted_for_each_reader_by_its_place() -> None:
+    rig = Rig(namespace_bytes=60_000)
+    for number in range(60):
+        rig.publish(f"{number}a", f"{number}b", streams=["stdout", "stderr"])
+    places = [(1, 0), (1, 1), (10, 0), (10, 1), (61, 0)]
+    clients = [rig.join(start=Start(cursor=Cursor(EPOCH, *place)), room=0) for place in places]
+    ended = rig.join(follow=False, room=0)
+    rig.publish("x" * 40_000)
+    evicted = rig.store.statistics().lines_evicted
+    assert evicted > 60
+    for client in (*clients, ended):
+        client.drain()
+    rig.settle()
+    lost = [sum(gap_of(event)[0] or 0 for event in client.events() if event.kind == "gap") for client in clients]
+    assert lost == [evicted, evicted - 1, evicted - 18, evicted - 19, 0]

@@ -2,40 +2,60 @@
 
 from __future__ import annotations
 
-import json
-from collections import Counter
-from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import TYPE_CHECKING
 from unittest.mock import patch
 
 import pytest
-from delivery.encoding import Chunked, PlainLines, ServerSentEvents, WebSocketBatches
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from buffer.ring import RING_OVERHEAD, SOURCE_LOG_OVERHEAD
-from buffer.source import Selector, Source
+from buffer.ring import RING_OVERHEAD
+from buffer.selector import Operator, Requirement, Selector
+from buffer.source import Source
+from buffer.source_log import SOURCE_LOG_OVERHEAD
+from buffer.timestamp import rfc3339
 from delivery.cursor import Cursor
 from delivery.filter import TextFilter
-from delivery.hub import Start
+from delivery.framing import Chunked, PlainLines, ServerSentEvents, WebSocketBatches
+from delivery.hub import HubStatistics, Start
 from delivery.view import View
-from tests.delivery.doubles import ARRIVED, EPOCH, JSON, MESSAGES, TEXT, Client, Event, House, gap_of
+from tests.buffer.factories import ARRIVED, names, selector
+from tests.delivery.doubles import EPOCH, JSON, MESSAGES, TEXT, Rig
+from tests.delivery.model import Begin, Line, Visit, number_of
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+TEMPLATE = ("pod-template-hash", "5d4f")
 SOURCES = [
-    Source(namespace, pod, container, labels)
-    for namespace, pod in (("n", "a"), ("n", "b"), ("m", "b"))
-    for container, labels in (("app", ()), ("app", (("k", "v"),)), ("side", (("k", "v"), ("x", "y"))))
+    *(
+        Source(namespace, pod, container, labels)
+        for namespace, pod in (("n", "a"), ("n", "b"), ("m", "b"))
+        for container, labels in (("app", ()), ("app", (("k", "v"),)), ("side", (("k", "v"), ("x", "y"))))
+    ),
+    Source("n", "ab-5d4f-abcde", "app", (TEMPLATE,), "replicaset/ab-5d4f"),
+    Source("n", "ab-5d4f-fghij", "app", (("k", "w"), TEMPLATE), "replicaset/ab-5d4f"),
 ]
 SELECTORS = [
-    Selector("n"),
-    Selector("m"),
-    Selector("n", pod="a"),
-    Selector("n", pod="b", container="app"),
-    Selector("n", pod="a", labels=(("x", "y"),)),
-    Selector("n", container="side"),
-    Selector("n", labels=(("k", "v"),)),
-    Selector("m", container="app"),
+    selector(),
+    selector("m"),
+    selector(pod="a"),
+    selector(pod="b", container="app"),
+    selector(pod="a", x="y"),
+    selector(container="side"),
+    selector(k="v"),
+    selector("m", container="app"),
+    selector(pod="a,b"),
+    selector(pod="a*"),
+    selector(pod="b,ab-*", container="a*,side"),
+    selector(k="v,w"),
+    selector(labels=[Requirement("k", Operator.NOT_IN, names("v"))]),
+    selector(pod="a*", labels=[Requirement("k", Operator.EXISTS), Requirement("x", Operator.MISSING)]),
+    selector(workload="deployment/ab"),
+    selector(pod="*", workload="deployment/*,job/import", k="w"),
 ]
 ENCODINGS = [
     (TEXT, MESSAGES),
@@ -50,14 +70,19 @@ ENCODINGS = [
 TEXT_FILTERS = [*[TextFilter()] * 4, TextFilter(("even",)), TextFilter((), ("even",)), TextFilter(("^1.*d$",))]
 
 
-def tells_live(view: View) -> bool:
-    return view.format == JSON or view.framing == Chunked(ServerSentEvents(EPOCH))
-
-
 STARTS = st.one_of(
     st.builds(Start, st.none() | st.integers(0, 12), st.none(), st.none()),
     st.builds(Start, st.none() | st.integers(0, 12), st.integers(0, 60).map(lambda seq: ARRIVED + seq), st.none()),
 )
+# Seconds that pass with each look at the clock: with the last, every slice is over at once.
+TICKS = st.sampled_from([0.0, 0.0, 0.0004, 0.002, 0.02])
+SMALL = {
+    "delivery.view.STEP_BYTES": 100,
+    "delivery.view.STEP_WORK": 500,
+    "delivery.group.WRITE_BYTES": 300,
+    "delivery.group.MAX_WRITE_BYTES": 400,
+    "delivery.group.BATCH": 1,
+}
 ROOMS = st.sampled_from([None, None, 0, 60, 400])
 VIEWS = st.builds(
     lambda selector, encoding, stream, text: View(selector, encoding[0], encoding[1], stream, text),
@@ -68,98 +93,68 @@ VIEWS = st.builds(
 )
 
 
-class Line(NamedTuple):
-    number: int
-    seq: int
-    writer: Source
-    stream: str
-    text: str
-
-
-def shows(view: View, line: Line) -> bool:
-    if not view.selector.admits(line.writer) or view.stream not in (None, line.stream):
-        return False
-    even, tens = "even" in line.text, line.text.startswith("1")
-    filters = {
-        TextFilter(): True,
-        TextFilter(("even",)): even,
-        TextFilter((), ("even",)): not even,
-        TextFilter(("^1.*d$",)): tens and not even and "more" not in line.text,
-    }
-    return filters[view.text]
-
-
-@dataclass
-class Visit:
-    """One reader's time with the hub, and what it must see of it."""
-
-    client: Client
-    backlog: list[Line]
-    first_gap: tuple[None, str] | None
-    due: list[Line] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.due = list(self.backlog)
-
-    def line_events(self) -> list[Event]:
-        return [event for event in self.client.events() if event.kind == "line" and event.payload != "more"]
-
-
-def number_of(event: Event) -> int:
-    text = json.loads(event.payload)["log"] if event.payload.startswith("{") else event.payload
-    return int(text.split()[0])
-
-
 class HubMachine(RuleBasedStateMachine):
     @initialize(
         views=st.lists(VIEWS, min_size=1, max_size=2),
         others=st.lists(st.sampled_from(SELECTORS), max_size=4),
         namespace_chunks=st.integers(3, 30),
         total_chunks=st.integers(4, 40),
+        tick=TICKS,
     )
-    def open(self, views: list[View], others: list[Selector], namespace_chunks: int, total_chunks: int) -> None:
+    def open(
+        self, views: list[View], others: list[Selector], namespace_chunks: int, total_chunks: int, tick: float
+    ) -> None:
         # Few, so that readers share them; some look alike, so that these share what is rendered.
         self.views = [*views, *(replace(views[0], selector=selector) for selector in others)]
-        self.house = House(namespace_chunks * 1500, total_chunks * 1500, max_age=25)
+        self.rig = Rig(namespace_chunks * 1500, total_chunks * 1500, max_age=25, tick=tick)
+        self.rig.clock.run = self.watching
         self.log: list[Line] = []
         self.visits: list[Visit] = []
 
     def retained(self, namespace: str) -> set[int]:
-        ring = self.house.hub.rings.get(namespace)
+        ring = self.rig.store.ring(namespace)
         logs = [] if ring is None else ring.logs.values()
-        return {chunk.seq for holding in logs for chunk in holding.chunks.from_seq(0)}
+        return {chunk.seq for log in logs for chunk in log.chunks.from_seq(0)}
+
+    def watching(self, step: Callable[[], object]) -> None:
+        """Take one step, and let the visits see what it has changed."""
+        step()
+        for visit in self.visits:
+            visit.watch(self.retained(visit.view.selector.namespace))
 
     @rule(
         writer=st.sampled_from(SOURCES),
         streams=st.lists(st.sampled_from(["stdout", "stdout", "stderr"]), min_size=1, max_size=6),
+        late=st.lists(st.sampled_from([0, 0, 5, -5, 300, -300, None]), min_size=6, max_size=6),
         multiline=st.booleans(),
         hole=st.integers(0, 1),
     )
-    def publish(self, writer: Source, streams: list[str], *, multiline: bool, hole: int) -> None:
-        self.house.seq += hole
-        seq, first = self.house.seq + 1, len(self.log)
-        lines = []
-        for number, stream in enumerate(streams, first):
+    def publish(
+        self, writer: Source, streams: list[str], late: list[int | None], *, multiline: bool, hole: int
+    ) -> None:
+        self.rig.seq += hole
+        seq, first = self.rig.seq + 1, len(self.log)
+        arrived, lines, times = ARRIVED + seq, [], []
+        for index, (stream, seconds) in enumerate(zip(streams, late, strict=False)):
+            number, time = first + index, arrived - (seconds or 0)
             text = f"{number} {'odd' if number % 2 else 'even'}" + ("\nmore" if multiline and number % 3 == 0 else "")
-            lines.append(Line(number, seq, writer, stream, text))
-        self.house.publish(*(line.text for line in lines), writer=writer, streams=streams, arrived=ARRIVED + seq)
+            lines.append(Line(number, (seq, index), writer, stream, text, time))
+            times.append("" if seconds is None else rfc3339(time).replace("Z", "+00:00" if number % 5 == 0 else "Z"))
+        texts = [line.text for line in lines]
         self.log += lines
         for visit in self.visits:
-            if visit.client.follow:
-                visit.due += [line for line in lines if shows(visit.client.view, line)]
+            visit.publish(lines)
+        self.watching(lambda: self.rig.publish(*texts, writer=writer, streams=streams, times=times, arrived=arrived))
+
+    def visit(self, view: View, start: Start, begin: Begin, *, follow: bool, room: int | None) -> None:
+        client = self.rig.join(view, start, follow=follow, room=room)
+        self.visits.append(Visit(client, begin, self.log))
+        self.watching(lambda: None)
 
     @rule(data=st.data(), start=STARTS, follow=st.sampled_from([True, True, False]), room=ROOMS)
     def join(self, data: st.DataObject, start: Start, *, follow: bool, room: int | None) -> None:
         view = data.draw(st.sampled_from(self.views))
-        retained = self.retained(view.selector.namespace)
-        backlog = [line for line in self.log if line.seq in retained and shows(view, line)]
-        since = start.since
-        if since is not None:
-            backlog = [line for line in backlog if ARRIVED + line.seq >= since]
-        if start.tail is not None:
-            backlog = backlog[len(backlog) - start.tail :] if start.tail < len(backlog) else backlog
-        client = self.house.join(view, start, follow=follow, room=room)
-        self.visits.append(Visit(client, backlog, None))
+        self.visit(view, start, Begin(start.tail, start.since), follow=follow, room=room)
 
     @precondition(lambda self: self.visits)
     @rule(data=st.data(), room=ROOMS, restarted=st.sampled_from([False, False, True]))
@@ -170,153 +165,147 @@ class HubMachine(RuleBasedStateMachine):
             return
         self.end(visit)
         last = data.draw(st.sampled_from(had))
-        cursor = Cursor.parse(last.cursor)
-        view, retained = visit.client.view, self.retained(visit.client.view.selector.namespace)
-        after = [line for line in self.log if line.number > number_of(last)]
+        cursor, begin = Cursor.parse(last.cursor), Begin(after=number_of(last))
         if restarted:
-            cursor, after = cursor._replace(epoch="another"), self.log
-        backlog = [line for line in after if line.seq in retained and shows(view, line)]
-        is_late = any(line.seq not in retained and view.selector.admits(line.writer) for line in after)
-        gap = (None, "restarted") if restarted else (None, "evicted") if is_late else None
-        client = self.house.join(view, Start(cursor=cursor), follow=visit.client.follow, room=room)
-        self.visits.append(Visit(client, backlog, gap))
+            cursor, begin = cursor._replace(epoch="another"), Begin(is_restarted=True)
+        self.visit(visit.view, Start(cursor=cursor), begin, follow=visit.client.follow, room=room)
+
+    @rule(
+        data=st.data(),
+        room=ROOMS,
+        follow=st.booleans(),
+        seq=st.integers(0, 3) | st.just(1 << 40),
+        line=st.sampled_from([0, 0, 1, 9]),
+    )
+    def join_ahead(self, data: st.DataObject, room: int | None, seq: int, line: int, *, follow: bool) -> None:
+        """Join with a cursor after the last line, or with one that this process has not given out yet."""
+        view = data.draw(st.sampled_from(self.views))
+        cursor = Cursor(EPOCH, self.rig.seq + 1 + seq, line)
+        is_ahead = (seq, line) != (0, 0)
+        begin = Begin(is_restarted=True) if is_ahead else Begin(after=len(self.log) - 1)
+        self.visit(view, Start(tail=0, cursor=cursor), begin, follow=follow, room=room)
 
     @precondition(lambda self: self.visits)
     @rule(data=st.data(), room=ROOMS, at_once=st.booleans())
     def drain(self, data: st.DataObject, room: int | None, *, at_once: bool) -> None:
         data.draw(st.sampled_from(self.visits)).client.drain(room)
         if at_once:
-            self.house.clock.run_due()
+            self.rig.clock.run_due()
 
     @precondition(lambda self: self.visits)
     @rule(data=st.data())
     def leave(self, data: st.DataObject) -> None:
         self.end(data.draw(st.sampled_from(self.visits)))
 
-    @rule(callbacks=st.integers(1, 4))
-    def turn(self, callbacks: int) -> None:
+    @rule(callbacks=st.integers(1, 4), tick=TICKS)
+    def turn(self, callbacks: int, tick: float) -> None:
+        self.rig.clock.tick = tick
         for _ in range(callbacks):
-            self.house.clock.run_one()
+            self.rig.clock.run_one()
 
     @rule(seconds=st.sampled_from([0.001, 0.019, 0.05]))
     def wait(self, seconds: float) -> None:
-        self.house.clock.advance(seconds)
+        self.rig.clock.advance(seconds)
 
-    @rule(all_of_it=st.sampled_from([False, False, True]))
-    def expire(self, *, all_of_it: bool) -> None:
-        self.house.hub.expire(float("inf") if all_of_it else ARRIVED + self.house.seq)
-        for namespace in self.house.hub.rings:
-            assert min(self.retained(namespace)) >= self.house.seq - 25
+    @rule(all_of_it=st.sampled_from([False, False, True]), at_once=st.booleans())
+    def expire(self, *, all_of_it: bool, at_once: bool) -> None:
+        now = float("inf") if all_of_it else ARRIVED + self.rig.seq
+        self.watching(lambda: self.rig.hub.expire(now))
+        if at_once:
+            self.rig.clock.run_due()  # whatever expiry was under way
+            self.watching(lambda: self.rig.hub.expire(now))
+            self.rig.clock.run_due()
+            for namespace in self.rig.store.rings:
+                assert min(self.retained(namespace)) >= self.rig.seq - 25
 
     @invariant()
     def memory_is_accounted_for_and_bounded(self) -> None:
-        if not hasattr(self, "house"):
+        if not hasattr(self, "rig"):
             return
-        hub = self.house.hub
-        for ring in hub.rings.values():
-            chunks = [chunk for holding in ring.logs.values() for chunk in holding.chunks.from_seq(0)]
+        store = self.rig.store
+        for ring in store.rings.values():
+            chunks = [chunk for log in ring.logs.values() for chunk in log.chunks.from_seq(0)]
             assert ring
             assert ring.lines == sum(chunk.count for chunk in chunks)
-            assert ring.bytes <= hub._limits.namespace_bytes
+            assert ring.bytes <= store.limits.namespace_bytes
             assert ring.bytes == RING_OVERHEAD + sum(chunk.size for chunk in chunks) + sum(
                 SOURCE_LOG_OVERHEAD + source.size for source in ring.logs
             )
-        assert hub.bytes == sum(ring.bytes for ring in hub.rings.values()) <= hub._limits.total_bytes
+            assert set(ring.pods) == {source.pod for source in ring.logs}
+        assert store.bytes == sum(ring.bytes for ring in store.rings.values()) <= store.limits.total_bytes
+        statistics = store.statistics()
+        assert statistics.lines + statistics.lines_evicted + statistics.lines_expired == len(self.log)
 
     @invariant()
     def feeds_know_who_sees_what_and_keep_nothing_else(self) -> None:
-        if not hasattr(self, "house"):
+        if not hasattr(self, "rig"):
             return
-        hub = self.house.hub
-        for namespace, feed in hub._feeds.items():
-            ring = hub.rings.get(namespace)
+        for namespace, feed in self.rig.hub.feeds.items():
+            ring = self.rig.store.ring(namespace)
             sources = set[Source]() if ring is None else set(ring.logs)
-            scopes = list(feed._scopes.values())
-            for scope in scopes:
-                assert scope.sources == {source for source in sources if scope.selector.admits(source)}
-                assert set(scope.groups) == {
-                    group for view, group in feed.groups.items() if view.selector == scope.selector
-                }
-                assert scope.groups
-            assert feed._by_source.keys() <= sources
-            for source, admitting in feed._by_source.items():
-                assert set(admitting) == {scope for scope in scopes if scope.selector.admits(source)}
-            for pod, alike in feed._by_pod.items():
-                assert alike
-                assert set(alike) == {scope for scope in scopes if scope.selector.pod == pod}
-            looks = Counter(view.look for view in feed.groups)
-            assert {look: one.groups for look, one in feed._caches._by_key.items()} == looks
-            assert not any(one._kept for one in feed._caches._by_key.values())
-            assert not feed._caches._warm
+            selectors = {view.selector for view in feed.groups}
+            assert selectors
+            statistics = feed.statistics()
+            for one in selectors:
+                admitted = {source for source in sources if one.admits(source)}
+                assert feed.sources(one) <= admitted
+                assert statistics.pending or feed.sources(one) == admitted
+            assert statistics.scopes == len(selectors)
+            assert statistics.pods == len({pod for one in selectors for pod in one.listed_pods or (None,)})
+            assert statistics.sources <= len(sources)
+            assert statistics.admissions <= sum(one.admits(source) for one in selectors for source in sources)
+            assert statistics.render_caches == len({view.render_key for view in feed.groups})
+            assert statistics.rendered_chunks == 0
+
+    @invariant()
+    def the_hub_keeps_nothing_but_its_readers(self) -> None:
+        if not hasattr(self, "rig"):
+            return
+        statistics = self.rig.hub.statistics()
+        readers = [visit.client.reader for visit in self.visits if not visit.client.ends]
+        assert statistics.live == sum(reader.is_live for reader in readers)
+        assert statistics.live + statistics.behind == len(readers)
+        assert statistics.groups == len({reader.group for reader in readers})
+        assert statistics.patterns == sum(group.view.text.patterns for group in {reader.group for reader in readers})
+        for group in {reader.group for reader in readers}:
+            assert group.behind or group.kept_range is None
 
     def end(self, visit: Visit) -> None:
-        self.check(visit)
+        visit.check(self.log)
         visit.client.leave()
         visit.client.leave()
         self.visits.remove(visit)
 
-    def check(self, visit: Visit) -> None:
-        """Hold what a reader has been sent so far against what it may be sent."""
-        view, events = visit.client.view, visit.client.events()
-        numbers = [number_of(event) for event in visit.line_events()]
-        assert numbers == sorted(set(numbers)), "out of order, or twice"
-        assert all(shows(view, self.log[number]) for number in numbers), "out of scope"
-        gaps = [gap_of(event) for event in events if event.kind == "gap"]
-        if visit.first_gap and events:
-            assert events[0].kind == "gap"
-            assert gaps.pop(0) == visit.first_gap
-        assert all(reason == "slow" and lost is not None and lost > 0 for lost, reason in gaps)
-        if not view.text:
-            assert set(numbers) <= {line.number for line in visit.due}, "not due"
-            assert len(numbers) + sum(lost or 0 for lost, _ in gaps) <= len(visit.due), "lost what was not due"
-        kinds = [event.kind for event in events]
-        assert kinds.count("live") <= (tells_live(view) and visit.client.follow)
-        if "live" in kinds:
-            after = [number_of(e) for e in events[kinds.index("live") :] if e.kind == "line" and e.payload != "more"]
-            assert not {line.number for line in visit.backlog} & set(after), "backlog after the live notice"
-
-    def check_all_sent(self, visit: Visit) -> None:
-        """Hold what a reader has been sent, now that all is written, against what it must be sent."""
-        self.check(visit)
-        view, events, due = visit.client.view, visit.client.events(), visit.due
-        numbers = [number_of(event) for event in visit.line_events()]
-        gaps = [gap_of(event) for event in events if event.kind == "gap"]
-        assert (visit.first_gap in gaps) == (visit.first_gap is not None)
-        retained = self.retained(view.selector.namespace)
-        if not view.text:
-            assert len(numbers) + sum(lost or 0 for lost, _ in gaps) == len(due)
-        elif all(line.seq in retained for line in due) and (None, "evicted") not in gaps:
-            assert numbers == [line.number for line in due]
-        assert visit.client.ends == (not visit.client.follow)
-        assert [event.kind for event in events].count("live") == (tells_live(view) and visit.client.follow)
-
     def teardown(self) -> None:
-        if not hasattr(self, "house"):
+        if not hasattr(self, "rig"):
             return
-        hub = self.house.hub
+        hub = self.rig.hub
+        self.rig.clock.tick = 0
         for _ in range(2):  # the first wave of room may end on a full socket
-            self.house.settle()
+            self.rig.settle()
             for visit in self.visits:
                 visit.client.drain()
-        self.house.settle()
+        self.rig.settle()
         for visit in list(self.visits):
-            self.check_all_sent(visit)
+            visit.check_all_sent(self.log, self.retained(visit.view.selector.namespace))
             self.end(visit)
-        self.house.settle()
-        assert not hub._feeds
-        assert not hub._queue
-        assert hub._patterns == 0
+        self.rig.settle()
+        assert not hub.feeds
+        assert hub.statistics() == HubStatistics(0, 0, 0, 0, queued=0, patterns=0)
         hub.expire(float("inf"))
-        assert (hub.rings, hub.bytes) == ({}, 0)
+        assert (dict(self.rig.store.rings), self.rig.store.bytes) == ({}, 0)
 
 
 @pytest.fixture(autouse=True)
-def _small_ranges() -> object:
-    with patch("delivery.group.WRITE_BYTES", 300), patch("delivery.group.SEARCH_BYTES", 100):
+def _small_ranges() -> Iterator[None]:
+    """Have chunks of a few lines divided into steps, and ranges and writes that end inside of them."""
+    with ExitStack() as patched:
+        for name, value in SMALL.items():
+            patched.enter_context(patch(name, value))
         yield
 
 
 HubMachine.TestCase.settings = settings(
-    max_examples=80, stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=100, stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck)
 )
 TestHubMachine = pytest.mark.usefixtures("_small_ranges")(HubMachine.TestCase)

@@ -7,7 +7,9 @@ import pytest
 
 from delivery.filter import TextFilter
 from delivery.hub import Start
-from tests.delivery.doubles import JSON, Client, House, source, view
+from delivery.render_cache import RenderCaches
+from tests.buffer.factories import chunk, source
+from tests.delivery.doubles import JSON, Client, Rig, view
 
 if TYPE_CHECKING:
     from delivery.view import View
@@ -16,83 +18,115 @@ ALIKE = [view(), view(pod="web-0"), view(container="app"), view(pod="web-0", con
 UNLIKE = [view(), view(format=JSON), view(stream="stdout"), view(text=TextFilter(("1",)))]
 
 
-def settled(house: House, clients: list[Client]) -> None:
+def settled(rig: Rig, clients: list[Client]) -> None:
     """Have all clients live, with nothing written to them yet."""
-    house.settle()
+    rig.settle()
     for client in clients:
         client.socket.writes.clear()
 
 
-def renderings(house: House) -> list[object]:
-    feed = house.hub._feeds["n"]
-    return [feed._caches._warm, *(one._kept for one in feed._caches._by_key.values())]
+def kept(rig: Rig) -> int:
+    return rig.hub.feeds["n"].statistics().rendered_chunks
 
 
 @pytest.mark.parametrize(("views", "times"), [(ALIKE, 1), (UNLIKE, len(UNLIKE))], ids=["alike", "unlike"])
 def test_a_chunk_is_rendered_once_for_views_that_differ_only_in_whom_they_select(views: list[View], times: int) -> None:
-    house = House()
-    clients = [house.join(seen) for seen in views]
-    settled(house, clients)
+    rig = Rig()
+    clients = [rig.join(seen) for seen in views]
+    settled(rig, clients)
     with patch("delivery.view.View.render", autospec=True, side_effect=lambda *_: bytes(bytearray(b"line"))) as render:
-        house.publish("1")
-        house.settle()
+        rig.publish("1")
+        rig.settle()
     assert render.call_count == times
     assert len({id(client.socket.writes[0]) for client in clients}) == times
 
 
 def test_each_view_gets_the_chunks_of_its_own_sources() -> None:
-    house = House()
-    one, other, every = house.join(view(pod="a")), house.join(view(pod="b")), house.join()
-    settled(house, [one, other, every])
+    rig = Rig()
+    one, other, every = rig.join(view(pod="a")), rig.join(view(pod="b")), rig.join()
+    settled(rig, [one, other, every])
     for pod in "abba":
-        house.publish(pod, writer=source(pod=pod))
-    house.settle()
+        rig.publish(pod, writer=source(pod=pod))
+    rig.settle()
     assert [client.texts() for client in (one, other, every)] == [["a", "a"], ["b", "b"], ["a", "b", "b", "a"]]
 
 
 @pytest.mark.parametrize("way", ["a flush", "a large chunk", "an eviction", "a reader who joins"])
 def test_what_is_rendered_is_let_go_at_once(way: str) -> None:
-    house = House()
-    clients = [house.join(seen) for seen in ALIKE]
-    settled(house, clients)
-    house.publish("x" * 300_000 if way == "a large chunk" else "x")
+    rig = Rig()
+    clients = [rig.join(seen) for seen in ALIKE]
+    settled(rig, clients)
+    rig.publish("x" * 300_000 if way == "a large chunk" else "x")
     if way == "a flush":
-        house.settle()
+        rig.settle()
     elif way == "an eviction":
-        house.hub._evict(house.hub.rings["n"])
+        rig.hub.expire(float("inf"))
     elif way == "a reader who joins":
-        house.join()
+        rig.join()
     assert any(client.socket.writes for client in clients)
-    assert not any(renderings(house))
+    assert kept(rig) == 0
 
 
 def test_views_that_look_alike_share_what_is_rendered_of_the_backlog_in_one_turn() -> None:
-    house = House()
+    rig = Rig()
     for number in range(3):
-        house.publish(str(number))
+        rig.publish(str(number))
     with patch("delivery.view.View.render", autospec=True, return_value=b"rendered") as render:
-        clients = [house.join(seen) for seen in ALIKE]
-        house.clock.run_one()
+        clients = [rig.join(seen) for seen in ALIKE]
+        rig.clock.run_one()
         assert render.call_count == 3
-        assert not any(renderings(house))
-        house.settle()
+        assert kept(rig) == 0
+        rig.settle()
     assert {client.socket.received for client in clients} == {b"rendered" * 3}
 
 
 def test_a_reader_who_begins_within_a_chunk_gets_the_rest_of_it_only() -> None:
-    house = House()
-    house.publish("1", "2", "3")
-    whole, rest = house.join(view()), house.join(view(pod="web-0"), Start(tail=2))
-    house.settle()
+    rig = Rig()
+    rig.publish("1", "2", "3")
+    whole, rest = rig.join(view()), rig.join(view(pod="web-0"), Start(tail=2))
+    rig.settle()
     assert (whole.texts(), rest.texts()) == (["1", "2", "3"], ["2", "3"])
 
 
-def test_the_last_audience_of_a_look_takes_its_rendering_along() -> None:
-    house = House()
-    clients = [house.join(seen) for seen in ALIKE]
-    for client in clients[1:]:
-        client.leave()
-    looks = house.hub._feeds["n"]._caches._by_key
-    assert [one.groups for one in looks.values()] == [1]
-    clients[0].leave()
-    assert not looks
+def test_a_cache_goes_with_the_last_group_that_shares_it() -> None:
+    caches = RenderCaches()
+    assert caches.acquire(ALIKE[0]) is caches.acquire(ALIKE[1])
+    caches.release(ALIKE[0])
+    assert len(caches) == 1
+    caches.release(ALIKE[1])
+    assert len(caches) == 0
+
+
+def test_views_that_show_lines_otherwise_have_caches_of_their_own() -> None:
+    caches = RenderCaches()
+    assert len({id(caches.acquire(seen)) for seen in UNLIKE}) == len(caches) == len(UNLIKE)
+
+
+@pytest.mark.parametrize(("groups", "kept"), [(1, 0), (2, 1)])
+def test_a_rendered_chunk_is_kept_only_where_another_group_may_want_it(groups: int, kept: int) -> None:
+    caches = RenderCaches()
+    for seen in ALIKE[:groups]:
+        cache = caches.acquire(seen)
+    assert cache.render(chunk(1, "x")) == ALIKE[0].render(chunk(1, "x"))
+    assert (len(cache), caches.kept) == (kept, kept)
+
+
+def test_parts_of_a_chunk_are_kept_apart_from_each_other_and_from_the_whole() -> None:
+    caches, made = RenderCaches(), chunk(1, "a", "b", "c")
+    for seen in ALIKE:
+        cache = caches.acquire(seen)
+    parts = [(0, 1), (0, 2), (1, 2), (0, 3)]
+    for _ in range(2):
+        assert [cache.render_part(made, *part) for part in parts] == [ALIKE[0].render(made, *part) for part in parts]
+    assert cache.render(made) is cache.render_part(made, 0, 3)
+    assert len(cache) == len(parts)
+
+
+def test_a_cache_that_has_been_cleared_renders_anew() -> None:
+    caches = RenderCaches()
+    for seen in ALIKE:
+        cache = caches.acquire(seen)
+    before = cache.render(chunk(1, "before"))
+    caches.clear()
+    assert (caches.kept, len(cache)) == (0, 0)
+    assert cache.render(chunk(1, "after")) != before

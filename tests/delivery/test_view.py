@@ -3,14 +3,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from delivery.encoding import Json
 from hypothesis import given
 from hypothesis import strategies as st
 
 from delivery.cursor import Cursor
 from delivery.filter import TextFilter
+from delivery.format import Json
 from delivery.gap import Gap
-from tests.delivery.doubles import EPOCH, chunk, events, view
+from delivery.view import STEP_BYTES, STEP_WORK
+from tests.buffer.factories import chunk
+from tests.delivery.doubles import EPOCH, JSON, events, view
 
 if TYPE_CHECKING:
     from buffer.chunk import Chunk
@@ -37,16 +39,56 @@ def shown(seen: View, made: Chunk) -> list[int]:
     ]
 
 
+def sealed(seen: View, piece: bytes) -> bytes:
+    return seen.framing.seal([piece]) if piece else b""
+
+
 @given(VIEWS, MADE)
 def test_a_view_matches_the_lines_it_shows(seen: View, made: Chunk) -> None:
     indices = seen.match(made)
     assert (list(range(made.count)) if indices is None else list(indices)) == shown(seen, made)
 
 
+@given(VIEWS, MADE, st.integers(0, 7), st.integers(0, 8))
+def test_a_view_matches_and_renders_part_of_a_chunk(seen: View, made: Chunk, start: int, stop: int) -> None:
+    start, stop = min(start, stop, made.count), min(stop, made.count)
+    expected = [index for index in shown(seen, made) if start <= index < stop]
+    indices = seen.match(made, start, stop)
+    assert (list(range(start, stop)) if indices is None else list(indices)) == expected
+    texts = [event.payload for event in events(seen, sealed(seen, seen.render(made, start, stop)))]
+    assert texts == [made.lines()[index].decode() for index in expected]
+
+
+SLOW = TextFilter(("(a|b)*a(a|b){90}c",))
+LARGE = [
+    chunk(1, *["x" * 100] * 600),
+    chunk(1, *[""] * 1024),
+    chunk(1, "x" * 250_000),
+    chunk(1, *["é" * 60] * 1000),
+    chunk(1, "x" * 60_000, *[""] * 1000, "y" * 4000),
+]
+
+
+@pytest.mark.parametrize("made", LARGE)
+@pytest.mark.parametrize("seen", [view(), view(format=JSON), view(text=TextFilter(("a",))), view(text=SLOW)])
+def test_no_step_is_large_or_much_work_unless_it_is_one_line(seen: View, made: Chunk) -> None:
+    steps = seen.steps(made)
+    assert [index for start, stop in steps for index in range(start, stop)] == list(range(made.count))
+    for start, stop in steps:
+        size = sum(map(len, made.lines()[start:stop]))
+        assert stop - start == 1 or size + seen.format.growth * (stop - start) <= STEP_BYTES
+        assert stop - start == 1 or seen.text.work(size, stop - start) <= STEP_WORK
+
+
+@pytest.mark.parametrize("seen", [view(), view(text=TextFilter((r"(?i)\berror\b",)))])
+def test_a_usual_chunk_is_one_step(seen: View) -> None:
+    assert list(seen.steps(chunk(1, *["x" * 150] * 200))) == [(0, 200)]
+
+
 @given(VIEWS, MADE, st.integers(0, 7))
 def test_a_view_renders_the_lines_it_shows_from_a_place_on(seen: View, made: Chunk, start: int) -> None:
     expected = [made.lines()[index].decode() for index in shown(seen, made) if index >= start]
-    assert [event.payload for event in events(seen, seen.render(made, start))] == expected
+    assert [event.payload for event in events(seen, sealed(seen, seen.render(made, start)))] == expected
 
 
 @given(VIEWS, MADE, st.integers(0, 12))
