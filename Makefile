@@ -1,4 +1,5 @@
-# make run    make the virtual environment, install, write a .env with random secrets if there is none, serve
+# make run    make the virtual environment, install, write a .env with random secrets if there is none, serve to this
+#             machine alone: it is plain HTTP. ADDRESS, in the environment or in .env, says where else to listen
 # make demo   the same for a made-up application whose logs are fed and followed in this terminal
 # make test   the tests        make check   what CI runs: formatting, lint, types, tests with branch coverage
 # make format put the code into shape
@@ -12,7 +13,8 @@ BIN := $(VENV)/bin
 .PHONY: run demo test check format bench soak clean
 
 run: $(VENV)/runtime .env
-	@exec $(BIN)/python logurt.py
+	@grep -Eq '^[[:space:]]*(export[[:space:]]+)?ADDRESS[[:space:]]*=' .env || export ADDRESS="$${ADDRESS:-localhost}"; \
+	exec $(BIN)/python logurt.py
 
 demo: $(VENV)/runtime
 	@exec $(BIN)/python logurt.py demo

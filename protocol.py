@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+VERSION = "0.1.0"
+
 
 class Disconnect(NamedTuple):
     """Why a stream ends: a WebSocket close code (RFC 6455, section 7.4), its reason, and whether to come back."""
@@ -14,12 +16,30 @@ class Disconnect(NamedTuple):
     reconnect: bool
 
 
+# RFC 6455, section 5.5: a control frame has 125 bytes, two of which are the code.
+MAX_REASON_BYTES = 123
+
 FINISHED = Disconnect(1000, "all sent", reconnect=False)
 STOPPING = Disconnect(1001, "the server is stopping", reconnect=True)
 BAD_MESSAGE = Disconnect(1008, "the message makes no sense", reconnect=False)
+BAD_REQUEST = Disconnect(4400, "the request is wrong", reconnect=False)
 EXPIRED = Disconnect(4401, "the token has expired", reconnect=False)
+FORBIDDEN = Disconnect(4403, "this is not allowed", reconnect=False)
 STALLED = Disconnect(4408, "nothing was read for too long", reconnect=True)
-DISCONNECTS = (FINISHED, STOPPING, BAD_MESSAGE, EXPIRED, STALLED)
+UNAVAILABLE = Disconnect(4503, "the server is busy", reconnect=True)
+DISCONNECTS = (FINISHED, STOPPING, BAD_MESSAGE, BAD_REQUEST, EXPIRED, FORBIDDEN, STALLED, UNAVAILABLE)
+
+# How a page is told what other clients get as an HTTP status, which browsers hide from a page that opens a WebSocket.
+_REFUSALS = {400: BAD_REQUEST, 401: EXPIRED, 403: FORBIDDEN, 503: UNAVAILABLE}
+
+
+def refusal(status: int, sentence: str) -> Disconnect | None:
+    """Return the disconnect that stands for a refusal with this HTTP status; None if there is none."""
+    disconnect = _REFUSALS.get(status)
+    if disconnect is None:
+        return None
+    return disconnect._replace(reason=sentence.encode()[:MAX_REASON_BYTES].decode(errors="ignore"))
+
 
 # Why lines are missing from a stream.
 GAP_REASONS = {

@@ -1,4 +1,4 @@
-"""The server: its parts put together, listening, started and stopped."""
+"""The server: its parts put together, listening, started and stopped, and the process that it runs in."""
 
 from __future__ import annotations
 
@@ -6,107 +6,120 @@ import asyncio
 import ctypes
 import gc
 import logging
+import math
 import os
 import resource
 import signal
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tornado.httpserver import HTTPServer
 from tornado.ioloop import PeriodicCallback
 from tornado.netutil import bind_sockets
 
 from buffer.broker import MemoryBroker
 from buffer.store import Limits, Store
+from delivery.histogram import Histogram
 from delivery.hub import Hub
 from handlers.authorisation import Secrets
 from handlers.budget import Budget
+from handlers.duplicates import Duplicates
+from handlers.gate import Gate
 from handlers.inflight import Inflight
 from handlers.ingest import BODY_SECONDS
+from handlers.lateness import Lateness
+from handlers.listener import Listener
 from handlers.routes import make_application
 from handlers.services import Services
 from handlers.sessions import Sessions
+from handlers.statistics import IngestStatistics, RequestStatistics
 from handlers.throttle import LogThrottle
 from handlers.tokens import Tokens
+from handlers.turns import Turns
+from log_format import FORMATTERS
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Sequence
 
-    from tornado.iostream import IOStream
-
     from settings import Settings
 
 log = logging.getLogger("logurt")
 
-# glibc's mallopt(3): free memory at the top of the heap that is kept (M_TRIM_THRESHOLD), and the size from which a
-# block gets a mapping that goes with it (M_MMAP_THRESHOLD). Bodies of Fluent Bit usually have 3 MB at the most.
+# glibc's mallopt(3): how much free memory to keep at the top of the heap (M_TRIM_THRESHOLD), and the size from which a
+# block gets a mapping of its own (M_MMAP_THRESHOLD). Fluent Bit's bodies rarely exceed 3 MB.
 _MALLOC = ((-1, 32 << 20), (-3, 4 << 20))
 
-# Containers made before the young generation is looked through, and how many such looks before the older ones are.
+# How many new containers trigger a collection of the youngest generation, and how many of those one of the older.
 _GARBAGE = (20_000, 20, 100)
 
 # Fluent Bit closes a connection after 30 idle seconds.
 _IDLE_SECONDS = 75
 
-# Room for bodies that arrive at the same time, at least: Fluent Bit opens a connection for every chunk that waits.
-_BODIES_MIB = 64
+# At least this much memory for bodies that arrive at the same time: Fluent Bit opens a connection for every chunk that
+# waits.
+BODIES_MIB = 64
 
-# How long requests that have begun are waited for at shutdown, once the readers have gone.
-_ANSWER_SECONDS = 10
-
-# How long connections may take to close after that.
-_CLOSE_SECONDS = 2
-
-# File descriptors that connections leave free.
-_SPARE_FILES = 16
-_WARNING_SECONDS = 60
+# A request line with a token, and headers with another: Tornado takes some microseconds for each line of them.
+MAX_HEADER_BYTES = 20 * 1024
 
 _SWEEP_MS = 1000
 _EXPIRE_MS = 10_000
 
 
-class Listener(HTTPServer):
-    """An HTTP server that closes connections at once where file descriptors run out.
+class StopBounds(NamedTuple):
+    """How many seconds each step of a stop may take."""
 
-    Otherwise `accept` would fail, and be called again, as fast as the processor goes.
-    """
+    flush: float  # what has been stored gets to the readers
+    drain: float  # they are closed over this time, evenly spread
+    goodbye: float = 2.0  # until the last of them have read the end of their streams
+    answers: float = 9.0  # until the answers to requests in flight are known
+    close: float = 2.0  # until these have been sent
 
-    _quiet_until = 0.0
+    @classmethod
+    def of(cls, settings: Settings) -> StopBounds:
+        """Return the bounds that these settings ask for: at most 14 seconds beyond `drain_seconds`."""
+        return cls(flush=settings.flush_interval_ms / 1000, drain=settings.drain_seconds)
 
-    def handle_stream(self, stream: IOStream, address: tuple[object, ...]) -> None:
-        """Serve a connection, or close it."""
-        # A new descriptor gets the lowest free number, so a high one tells that all below it are in use.
-        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        if soft == resource.RLIM_INFINITY or stream.socket.fileno() < soft - _SPARE_FILES:
-            super().handle_stream(stream, address)
-            return
-        stream.close()
-        if time.monotonic() >= self._quiet_until:
-            self._quiet_until = time.monotonic() + _WARNING_SECONDS
-            log.warning("too many open files: new connections are closed, the limit is %d", soft)
+    @property
+    def total(self) -> float:
+        """How long a stop takes, at most."""
+        return sum(self)
+
+
+# At a terminal somebody is waiting: after Ctrl-C it is over within a second.
+AT_A_TERMINAL = StopBounds(flush=0.02, drain=0.0, goodbye=0.3, answers=0.3, close=0.3)
 
 
 class Server:
     """The service. To be made where an event loop runs.
 
-    `now` returns Unix seconds, `monotonic` seconds of the loop's clock.
+    `now` returns Unix seconds, `monotonic` seconds of the loop's clock. `bodies_bytes` is how much memory the bodies of
+    all requests that arrive at the same time may take.
     """
 
     def __init__(
-        self, settings: Settings, *, now: Callable[[], float] = time.time, monotonic: Callable[[], float] | None = None
+        self,
+        settings: Settings,
+        *,
+        now: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] | None = None,
+        bodies_bytes: int | None = None,
     ) -> None:
-        self.services = _services(settings, now, monotonic or asyncio.get_running_loop().time)
+        if bodies_bytes is None:
+            bodies_bytes = max(BODIES_MIB, 4 * settings.max_body_mib) << 20
+        self.services = _services(settings, now, monotonic or asyncio.get_running_loop().time, bodies_bytes)
         self._settings = settings
         self._http = Listener(
             make_application(self.services),
             # Handlers that take a body set a bound of their own, and drain what is above it.
             max_body_size=64 * 1024,
             max_buffer_size=1024 * 1024,
+            max_header_size=MAX_HEADER_BYTES,
             idle_connection_timeout=_IDLE_SECONDS,
             body_timeout=BODY_SECONDS,
         )
+        self._lateness = Lateness(self.services.waits)
         self._periodic = (
             PeriodicCallback(self.services.sessions.sweep, _SWEEP_MS),
             PeriodicCallback(lambda: self.services.hub.expire(self.services.now()), _EXPIRE_MS),
@@ -116,25 +129,31 @@ class Server:
         """Start the broker, then serve on listening sockets. Raises BrokerUnavailable."""
         await self.services.broker.start(self.services.hub.receive)
         self._http.add_sockets(sockets)
+        self._lateness.start()
         for callback in self._periodic:
             callback.start()
 
-    async def stop(self) -> None:
-        """Fail readiness, end the readers one by one, answer the requests in flight, then close."""
-        sessions = self.services.sessions
-        log.info("stopping; readers: %d", len(sessions))
-        await sessions.drain(self._settings.drain_seconds)
-        self._http.stop()
+    async def stop(self, bounds: StopBounds | None = None) -> None:
+        """Fail readiness and refuse new work at once, close the readers, answer what is in flight, then close."""
+        bounds = bounds or StopBounds.of(self._settings)
+        sessions, inflight = self.services.sessions, self.services.inflight
+        log.info("stopping; readers: %d, requests in flight: %d", len(sessions), len(inflight))
+        sessions.stopping = True
+        self._http.drain(inflight)
+        if len(sessions):
+            await asyncio.sleep(bounds.flush)
+        await sessions.drain(bounds.drain, bounds.goodbye)
+        await inflight.over(bounds.answers)
+        await self._http.close(bounds.close)
+        self._lateness.stop()
         for callback in self._periodic:
             callback.stop()
-        await self.services.inflight.over(_ANSWER_SECONDS)
-        # A request that is still being stored then has its connection closed, and is not waited for.
-        closing = asyncio.ensure_future(self._http.close_all_connections())
-        await asyncio.wait({closing}, timeout=_CLOSE_SECONDS)
         await self.services.broker.close()
 
 
-def _services(settings: Settings, now: Callable[[], float], monotonic: Callable[[], float]) -> Services:
+def _services(
+    settings: Settings, now: Callable[[], float], monotonic: Callable[[], float], bodies_bytes: int
+) -> Services:
     store = Store(
         Limits(
             settings.buffer_namespace_mib << 20, settings.buffer_total_mib << 20, settings.buffer_max_age_minutes * 60
@@ -166,16 +185,22 @@ def _services(settings: Settings, now: Callable[[], float], monotonic: Callable[
             call_later=asyncio.get_running_loop().call_later,
         ),
         sessions=Sessions(settings.max_readers, settings.stall_timeout_seconds, now=now, monotonic=monotonic),
-        # Bodies that arrive at the same time, kept until each is complete.
-        bodies=Budget(max(_BODIES_MIB, 4 * settings.max_body_mib) << 20),
+        bodies=Budget(bodies_bytes),
+        duplicates=Duplicates(settings.duplicate_window_seconds, monotonic),
+        turns=Turns(),
+        gate=Gate(),
         inflight=Inflight(),
         throttle=LogThrottle(monotonic),
+        ingest=IngestStatistics(),
+        requests=RequestStatistics(),
+        waits=Histogram(),
         now=now,
     )
 
 
 async def serve(settings: Settings) -> int:
     """Run the service until a signal ends it; return the exit code."""
+    signals = _Signals(asyncio.get_running_loop())  # before anything that takes time
     try:
         sockets = bind_sockets(settings.port, settings.address or None, backlog=1024)
     except OSError as error:
@@ -185,24 +210,36 @@ async def serve(settings: Settings) -> int:
     tune_malloc()
     tune_gc()
     server = Server(settings)
-    await server.start(sockets)
-    log.info("listening on %s", ", ".join(sorted({_shown(one) for one in sockets})))
-    loop, stopping = asyncio.get_running_loop(), asyncio.Event()
+    starting = asyncio.ensure_future(server.start(sockets))
+    either: list[asyncio.Future[Any]] = [starting, signals.first]
+    await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+    if starting.done():
+        starting.result()
+        log.info("listening on %s", ", ".join(sorted({_shown(one) for one in sockets})))
+    number = await signals.first
+    starting.cancel()
+    await asyncio.wait({starting})
+    bounds = AT_A_TERMINAL if number is signal.SIGINT and sys.stderr.isatty() else StopBounds.of(settings)
+    log.info("%s: stopping within %d seconds", number.name, math.ceil(bounds.total))
+    await server.stop(bounds)
+    log.info("stopped")
+    return 0
 
-    def stop(number: signal.Signals) -> None:
-        if stopping.is_set():
+
+class _Signals:
+    """SIGTERM and SIGINT from now on: the first one asks for a stop, any other one ends the process at once."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.first: asyncio.Future[signal.Signals] = loop.create_future()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._note, number)
+
+    def _note(self, number: signal.Signals) -> None:
+        if self.first.done():
             log.warning("%s again: stopping at once", number.name)
             logging.shutdown()
             os._exit(128 + number)
-        log.info("%s: stopping within %d seconds", number.name, settings.drain_seconds)
-        stopping.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop, number)
-    await stopping.wait()
-    await server.stop()
-    log.info("stopped")
-    return 0
+        self.first.set_result(number)
 
 
 def _shown(listening: socket.socket) -> str:
@@ -213,8 +250,8 @@ def _shown(listening: socket.socket) -> str:
 def tune_malloc() -> None:
     """Have the C library keep the memory of one request for the next.
 
-    By default it hands large blocks back to the kernel at once, and every body is paid for with a page fault for each
-    of its pages, several times over: a third of the CPU that a request of 200 records takes. Not on other C libraries.
+    By default it hands large blocks back to the kernel at once, and a request pays for each page of its body several
+    times over: a third of the CPU of a request of 200 records. Other C libraries than glibc are left as they are.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
@@ -223,10 +260,12 @@ def tune_malloc() -> None:
 
 
 def tune_gc() -> None:
-    """Have the garbage collector look for cycles less often.
+    """Have the garbage collector look for reference cycles less often: an eighth of the CPU of such a request.
 
-    What comes with a request or a reader goes by reference counting, and tests hold that; by default the collector
-    runs several times for each request nevertheless, an eighth of the CPU of a request of 200 records.
+    This asks one thing of all code. **Nothing that comes with a request or a reader may be in a reference cycle once it
+    is over**, or it stays for minutes. Where two objects have to know each other, one of them forgets the other in the
+    end: it sets an attribute to None, or deletes one that is Tornado's. A raised error counts too, for its traceback
+    knows the frame that raised it. Tests look for what is left with the collector turned off.
     """
     gc.collect()
     gc.freeze()
@@ -240,9 +279,11 @@ def _allow_many_sockets() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def log_to_stderr(level: str) -> None:
-    """Log to standard error from this level on."""
-    logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True)
-    # What Tornado tells of malformed requests quotes their headers, with the secrets in them.
+def log_to_stderr(level: str, form: str) -> None:
+    """Log to standard error from this level on, in one of FORMATTERS."""
+    to_stderr = logging.StreamHandler()
+    to_stderr.setFormatter(FORMATTERS[form]())
+    logging.basicConfig(level=level.upper(), handlers=[to_stderr], force=True)
+    # What Tornado says of malformed requests quotes their headers, with the secrets in them.
     quiet = max(logging.WARNING, logging.getLogger().level)
     logging.getLogger("tornado.general").setLevel(quiet)

@@ -1,4 +1,4 @@
-"""All benchmarks one after the other, in less than five minutes: `python -m benchmarks`. The soak is not among them."""
+"""All benchmarks but the soak and the prober in turn, in less than five minutes: `python -m benchmarks`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _ALL = ingest, fanout, memory, replay, growth
 
 
 def main() -> None:
-    """Run each with the sizes it has by itself."""
+    """Run each with its default sizes."""
     options = arguments(__doc__).parse_args()
     runs = []
     for module in _ALL:

@@ -1,7 +1,7 @@
-"""A Tornado server of which nothing could be left out: what logurt's own work is measured against.
+"""The least a Tornado server can do: the yardstick for logurt's own work.
 
-It receives bodies and does nothing (`/receive`), or decodes them (`/decode`), or writes each line to each reader with
-`write_message`, as one would do it first (`/_ingest/fluentbit` and `/logs`). Nobody is asked for a secret.
+It receives bodies and drops them (`/receive`), or decodes them (`/decode`), or writes each line to each reader with
+`write_message`, the way a first attempt would (`/_ingest/fluentbit` and `/logs`). It asks for no secret.
 With the argument `tuned`, the C library and the garbage collector are set up as logurt sets them up.
 """
 
@@ -36,7 +36,7 @@ _ENTRIES = msgspec.msgpack.Decoder(list[tuple[msgspec.Raw, _Record]])
 
 
 class ReceiveHandler(RequestHandler):
-    """Receives a body, and throws it away."""
+    """Receives a body and throws it away."""
 
     def post(self) -> None:
         """Answer."""
@@ -44,10 +44,10 @@ class ReceiveHandler(RequestHandler):
 
 
 class DecodeHandler(RequestHandler):
-    """Receives a body, and decodes text, time, stream and raw metadata."""
+    """Receives a body and decodes text, time, stream and raw metadata."""
 
     def post(self) -> None:
-        """Decode, then answer. The number of MessagePack entries, which the body does not tell, is in a header."""
+        """Decode, then answer. A header gives the number of MessagePack entries, which the body itself does not say."""
         _decode(self)
         self.finish(b"{}")
 
@@ -58,7 +58,7 @@ class LogsHandler(WebSocketHandler):
     readers: set[LogsHandler] = set()  # noqa: RUF012 - the one global of a first attempt
 
     def check_origin(self, origin: str) -> bool:  # noqa: ARG002 - Tornado's signature
-        """Let everybody in."""
+        """Allow every origin."""
         return True
 
     def open(self) -> None:
@@ -71,7 +71,7 @@ class LogsHandler(WebSocketHandler):
 
 
 class WriteEachHandler(RequestHandler):
-    """Receives a body, and writes each line to each reader."""
+    """Receives a body and writes each line to each reader."""
 
     def post(self) -> None:
         """Write, then answer."""

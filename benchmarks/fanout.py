@@ -1,7 +1,7 @@
 """Lines delivered per CPU second of the server, and how long they take from post to receipt.
 
-Beside it the same bytes, at the same intervals, by a program that only calls `send`; and a Tornado server that calls
-`write_message` for each line and reader, as one would write it first.
+For comparison: a program that only calls `send` with the same bytes at the same intervals, and a Tornado server that
+calls `write_message` for each line and reader, the way a first attempt would.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 _NAMESPACE = "fanout"
 _FLUSH_SECONDS = 0.02
-_SAMPLED = 20  # readers whose lines are looked at for the time when they were due
+_SAMPLED = 20  # readers whose lines are searched for the time when they were due
 _QUIET_SECONDS = 1.0
 _TELLING = 1.25
 
 
 class Run(NamedTuple):
-    """What one run has come to. Seconds, but for `delivered` and `expected`, which count lines."""
+    """The outcome of one run, in seconds; `delivered` and `expected` count lines."""
 
     delivered: float
     expected: int
@@ -45,7 +45,7 @@ class Run(NamedTuple):
 
 
 def run(options: argparse.Namespace) -> list[Table]:
-    """Measure lines under load, then single lines after a quiet time."""
+    """Measure lines under load, then single lines after a quiet second."""
     tables = [_load(options)]
     if options.scoped:
         tables.append(_pod_scoped(options))
@@ -62,9 +62,9 @@ def _load(options: argparse.Namespace) -> Table:
             *("readers", "views", "lines/s", "delivered/CPU s", "of bare send", "of send, less ingest"),
             *("delivered %", "p50 ms", "p99 ms", "p99.9 ms", "server CPU %", "receivers' CPU %", "poster's CPU %"),
         ],
-        note="`of bare send`: a program that only calls send() with the same bytes takes so many times the CPU of "
-        "logurt; `less ingest`: what the same posts cost without readers is taken off logurt's. "
-        "The last three are of one core, over the time of the run.",
+        note="`of bare send`: CPU of a program that only calls send() with the same bytes, as a multiple of logurt's; "
+        "`less ingest`: the same, after taking off what those posts cost logurt without readers. "
+        "The last three are shares of one core over the whole run.",
     )
     with Child("benchmarks.receivers") as receivers, Child("benchmarks.sender") as sender:
         for rate in options.rates:
@@ -91,7 +91,7 @@ def _row(case: list[Cell], runs: list[Run], bare: list[Run], alone: float | None
     delays = [delay * 1000 for one in runs for delay in one.delays]
     pairs = list(zip(runs, bare, strict=True))
     less: Cell = None
-    # Where nearly all is ingest, the difference says nothing.
+    # Where nearly all of it is ingest, the difference means nothing.
     if alone is not None and all(one.server > _TELLING * alone for one in runs):
         less = median(one.delivered / (one.server - alone) / send.rate for one, send in pairs)
     return [
@@ -106,7 +106,7 @@ def _row(case: list[Cell], runs: list[Run], bare: list[Run], alone: float | None
 
 
 def paths(server: Server, readers: int, views: int) -> list[str]:
-    """Return a path for each reader. Each view has labels of its own to select by, and all see the same pods."""
+    """Return a path for each reader. The views select by different labels, and all of them see the same pods."""
     names = list(LABELS)
     if views > 1 << len(names):
         raise ValueError(views)
@@ -128,9 +128,9 @@ def _first_attempt(receivers: Child, options: argparse.Namespace, readers: int, 
 def _pod_scoped(options: argparse.Namespace) -> Table:
     table = Table(
         "pod-scoped",
-        "Views of a pod each, beside one view of one pod: as many pods as readers, and as many lines delivered",
+        "A view of its own pod for each reader, against one view of one pod for all: as many lines delivered",
         ["readers", "views", "lines/s", "delivered/CPU s", "times the CPU", "delivered %", "p99 ms", "server CPU %"],
-        note="In both cases all pods write, and each line of those that are read makes as many lines delivered in all.",
+        note="There are as many pods as readers and all of them write; both cases deliver the same number of lines.",
     )
     number, rate = options.scoped, max(options.rates)
     with Child("benchmarks.receivers") as receivers:
@@ -163,13 +163,13 @@ def _scoped(receivers: Child, options: argparse.Namespace, pods: list[str], numb
 def _posted(
     server: Server, receivers: Child, options: argparse.Namespace, paths: list[str], rate: int, *, scopes: int = 1
 ) -> Run:
-    """Open readers on a server, post lines, and wait until all have come or no more come.
+    """Open readers on a server, post lines, and wait until all of them have come or no more do.
 
-    Each reader gets one line of `scopes`, where that is more than one: then so many pods write, all equally often.
+    With more than one of `scopes`, that many pods write, equally often, and each reader gets the lines of one pod.
     """
     seconds = options.seconds if scopes == 1 else max(1.0, round(options.seconds))
     with Posting(server, _NAMESPACE, rate, scopes if scopes > 1 else options.pods) as posting:
-        posting.run(min(1.0, options.seconds))  # so that all sources and views are known, and the processor is awake
+        posting.run(min(1.0, options.seconds))  # now all sources are known and the processor is awake
         receivers.ask("open", port=server.port, paths=paths, sampled=min(len(paths), _SAMPLED))
         receivers.ask("reset")
         begin, server_begin, own_begin = time.monotonic(), server.cpu(), time.process_time()
@@ -184,13 +184,13 @@ def _posted(
 
 
 def _bare(receivers: Child, sender: Child, options: argparse.Namespace, readers: int, rate: int) -> Run:
-    """Have the same bytes sent at the same intervals."""
+    """Have a bare sender send the same bytes at the same intervals."""
     port = sender.ask("port")["port"]
     sender.tell("accept", count=readers)
     receivers.ask("open", port=port, paths=["/"] * readers)
     sender.answer()
     receivers.ask("reset")
-    # No more often than lines come: pods post one after the other.
+    # Pods post one after the other, so there are no more flushes than lines or pods.
     flushes = round(options.seconds * min(1 / _FLUSH_SECONDS, options.pods, rate))
     size = round(rate * options.seconds / flushes)
     begin = time.monotonic()
@@ -208,7 +208,7 @@ def _single_lines(options: argparse.Namespace) -> Table:
         "single-line",
         "A single line after a quiet second: milliseconds from post to receipt",
         ["readers", "median ms", "largest ms", "server CPU ms a line"],
-        note=f"One shared view; times are of up to {_SAMPLED} readers, spread over the order in which they came.",
+        note=f"One shared view; times of up to {_SAMPLED} readers, spread over the order in which they joined.",
     )
     with Child("benchmarks.receivers") as receivers:
         for readers in options.readers:
@@ -231,13 +231,15 @@ def _single_lines(options: argparse.Namespace) -> Table:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the sizes."""
     parser.add_argument("--readers", type=numbers, default=[1, 200, 1000])
-    parser.add_argument("--views", type=numbers, default=[1, 50, 0], help="different ones; 0: each reader its own")
+    parser.add_argument("--views", type=numbers, default=[1, 50, 0], help="different ones; 0: one for each reader")
     parser.add_argument("--rates", type=numbers, default=[1000, 10000], help="lines a second")
-    parser.add_argument("--pods", type=int, default=50, help="who write them, each with one post a second")
+    parser.add_argument("--pods", type=int, default=50, help="that write them, each with one post a second")
     parser.add_argument("--seconds", type=float, default=2.0)
-    parser.add_argument("--rounds", type=int, default=1, help="turns of logurt and bare send")
-    parser.add_argument("--first-attempt", type=int, default=20_000, help="lines a second that write_message is given")
-    parser.add_argument("--scoped", type=int, default=1000, help="readers of a pod each, and pods")
+    parser.add_argument("--rounds", type=int, default=1, help="rounds of logurt and bare send")
+    parser.add_argument(
+        "--first-attempt", type=int, default=20_000, help="lines a second, times readers, for write_message"
+    )
+    parser.add_argument("--scoped", type=int, default=1000, help="readers that each follow a pod of their own; 0: none")
     parser.add_argument("--singles", type=int, default=3, help="single lines after a quiet second")
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-# As many as a Helm chart sets. Subsets of them select the same pods with different selectors.
+# As many as a Helm chart sets. Each subset of them is another selector for the same pods.
 LABELS = {
     "app": "web",
     "tier": "front-end",
@@ -23,7 +23,7 @@ LABELS = {
     "app.kubernetes.io/component": "api",
     "pod-template-hash": "7d4b9c6f5",
 }
-# A long line of an access log. Such a line takes a WebSocket frame with a head of four bytes.
+# A long line of an access log. Its WebSocket frame has a header of four bytes.
 TEXT_BYTES = 147
 FRAME_BYTES = TEXT_BYTES + 4
 
@@ -34,7 +34,7 @@ _START = dt.datetime(2025, 11, 22, 8, 15, 1, tzinfo=dt.UTC)
 
 
 def record(namespace: str, pod: str, text: str, number: int = 0) -> dict[str, Any]:
-    """Return a record of the container `app` of a pod; the number makes its time."""
+    """Return a record of the container `app` of a pod; its time is that many milliseconds after the start."""
     time = _START + dt.timedelta(milliseconds=number)
     return {
         "date": time.timestamp(),
@@ -62,7 +62,7 @@ def record(namespace: str, pod: str, text: str, number: int = 0) -> dict[str, An
 
 
 def line(number: int = 0, size: int = TEXT_BYTES) -> str:
-    """Return a text of that many bytes, which differs from others by its number."""
+    """Return a text of that many bytes; each number gives another one."""
     chance = random.Random(number)
     filler = _FILLER.format(chance.getrandbits(64), number % 97, chance.randrange(90000), chance.randrange(1000))
     return f"{_NO_STAMP} {number:08d}{filler}".ljust(size, ".")[:size]
@@ -79,7 +79,7 @@ def as_json(batch: list[dict[str, Any]]) -> bytes:
 
 
 def as_messagepack(batch: list[dict[str, Any]]) -> bytes:
-    """Return a body in the format `msgpack`: entries with nothing between, the time as extension 0."""
+    """Return a body in the format `msgpack`: entries with nothing between them, the time as extension type 0."""
     entries = []
     for item in batch:
         members = {key: value for key, value in item.items() if key != "date"}
@@ -90,12 +90,12 @@ def as_messagepack(batch: list[dict[str, Any]]) -> bytes:
 
 
 def compressed(body: bytes) -> bytes:
-    """Return the body as Fluent Bit's gzip would have it."""
+    """Return the body as Fluent Bit compresses it with gzip."""
     return gzip.compress(body, compresslevel=6)
 
 
 class Stamped:
-    """A request that can be sent again and again, each time with its own time in its last line."""
+    """A body to be sent again and again, each time with another time in its last line."""
 
     def __init__(self, namespace: str, pod: str, count: int) -> None:
         body = as_json(records(namespace, pod, count))
@@ -103,5 +103,5 @@ class Stamped:
         self.count = count
 
     def body(self, nanoseconds: int) -> bytes:
-        """Return the body whose last line says this time."""
+        """Return the body with this time in its last line."""
         return self._head + _STAMP % nanoseconds + self._tail

@@ -1,6 +1,6 @@
-"""What a line costs the server as one thing after the other grows that may be many.
+"""What a line costs the server as one thing after another grows: namespaces, pods, readers, views.
 
-Most of these things are none of the line's business, and its cost must not grow with them.
+Most of these have nothing to do with the line, and its cost must not grow with them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _NAMESPACE = "growth"
 _BATCH = 20
-_PACE_SECONDS = 0.005  # between requests, where there are readers who must keep up
+_PACE_SECONDS = 0.005  # between requests, where readers have to keep up
 _SMALLEST_BUFFER = {"BUFFER_NAMESPACE_MIB": "4", "BUFFER_TOTAL_MIB": "4"}
 _FILLING_REQUESTS, _FILLING_BATCH, _FILLING_BYTES = 40, 200, 1000  # twice what fits into the smallest buffer
 _RECORDS_A_REQUEST = 500
@@ -33,9 +33,9 @@ _RECORDS_A_REQUEST = 500
 class Kind:
     """One thing that grows.
 
-    `writers` and `paths` give, for its number, who writes (namespace and pod) and what is read; `full` says that the
-    buffer is so small that each line evicts others; `stalled` that the readers take nothing; `per_reader` that the
-    cost is told for each line delivered, since each of the readers must be sent it.
+    `writers` and `paths` return, for its number, who writes (namespace and pod) and what is read. `full`: the buffer is
+    so small that each line evicts others. `stalled`: the readers take nothing. `per_reader`: the cost is that of a line
+    delivered to one reader, since each reader has to be sent every line.
     """
 
     name: str
@@ -73,7 +73,7 @@ KINDS = (
         "views of other pods",
         paths=lambda server, number: [server.path(_NAMESPACE, pod=f"other-{at}", tail="0") for at in range(number)],
     ),
-    Kind("readers who take nothing, buffer full", paths=_same, full=True, stalled=True),
+    Kind("readers that take nothing, buffer full", paths=_same, full=True, stalled=True),
     Kind("readers of one view, a line delivered", paths=_same, per_reader=True),
     Kind(
         "views of one reader, a line delivered",
@@ -90,19 +90,19 @@ def run(options: argparse.Namespace) -> list[Table]:
         "growth",
         "Growth: CPU microseconds of the server for a line, as something grows",
         ["number of", *(f"{size:,}" for size in sizes), "last/first"],
-        note=f"Requests of {_BATCH} lines. `a line delivered`: the cost of a line divided by the readers who get it.",
+        note=f"Requests of {_BATCH} lines. `a line delivered`: the cost of a line divided by the readers that get it.",
     )
     with Child("benchmarks.receivers") as receivers:
         for kind in KINDS:
             asked = options.readers if kind.paths else options.numbers
-            costs = {size: 1e6 * _cost(kind, size, receivers, options) for size in asked}
+            costs = {size: 1e6 * cost(kind, size, receivers, options) for size in asked}
             growth = costs[max(costs)] / costs[min(costs)]
             table.add(kind.name, *(costs.get(size) for size in sizes), growth)
     return [table, _joins(options)]
 
 
-def _cost(kind: Kind, size: int, receivers: Child, options: argparse.Namespace) -> float:
-    """Return CPU seconds for a line: the least of a few turns, after one that does not count."""
+def cost(kind: Kind, size: int, receivers: Child, options: argparse.Namespace) -> float:
+    """Return CPU seconds for a line: the least of a few rounds, after one that does not count."""
     with ExitStack() as stack:
         server = stack.enter_context(Server(settings=_SMALLEST_BUFFER if kind.full else None))
         writers = kind.writers(size)
@@ -139,14 +139,14 @@ def _cost(kind: Kind, size: int, receivers: Child, options: argparse.Namespace) 
 
 
 def _each_once(writers: list[tuple[str, str]]) -> list[bytes]:
-    """Return requests in which each writer has one line."""
+    """Return requests with one line of each writer."""
     records = [fluentbit.record(*writer, fluentbit.line()) for writer in writers]
     groups = [records[at : at + _RECORDS_A_REQUEST] for at in range(0, len(records), _RECORDS_A_REQUEST)]
     return [fluentbit.as_json(group) for group in groups]
 
 
 def _filling(writers: list[tuple[str, str]]) -> list[bytes]:
-    """Return requests that fill the smallest buffer, and evict what was in it."""
+    """Return requests that fill the smallest buffer and evict what was in it."""
     lines = [fluentbit.line(number, _FILLING_BYTES) for number in range(_FILLING_BATCH)]
     bodies = list[bytes]()
     for request in range(_FILLING_REQUESTS):
@@ -157,12 +157,12 @@ def _filling(writers: list[tuple[str, str]]) -> list[bytes]:
 
 
 def _joins(options: argparse.Namespace) -> Table:
-    """Measure what it costs that a reader comes and goes."""
+    """Measure what it costs when a reader comes and goes."""
     table = Table(
         "joins",
-        "Growth: CPU milliseconds of the server for a reader who comes, gets 100 lines, and goes",
+        "Growth: CPU milliseconds of the server for a reader that comes, gets 100 lines, and goes",
         ["number of", *(f"{size:,}" for size in options.numbers), "last/first"],
-        note="Each with a view of its own; one pod is read, among so many in its namespace, or in other namespaces.",
+        note="The reader reads one pod, among that many others in its namespace or in other namespaces.",
     )
     kinds: dict[str, Callable[[int], list[tuple[str, str]]]] = {"pods": _pods, "namespaces": _namespaces}
     with Child("benchmarks.receivers") as receivers:
@@ -195,8 +195,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the sizes."""
     parser.add_argument("--numbers", type=numbers, default=[1, 10, 100, 1000, 5000], help="of namespaces and pods")
     parser.add_argument("--readers", type=numbers, default=[1, 10, 100, 1000], help="and of views, at most 1024")
-    parser.add_argument("--requests", type=int, default=50, help="a turn")
-    parser.add_argument("--rounds", type=int, default=2, help="turns")
+    parser.add_argument("--requests", type=int, default=50, help="in each round")
+    parser.add_argument("--rounds", type=int, default=2, help="that count")
     parser.add_argument("--visits", type=int, default=30)
 
 

@@ -1,6 +1,6 @@
-"""Records taken in per CPU second of the server, beside a bare Tornado handler that is sent the same bytes.
+"""Records taken in per CPU second of the server, compared with bare Tornado handlers that get the same bytes.
 
-The three take turns, several times over, and the ratios are medians over the turns.
+The servers take turns, several times over, and the ratios are medians over the rounds.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 _NAMESPACE = "ingest"
 _BODIES = 8  # different ones, each of a pod of its own
-_WARM_UP = 60  # requests that fill the ring, and how many records each has at least
-_FILLING = 2000
+_WARM_UP = 60  # requests that fill the ring
+_FILLING = 2000  # records in each of them, at least
 
 
 class _Load(NamedTuple):
-    """What is sent: the bodies of a turn, their header fields, and how many records that makes."""
+    """What is sent: the bodies of a round, their header fields, and how many records that makes."""
 
     bodies: list[bytes]
     fields: list[str]
@@ -35,7 +35,7 @@ class _Load(NamedTuple):
 
 
 class _Sink(NamedTuple):
-    """Where it is sent to."""
+    """Where it is sent."""
 
     server: Server
     path: str
@@ -45,14 +45,14 @@ def run(options: argparse.Namespace) -> list[Table]:
     """Measure each kind of request, with each number of readers."""
     table = Table(
         "ingest",
-        "Ingest: records per CPU second of the server, and how that compares with bare Tornado",
+        "Ingest: records per CPU second of the server, compared with bare Tornado",
         [
             *("format", "coding", "batch", "readers", "bytes a record", "records/CPU s"),
             *("of receive", "of receive+decode", "of the same, tuned"),
         ],
-        note="`of receive`: a bare handler that only receives takes so many times the CPU of logurt; "
-        "`of receive+decode`: one that also decodes text, time, stream and raw metadata; `tuned`: with what logurt "
-        "sets up for the C library and the garbage collector. Medians.",
+        note="`of receive`: CPU of a bare handler that only receives, as a multiple of logurt's; "
+        "`of receive+decode`: of one that also decodes text, time, stream and raw metadata; `tuned`: of that one, with "
+        "the C library and the garbage collector set up as logurt does. Medians.",
     )
     with ExitStack() as stack:
         logurt = stack.enter_context(Server())
@@ -64,7 +64,7 @@ def run(options: argparse.Namespace) -> list[Table]:
         cases = {
             case: _load(*case, options.records) for case in product(options.formats, options.codings, options.batches)
         }
-        # All kinds once on all servers: their memory allocators learn from what they have seen.
+        # Every kind once on every server: memory allocators learn from what they have seen.
         for load, sink in product(cases.values(), sinks):
             _cost(sink, load)
         for readers in options.readers:
@@ -96,7 +96,7 @@ def _load(form: str, coding: str, batch: int, records: int) -> _Load:
 
 @cache
 def _filling(batch: int) -> bytes:
-    """Return a body that fills the ring with chunks as those that are measured: each of them evicts its like."""
+    """Return a body that fills the ring with chunks like the measured ones, so that each of those evicts its like."""
     rounds = range(max(1, _FILLING // batch))
     return fluentbit.as_json([one for at in rounds for one in fluentbit.records(_NAMESPACE, f"old-{at % 2}", batch)])
 
@@ -111,9 +111,9 @@ def _cost(sink: _Sink, load: _Load) -> float:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the sizes."""
-    parser.add_argument("--records", type=int, default=6000, help="records a turn")
+    parser.add_argument("--records", type=int, default=6000, help="in a round")
     parser.add_argument("--warm-up", type=int, default=_WARM_UP, help="requests that fill the ring first")
-    parser.add_argument("--rounds", type=int, default=5, help="turns")
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--batches", type=numbers, default=[10, 200, 2000], help="records a request")
     parser.add_argument("--readers", type=numbers, default=[0, 1])
     parser.add_argument("--formats", type=lambda text: text.split(","), default=["json", "msgpack"])

@@ -1,4 +1,4 @@
-"""Memory of the server: for readers who have nothing to read, for lines that are kept, and for large bodies at once."""
+"""Memory of the server: for idle readers, for lines that are kept, and for large bodies that come all at once."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _MIB = 1 << 20
 
 def run(options: argparse.Namespace) -> list[Table]:
     """Measure all three."""
-    return [_idle_readers(options), _kept_lines(options), _burst(options)]
+    return [_idle_readers(options), _kept_lines(options), burst(options)]
 
 
 def _idle_readers(options: argparse.Namespace) -> Table:
@@ -40,12 +40,12 @@ def _idle_readers(options: argparse.Namespace) -> Table:
             "gone again",
             "CPU ms a second",
         ],
-        note="Bytes a reader beyond a server without, resident; what the kernel keeps for a socket is not in it.",
+        note="Resident bytes for each reader, beyond a server without readers. The kernel's memory is not in it.",
     )
     with Child("benchmarks.receivers") as receivers:
         for views in (1, options.readers):
             with Server() as server:
-                # What the first readers need once, such as modules and caches, is not counted.
+                # What only the first readers need, such as modules and caches, does not count.
                 receivers.ask("open", port=server.port, paths=paths(server, 50, 1))
                 receivers.ask("close")
                 empty, found = _settled(server), list[int]()
@@ -82,7 +82,8 @@ def _kept_lines(options: argparse.Namespace) -> Table:
     return table
 
 
-def _burst(options: argparse.Namespace) -> Table:
+def burst(options: argparse.Namespace) -> Table:
+    """Measure what bodies that arrive at the same time take, at the worst moment and once they are over."""
     table = Table(
         "burst",
         f"Memory in a burst of {options.bodies} bodies of {options.body_mib} MiB each, at once",
@@ -128,7 +129,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--readers", type=int, default=1000)
     parser.add_argument("--idle-seconds", type=float, default=2.0)
     parser.add_argument("--lines", type=int, default=300_000)
-    parser.add_argument("--requests", type=int, default=6000, help="the most, where few lines are in one")
+    parser.add_argument("--requests", type=int, default=6000, help="at most, where requests have few lines")
     parser.add_argument("--batches", type=numbers, default=[1, 10, 50, 1000], help="lines a request")
     parser.add_argument("--bodies", type=int, default=10)
     parser.add_argument("--bursts", type=int, default=3)

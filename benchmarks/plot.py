@@ -13,7 +13,7 @@ Points: TypeAlias = "Sequence[tuple[float, float]]"
 
 _WIDTH, _HEIGHT = 760, 420
 _LEFT, _RIGHT, _TOP, _BOTTOM = 70, 230, 40, 50
-# Okabe and Ito's palette, which the colour-blind can tell apart.
+# Okabe and Ito's palette, which colour-blind people can tell apart.
 _COLOURS = (
     "#0072b2",
     "#d55e00",
@@ -35,7 +35,7 @@ _HEAD = (
 
 
 class _Axis(NamedTuple):
-    """Decades from `low` to `high`, laid over pixels from `start` to `end`."""
+    """Powers of ten from `low` to `high`, spread over the pixels from `start` to `end`."""
 
     low: int
     high: int

@@ -1,4 +1,4 @@
-"""Lines posted at a steady rate, as the Fluent Bits of many nodes do: each pod posts a batch now and then."""
+"""Lines posted at a steady rate, as the Fluent Bits of many nodes do: each pod posts a batch every second."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ if TYPE_CHECKING:
 
 
 class Posting:
-    """Pods of a namespace that together write so many lines a second, each on a connection of its own.
+    """Pods of a namespace that together write `rate` lines a second, each on a connection of its own.
 
-    Each posts once a second, as Fluent Bit flushes, and all of them evenly spread over the second. A post carries the
-    time when it was due, in nanoseconds of the monotonic clock: a server that answers late does not thereby look fast.
+    Each posts once a second, as Fluent Bit flushes, and their posts are spread evenly over the second. A post carries
+    the time when it was due, in nanoseconds of the monotonic clock, so that a server does not look fast by answering
+    late.
     """
 
     def __init__(self, server: Server, namespace: str, rate: int, pods: int) -> None:
@@ -28,7 +29,7 @@ class Posting:
         self._interval = 1 / pods
 
     def run(self, seconds: float) -> int:
-        """Post for so long, and wait for the answers; return how many lines that made."""
+        """Post for that many seconds and wait for the answers; return how many lines that made."""
         begin, lines = time.monotonic(), 0
         for number in range(round(seconds / self._interval)):
             due = begin + number * self._interval

@@ -1,4 +1,4 @@
-"""What Linux tells of a process, and children that are asked things over a pipe."""
+"""What Linux knows about a process, and child processes that answer questions over a pipe."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ ROOT = Path(__file__).parents[1]
 
 
 def cpu_seconds(pid: int) -> float:
-    """Return the CPU time that a running process has used, all its threads together, in nanosecond steps."""
-    # The number of a process's CPU clock is made of its pid: Linux, include/linux/posix-timers_types.h.
+    """Return the CPU time of a running process, all its threads together, to the nanosecond."""
+    # A process's CPU clock has a number made from its pid: Linux, include/linux/posix-timers_types.h.
     return time.clock_gettime((~pid << 3) | 2)
 
 
 def memory(pid: int, field: str = "VmRSS") -> int:
-    """Return bytes of memory: `VmRSS` is what is resident now, `VmHWM` the most that ever was."""
+    """Return bytes of memory: `VmRSS` is what is resident now, `VmHWM` the most that ever was resident."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith(f"{field}:"):
             return int(line.split()[1]) * 1024
     raise ProcessLookupError(pid)
 
 
-def open_files(pid: int) -> int:
-    """Return how many file descriptors a process has open."""
-    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+def reset_peak(pid: int) -> None:
+    """Have `VmHWM` of a process start anew from what is resident now (proc(5), clear_refs)."""
+    Path(f"/proc/{pid}/clear_refs").write_text("5")
 
 
 def surroundings() -> dict[str, str]:
-    """Return what a reader of figures wants to know of the machine."""
+    """Return what a reader of the figures wants to know about the machine."""
     models = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
     return {
         "python": sys.version.split()[0],
@@ -44,18 +44,18 @@ def surroundings() -> dict[str, str]:
 
 
 class ChildFailed(Exception):
-    """A child process of a benchmark has ended early; `module` is what it ran."""
+    """A child process of a benchmark ended early; `module` is what it ran."""
 
     def __init__(self, module: str) -> None:
         super().__init__(module)
         self.module = module
 
     def __str__(self) -> str:
-        return f"{self.module} has ended, its own words are above"
+        return f"{self.module} ended early; what it said is above"
 
 
 class Child:
-    """A module run in a process of its own, that answers JSON lines with JSON lines."""
+    """A module that runs in a process of its own and answers JSON lines with JSON lines."""
 
     def __init__(self, module: str) -> None:
         self._module = module
@@ -65,13 +65,13 @@ class Child:
         self.pid = self._process.pid
 
     def tell(self, op: str, **values: Any) -> None:
-        """Ask for something; the answer must be fetched later."""
+        """Ask for something; `answer` must fetch the answer later."""
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps({"op": op, **values}).encode() + b"\n")
         self._process.stdin.flush()
 
     def answer(self) -> dict[str, Any]:
-        """Wait for the answer to the oldest question that has none yet."""
+        """Wait for the answer to the oldest open question. Raises ChildFailed."""
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
@@ -80,7 +80,7 @@ class Child:
         return answer
 
     def ask(self, op: str, **values: Any) -> dict[str, Any]:
-        """Ask for something and wait for the answer."""
+        """Ask for something and wait for the answer. Raises ChildFailed."""
         self.tell(op, **values)
         return self.answer()
 

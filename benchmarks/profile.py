@@ -1,7 +1,7 @@
-"""Where the server's time goes under each kind of load, in percent: samples of py-spy, which must be installed.
+"""Where the server's time goes under each kind of load, in percent of the samples that py-spy takes.
 
-A sample belongs to the innermost of its frames that one of the stages below knows. It needs to be allowed to look into
-another process, as root is.
+A sample belongs to the innermost of its frames that one of the stages below knows. py-spy must be installed, and
+allowed to look into other processes, as root is.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ _READERS = 1000
 _RATE = 10_000
 _PODS = 50
 _RING_BODIES = 600  # requests of 200 lines, which fill a ring
-_NEVER, _QUIET_SECONDS = 1 << 40, 0.1  # readers have what they came for when nothing more comes
-_START_SECONDS = 1  # until py-spy has begun
+_ALL, _QUIET_SECONDS = 1 << 40, 0.1  # a visit is over when nothing more comes
+_START_SECONDS = 1  # until py-spy has started
 _SAMPLES = 100  # a second; each stops the server for a moment
 
 _STAGES = {
     "send": r"(?:__)?send(?:to)? \(libc",
     "receive": r"(?:__)?recv(?:from)? \(libc",
     "poll": r"epoll_\w+ \(libc",
-    "decode": r".* \((?:msgspec/|handlers/(?:fluentbit|lines|record|metadata|messagepack|salvage|compression)\.py)",
+    "decode": r".* \((?:msgspec/|ingest/)",
     "pack": r".* \(buffer/chunk\.py",
-    "render": r".* \(buffer/(?:view|encoding|pattern|cache)\.py",
-    "ring": r".* \(buffer/",
+    "render": r".* \(delivery/(?:view|format|framing|filter|render_cache)\.py",
+    "ring": r".* \((?:buffer|delivery)/",
     "handlers": r".* \(handlers/",
     "Tornado": r".* \(tornado/",
     "asyncio": r".* \((?:asyncio/|_asyncio|selectors\.py)",
@@ -53,7 +53,7 @@ _PATTERNS = {name: re.compile(pattern) for name, pattern in _STAGES.items()}
 
 
 class ProfilerFailed(Exception):
-    """py-spy did not do its work; `said` is why."""
+    """py-spy could not take its samples; `said` is its explanation."""
 
     def __init__(self, said: str) -> None:
         super().__init__(said)
@@ -63,12 +63,12 @@ class ProfilerFailed(Exception):
         return f"py-spy failed: {self.said.strip()}"
 
 
-# What keeps a server under load for so many seconds.
+# Keeps a server under load for that many seconds.
 Load: TypeAlias = "Callable[[float], object]"
 
 
 class Case(NamedTuple):
-    """A kind of load, and what makes it ready."""
+    """A kind of load, and what prepares it."""
 
     name: str
     ready: Callable[[Server, Child], AbstractContextManager[Load]]
@@ -156,7 +156,7 @@ def _visits(readers: int, tail: str, pod: str = "") -> Callable[[Server, Child],
         def visit() -> None:
             receivers.ask("reset")
             receivers.ask("open", port=server.port, paths=every)
-            receivers.ask("until", total=_NEVER, quiet=_QUIET_SECONDS)
+            receivers.ask("until", total=_ALL, quiet=_QUIET_SECONDS)
             receivers.ask("close")
 
         yield lambda seconds: _again(seconds, visit)
@@ -178,13 +178,13 @@ _CASES = (
     Case("fan-out, 1,000 readers, one view", _fan_out(1)),
     Case("fan-out, 1,000 readers, a view each", _fan_out(_READERS)),
     Case("replay of a full ring, 20 readers", _visits(20, tail="all")),
-    Case("100 readers who come for 100 lines", _visits(100, tail="100", pod="web-0")),
+    Case("100 readers that come for 100 lines", _visits(100, tail="100", pod="web-0")),
 )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the sizes."""
-    parser.add_argument("--seconds", type=float, default=5.0, help="of each load")
+    parser.add_argument("--seconds", type=float, default=5.0, help="for each load")
 
 
 if __name__ == "__main__":

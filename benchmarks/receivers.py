@@ -1,7 +1,7 @@
-"""A process that receives for many readers, and does as little as can be: it counts bytes.
+"""A process that receives for many readers and does as little as possible: it counts bytes.
 
-Most connections only have the kernel throw their bytes away and count them; of some, the bytes are looked through for
-the times that lines carry. Run by the other modules, which ask it things over a pipe.
+For most connections the kernel throws the bytes away and only says how many there were; on a few, the bytes are
+searched for the times that lines carry. Other modules run this one, and ask it things over a pipe.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from benchmarks.connection import upgrade
 
 _TIME = re.compile(rb"t=(\d{20});")
 _BUFFER = bytearray(1 << 20)
-_TOGETHER = 200  # connections that are opened at a time; the server's backlog is larger
+_TOGETHER = 200  # connections opened at a time; the server's backlog is larger
 _PATIENCE = 30.0
 _HEAD_BYTES = 65536
 
 
 class Reader:
-    """One connection. Times are nanoseconds of the monotonic clock, 0 where there is none yet."""
+    """One connection. Times are nanoseconds of the monotonic clock, 0 if there is none yet."""
 
     __slots__ = ("asked", "bytes", "first", "head", "is_open", "last", "sampled", "socket")
 
@@ -32,13 +32,13 @@ class Reader:
         self.socket = connected
         self.sampled = sampled
         self.head = b""
-        self.is_open = False  # the head of the answer has come
+        self.is_open = False  # once the head of the answer has come
         self.bytes = 0
         self.asked = self.first = self.last = 0
 
 
 class Receivers:
-    """All connections, and what has come on them since they were last asked for it."""
+    """All connections, and what has come on them since the last reset."""
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
@@ -52,7 +52,7 @@ class Receivers:
         self._epoll.register(sys.stdin.fileno(), select.EPOLLIN)
 
     def serve(self) -> None:
-        """Answer questions, and receive meanwhile, until the pipe is closed."""
+        """Answer questions and receive in between, until the pipe is closed."""
         while True:
             if self._receive(-1):
                 line = sys.stdin.buffer.readline()
@@ -64,7 +64,7 @@ class Receivers:
                 sys.stdout.flush()
 
     def do_open(self, port: int, paths: list[str], sampled: int = 0, *, stalled: bool = False) -> dict[str, Any]:
-        """Open a reader for each path, some of which take a closer look; those that are stalled never read."""
+        """Open a reader for each path. `sampled` of them search what they get for times; stalled ones never read."""
         self._stalled = stalled
         step = max(1, len(paths) // sampled) if sampled else len(paths) + 1
         for start in range(0, len(paths), _TOGETHER):
@@ -80,21 +80,21 @@ class Receivers:
         return {"open": sum(reader.is_open for reader in self._readers.values())}
 
     def do_reset(self) -> dict[str, Any]:
-        """Count from here on."""
+        """Start counting anew."""
         self._bytes, self._delays, self._cpu = 0, [], time.process_time()
         for reader in self._readers.values():
             reader.bytes = reader.first = reader.last = 0
         return {}
 
     def do_until(self, total: int, quiet: float = 2.0) -> dict[str, Any]:
-        """Tell what has come, once that many bytes have, or once nothing more comes for so many seconds."""
+        """Report what has come, once it is that many bytes or nothing has come for `quiet` seconds."""
         self._progress = time.monotonic_ns()
         while self._bytes < total and time.monotonic_ns() - self._progress < quiet * 1e9:
             self._receive(0.05)
-        return self.do_tell()
+        return self.do_report()
 
-    def do_tell(self) -> dict[str, Any]:
-        """Tell what has come."""
+    def do_report(self) -> dict[str, Any]:
+        """Report what has come."""
         readers = self._readers.values()
         return {
             "bytes": self._bytes,
@@ -127,7 +127,7 @@ class Receivers:
                 raise TimeoutError
 
     def _receive(self, seconds: float) -> bool:
-        """Receive what has come; tell whether a question has come too."""
+        """Receive what has come; return whether there is a question too."""
         asked = False
         for number, _ in self._epoll.poll(seconds):
             reader = self._readers.get(number)
@@ -141,7 +141,7 @@ class Receivers:
 
     def _take(self, reader: Reader) -> None:
         try:
-            # Of a TCP socket, MSG_TRUNC throws away what has come instead of copying it: tcp(7).
+            # On a TCP socket, MSG_TRUNC discards what has come instead of copying it: tcp(7).
             size = reader.socket.recv_into(_BUFFER, 0, 0 if reader.sampled else socket.MSG_TRUNC)
         except BlockingIOError:
             return

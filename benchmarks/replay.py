@@ -1,4 +1,4 @@
-"""Backlog: a full ring read by one reader and by many at once, and the short history of a quiet pod beside it."""
+"""Backlog: one reader, then many at once, read a full ring; and a quiet pod's short history beside that ring."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ _NAMESPACE = "replay"
 _PODS = 20
 _BATCH = 200
 _QUIET_LINES = 150
-_PIECE = 192 * 1024  # of about this size are logurt's writes
+_PIECE = 192 * 1024  # about the size of logurt's writes
 _MIB = 1 << 20
 
 
 def run(options: argparse.Namespace) -> list[Table]:
-    """Fill a ring, and read it."""
+    """Fill a ring and read it."""
     with (
         Child("benchmarks.receivers") as receivers,
         Child("benchmarks.sender") as sender,
         Server(settings={"BUFFER_NAMESPACE_MIB": str(options.mib)}) as server,
     ):
-        # A quiet pod writes first, and others then fill the ring several times over.
+        # A quiet pod writes first; then others fill the ring several times over.
         post_all(server, [fluentbit.as_json(fluentbit.records(_NAMESPACE, "quiet", _QUIET_LINES))])
         alone = _quiet(server, receivers, options)
         bodies = [fluentbit.as_json(fluentbit.records(_NAMESPACE, f"web-{pod}", _BATCH)) for pod in range(_PODS)]
@@ -43,16 +43,16 @@ def run(options: argparse.Namespace) -> list[Table]:
 def _whole(server: Server, receivers: Child, sender: Child, options: argparse.Namespace) -> Table:
     table = Table(
         "replay",
-        f"Replay of a full ring of {options.mib} MiB, to readers who all come at once",
+        f"Replay of a full ring of {options.mib} MiB to readers that all come at once",
         [
             *("readers", "lines each", "first line, median s", "first line, last reader s"),
             *("last line, median s", "last line, last reader s", "server CPU s", "of bare send"),
         ],
-        note="Seconds from each reader's request, on this machine; `of bare send`: a program that only calls send() "
-        "with as many bytes takes so many times the CPU.",
+        note="Seconds from each reader's request, on this machine; `of bare send`: CPU of a program that only calls "
+        "send() with as many bytes, as a multiple of logurt's.",
     )
     path = server.path(_NAMESPACE, tail="all")
-    # How much there is, nobody knows but the server: the first reader tells when nothing more comes.
+    # Only the server knows how much there is: a first reader counts until nothing more comes.
     receivers.ask("reset")
     receivers.ask("open", port=server.port, paths=[path])
     size = receivers.ask("until", total=1 << 40, quiet=1.0)["bytes"]
@@ -68,7 +68,7 @@ def _whole(server: Server, receivers: Child, sender: Child, options: argparse.Na
 
 
 def _bare(receivers: Child, sender: Child, readers: int, size: int) -> float:
-    """Return the CPU seconds that sending takes which does nothing else."""
+    """Return the CPU seconds that a program takes which only sends."""
     port, pieces = sender.ask("port")["port"], max(1, round(size / _PIECE))
     sender.tell("accept", count=readers)
     receivers.ask("open", port=port, paths=["/"] * readers)
@@ -81,7 +81,7 @@ def _bare(receivers: Child, sender: Child, readers: int, size: int) -> float:
 
 
 def _quiet(server: Server, receivers: Child, options: argparse.Namespace) -> tuple[float, float, float]:
-    """Read the last 100 lines of the quiet pod again and again; return seconds to first and last line, and CPU."""
+    """Read the quiet pod's last 100 lines repeatedly; return seconds to the first and last line, and CPU seconds."""
     path = server.path(_NAMESPACE, pod="quiet", tail="100")
     found, before = list[dict[str, Any]](), server.cpu()
     for _ in range(options.repeat):
@@ -97,7 +97,7 @@ def _quiet_table(alone: tuple[float, float, float], beside: tuple[float, float, 
         "quiet",
         "The last 100 lines of a quiet pod (`tail=100`)",
         ["where", "first line, ms", "last line, ms", "server CPU ms a reader"],
-        note="Milliseconds from the request, medians. The CPU is that of the reader's whole visit.",
+        note="Milliseconds from the request, medians. The CPU is that of the whole visit.",
     )
     table.add("alone in its namespace", *(1000 * value for value in alone))
     table.add("beside a ring full of others", *(1000 * value for value in beside))
@@ -105,7 +105,7 @@ def _quiet_table(alone: tuple[float, float, float], beside: tuple[float, float, 
 
 
 def _read(receivers: Child, port: int, paths: list[str], size: int) -> dict[str, Any]:
-    """Have readers come at once, and wait until each has so many bytes."""
+    """Have readers come at once, and wait until each has `size` bytes. Raises IncompleteReplay."""
     receivers.ask("reset")
     receivers.ask("open", port=port, paths=paths)
     came = receivers.ask("until", total=size * len(paths))
@@ -116,7 +116,7 @@ def _read(receivers: Child, port: int, paths: list[str], size: int) -> dict[str,
 
 
 class IncompleteReplay(Exception):
-    """Sessions have had `received` bytes, and not the `expected` ones."""
+    """The readers got `received` bytes in place of `expected`."""
 
     def __init__(self, received: int, expected: int) -> None:
         super().__init__(received, expected)
@@ -124,13 +124,13 @@ class IncompleteReplay(Exception):
         self.expected = expected
 
     def __str__(self) -> str:
-        return f"{self.received} bytes came, not {self.expected}"
+        return f"{self.received} bytes came instead of {self.expected}"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the sizes."""
     parser.add_argument("--mib", type=int, default=16, help="size of the ring")
-    parser.add_argument("--readers", type=numbers, default=[1, 100], help="who come at once; at most 200")
+    parser.add_argument("--readers", type=numbers, default=[1, 100], help="that come at once; at most 200")
     parser.add_argument("--repeat", type=int, default=50, help="visits to the quiet pod")
 
 

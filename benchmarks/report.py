@@ -1,4 +1,4 @@
-"""Figures that benchmarks have written with --json, as tables in Markdown and as plots in SVG."""
+"""The figures that benchmarks write with --json, as tables in Markdown and plots in SVG."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 _GROWTH = {
     "growth": ("What a line costs as something else grows", "CPU microseconds of the server"),
-    "joins": ("What a reader costs who comes, gets 100 lines, and goes", "CPU milliseconds of the server"),
+    "joins": ("What a reader costs that comes, gets 100 lines, and goes", "CPU milliseconds of the server"),
 }
 
 
 def main() -> None:
-    """Print the tables, and write the plots."""
+    """Print the tables and write the plots."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("files", type=Path, nargs="+", metavar="FILE")
     parser.add_argument("--plots", type=Path, metavar="FOLDER", help="write plots as SVG there")
@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def growth_plot(table: Table) -> str:
-    """Return the plot of a table whose columns are numbers of something, and whose rows are what there is of it."""
+    """Return the plot of a growth table: a column for each number, a row for each thing that grows."""
     title, label = _GROWTH[table.name]
     numbers = [int(column.replace(",", "")) for column in table.columns[1:-1]]
     series: dict[str, Points] = {}

@@ -1,6 +1,6 @@
-"""A process that only calls `send` with ready bytes, on every connection: what no server in Python can be faster than.
+"""A process that only calls `send` with ready bytes on every connection: no server in Python can be faster.
 
-Run by the other modules, which ask it things over a pipe.
+Other modules run this one, and ask it things over a pipe.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ _ANSWER = b"HTTP/1.1 101 Switching Protocols\r\n\r\n"
 
 
 class Sender:
-    """Connections that are sent the same bytes."""
+    """Connections that all get the same bytes."""
 
     def __init__(self) -> None:
         self._listening = socket.create_server(("127.0.0.1", 0), backlog=1024)
         self._sockets: list[socket.socket] = []
 
     def do_port(self) -> dict[str, Any]:
-        """Tell where connections are taken."""
+        """Return the port that takes connections."""
         return {"port": self._listening.getsockname()[1]}
 
     def do_accept(self, count: int) -> dict[str, Any]:
-        """Take so many connections, and answer the request on each."""
+        """Accept that many connections and answer the request on each."""
         for _ in range(count):
             connected, _ = self._listening.accept()
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -38,7 +38,7 @@ class Sender:
         return {}
 
     def do_send(self, size: int, times: int, interval: float) -> dict[str, Any]:
-        """Send so many bytes on each connection, so many times, that many seconds apart; tell the CPU seconds."""
+        """Send `size` bytes on each connection, `times` times, `interval` seconds apart; return the CPU seconds."""
         data, start, begin = bytes(size), time.process_time(), time.monotonic()
         for number in range(times):
             time.sleep(max(0.0, begin + number * interval - time.monotonic()))

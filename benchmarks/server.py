@@ -1,4 +1,4 @@
-"""A server in a process of its own, started for a benchmark and ended with it."""
+"""A server in a process of its own that starts and ends with a benchmark."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ _LISTENING = re.compile(r"listening on http://127\.0\.0\.1:(\d+)")
 _START_SECONDS = 20
 _STOP_SECONDS = 20
 _TOKEN_SECONDS = 3600
-# The clock of another process stands still until that process is next off the processor.
+# Another process's CPU clock stands still until that process next leaves the processor.
 _REST_SECONDS = 0.01
 
 
 class ServerFailed(Exception):
-    """A server did not start, or did not end; `said` is what it logged last."""
+    """A server did not start, or did not end well; `said` is what it logged last."""
 
     def __init__(self, said: str) -> None:
         super().__init__(said)
@@ -60,7 +60,7 @@ class Server:
             "LOG_LEVEL": "info",
             "DRAIN_SECONDS": "0",
         }
-        # In a folder of its own, so that no .env file is read; what it needs of ours it finds by PYTHONPATH.
+        # It runs in an empty folder, so that it reads no .env file, and finds our modules by PYTHONPATH.
         environment = {"PATH": os.environ.get("PATH", ""), "PYTHONPATH": str(ROOT)} | given | dict(settings or {})
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
@@ -70,12 +70,12 @@ class Server:
         self.port = self._wait_for_port()
 
     def cpu(self) -> float:
-        """Return the CPU seconds used so far, once the process has had a moment to finish what it is at."""
+        """Return the CPU seconds used so far, after giving the process a moment to finish what it is doing."""
         time.sleep(_REST_SECONDS)
         return cpu_seconds(self.pid)
 
     def rss(self) -> int:
-        """Return the bytes resident in memory now."""
+        """Return the bytes that are resident in memory now."""
         return memory(self.pid)
 
     def path(self, namespace: str, *, labels: Mapping[str, str] | None = None, pod: str = "", **query: str) -> str:
@@ -104,6 +104,12 @@ class Server:
         self._folder.cleanup()
         if code not in (0, -signal.SIGTERM):
             raise ServerFailed(said)
+
+    def kill(self) -> None:
+        """End the process at once, whatever it is doing."""
+        self._process.kill()
+        self._process.wait()
+        self._folder.cleanup()
 
     def __enter__(self) -> Self:
         return self

@@ -1,6 +1,6 @@
-"""Churn for minutes: readers, pods and namespaces come and go, some readers are slow, some lines come in bursts.
+"""Minutes of churn: readers, pods and namespaces come and go, some readers are slow, some lines come in bursts.
 
-It fails unless each line is accounted for, memory stays flat, and nothing is left in the server when all have gone.
+It fails unless every line is accounted for, memory stays flat, and the server holds nothing once all have gone.
 """
 
 from __future__ import annotations
@@ -30,18 +30,21 @@ _SETTINGS = {
 }
 _SAMPLE_SECONDS = 1.0
 _MIB = 1 << 20
-# What of our classes stays for good, or in a cache of a bounded number.
+# What only ever grows, and what goes once lines are too old.
+_GROWING = ("lines_evicted", "lines_expired")
+_AGING = ("namespaces", "sources", "chunks", "lines", "bytes", "bytes_counted")
+# Classes of ours without an object once all have gone; others stay for good, or in a bounded cache.
 _TRANSIENT = (
     *("Reader", "Group", "Feed", "Scope", "RenderCache"),
-    *("WebSocketSession", "HttpSession", "LogsHandler", "IngestRequest", "Body"),
+    *("WebSocketSession", "HttpSession", "LogsHandler", "IngestRequest", "Body", "Turn"),
 )
 _LEAVE_SECONDS = 10.0
-_AGE_SECONDS = 80.0  # the shortest age that can be set, and the time until old chunks are looked for
+_AGE_SECONDS = 80.0  # the shortest maximum age that can be set, and the time until it is next enforced
 
 
 @dataclass
 class Counts:
-    """What has happened."""
+    """What happened."""
 
     namespaces: int = 0
     visits: int = 0
@@ -49,13 +52,13 @@ class Counts:
     passers_by: int = 0
     sent: int = 0
     delivered: int = 0
-    lost_and_told: int = 0
+    lost_and_reported: int = 0
     problems: list[str] = field(default_factory=list)
     resident: list[int] = field(default_factory=list)
 
 
 def run(options: argparse.Namespace) -> list[Table]:
-    """Soak a server, and look what is left."""
+    """Soak a server and look what is left."""
     with Server(INSPECTED, _SETTINGS) as server:
         before, counts = _held(server), Counts()
         asyncio.run(_churn(server, options, counts))
@@ -65,7 +68,7 @@ def run(options: argparse.Namespace) -> list[Table]:
 
 
 async def _churn(server: Server, options: argparse.Namespace, counts: Counts) -> None:
-    """Keep everything coming and going for so many minutes."""
+    """Keep everything coming and going until the time is over."""
     end = time.monotonic() + options.minutes * 60
     tasks = [asyncio.create_task(_namespaces(server, options, counts, end)) for _ in range(options.namespaces)]
     while time.monotonic() < end and not any(task.done() for task in tasks):
@@ -75,7 +78,7 @@ async def _churn(server: Server, options: argparse.Namespace, counts: Counts) ->
 
 
 async def _namespaces(server: Server, options: argparse.Namespace, counts: Counts, end: float) -> None:
-    """Have one namespace after the other, each with its writers and readers."""
+    """Run one namespace after the other, each with its writers and readers."""
     chance = random.Random(options.seed + counts.namespaces)
     while (left := end - time.monotonic()) > 0:
         namespace, stop = Namespace(), asyncio.Event()
@@ -94,7 +97,7 @@ async def _namespaces(server: Server, options: argparse.Namespace, counts: Count
 async def _visits(
     server: Server, namespace: Namespace, chance: random.Random, counts: Counts, end: float, *, slow: bool
 ) -> None:
-    """Come, read for a while, and go, again and again."""
+    """Join, read for a while, and leave, again and again."""
     while (left := end - time.monotonic()) > 0:
         follower = Follower(server, namespace, slow=slow)
         try:
@@ -106,13 +109,13 @@ async def _visits(
             await asyncio.sleep(_SAMPLE_SECONDS)
             continue
         counts.delivered += received.lines
-        counts.lost_and_told += received.lost
+        counts.lost_and_reported += received.lost
         counts.visits += 1
         counts.slow_visits += slow
 
 
 async def _passers_by(server: Server, namespace: Namespace, chance: random.Random, counts: Counts, end: float) -> None:
-    """Sessions who vanish; some take nothing for so long that the server closes them."""
+    """Open streams and vanish; a few take nothing for so long that the server closes them."""
     while (left := end - time.monotonic()) > 0:
         stay = 8.0 if chance.random() < 0.05 else chance.uniform(0, 0.5)
         await pass_by(server, namespace.name, min(left, stay), chance.randrange(6))
@@ -120,7 +123,7 @@ async def _passers_by(server: Server, namespace: Namespace, chance: random.Rando
 
 
 def _held(server: Server) -> dict[str, Any]:
-    """Ask the server what it holds."""
+    """Return what the server says it holds."""
     asked = server.log.read_text().count("\nheld ")
     server.signal(signal.SIGUSR1)
     deadline = time.monotonic() + _LEAVE_SECONDS
@@ -134,32 +137,36 @@ def _held(server: Server) -> dict[str, Any]:
 
 
 def _left(server: Server, before: dict[str, Any], counts: Counts, *, aged: bool) -> dict[str, Any]:
-    """Wait until the server holds nothing that it should have let go, and note it as a problem if that never comes."""
+    """Wait until the server holds nothing that it should have let go of; if it still does, note that as a problem."""
     deadline = time.monotonic() + (_AGE_SECONDS if aged else _LEAVE_SECONDS)
     while True:
         held = _held(server)
-        problems = _leaks(before, held, aged=aged)
+        problems = leaks(before, held, aged=aged)
         if not problems or time.monotonic() > deadline:
             counts.problems += problems
             return held
         time.sleep(_SAMPLE_SECONDS)
 
 
-def _leaks(before: dict[str, Any], held: dict[str, Any], *, aged: bool) -> list[str]:
-    """Say of what there is more than there was before the first reader came."""
-    names = ["readers", "files", "tasks", *(["namespaces", "sources", "chunks", "bytes"] if aged else [])]
-    problems = [f"{name}: {held[name]}, and {before[name]} before" for name in names if held[name] > before[name]]
+def leaks(before: dict[str, Any], held: dict[str, Any], *, aged: bool) -> list[str]:
+    """Return a sentence for everything of which there is more than before the first reader came."""
+    exempt = {"objects", *_GROWING, *(() if aged else _AGING)}
+    problems = [
+        f"{name}: {held[name]}, and {number} before"
+        for name, number in before.items()
+        if name not in exempt and held[name] > number
+    ]
     problems += [f"{held['objects'][name]} objects of {name}" for name in _TRANSIENT if held["objects"].get(name)]
     if held["bytes"] != held["bytes_counted"]:
-        problems.append(f"the hub counts {held['bytes']} bytes, its rings {held['bytes_counted']}")
+        problems.append(f"the store counts {held['bytes']} bytes, its rings {held['bytes_counted']}")
     if held["objects"].get("Chunk", 0) != held["chunks"]:
         problems.append(f"{held['objects'].get('Chunk', 0)} chunks in memory, {held['chunks']} in rings")
     return problems
 
 
 def _counted(counts: Counts) -> Table:
-    table = Table("soak", "Soak: what has happened", ["what", "number"])
-    for name in ("namespaces", "visits", "slow_visits", "passers_by", "sent", "delivered", "lost_and_told"):
+    table = Table("soak", "Soak: what happened", ["what", "number"])
+    for name in ("namespaces", "visits", "slow_visits", "passers_by", "sent", "delivered", "lost_and_reported"):
         table.add(name.replace("_", " "), int(getattr(counts, name)))
     table.add("problems", len(counts.problems))
     for problem in counts.problems[:20]:
@@ -168,7 +175,7 @@ def _counted(counts: Counts) -> Table:
 
 
 def _memory(counts: Counts) -> Table:
-    """Compare the last third of the time with the one before; what is within the latter's spread is noise."""
+    """Compare memory in the last third of the time with the third before, whose spread counts as noise."""
     third = max(2, len(counts.resident) // 3)
     middle, last = counts.resident[-2 * third : -third] or counts.resident, counts.resident[-third:]
     spread = quantiles(middle, n=10) if len(middle) > 1 else [0, 0]
@@ -180,7 +187,7 @@ def _memory(counts: Counts) -> Table:
         "soak-memory",
         "Soak: resident memory of the server, MiB",
         ["first", "middle third", "last third", "growth", "noise"],
-        note="Medians of a sample a second; noise is the tenth to the ninetieth percentile, and 1 MiB.",
+        note="Medians of one sample a second; noise is the span from the 10th to the 90th percentile, plus 1 MiB.",
     )
     table.add(*(value / _MIB for value in (counts.resident[0], median(middle), median(last), growth, noise)))
     return table
@@ -201,8 +208,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--namespaces", type=int, default=4, help="at a time")
     parser.add_argument("--stay", type=float, default=30.0, help="seconds that a namespace stays, on average")
-    parser.add_argument("--readers", type=int, default=3, help="of a namespace, at a time, that read all the time")
-    parser.add_argument("--slow", type=int, default=2, help="of a namespace, at a time, that read little")
+    parser.add_argument("--readers", type=int, default=3, help="of a namespace, at a time, that keep up")
+    parser.add_argument("--slow", type=int, default=2, help="of a namespace, at a time, that read slowly")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--aged", action=argparse.BooleanOptionalAction, default=True, help="wait until lines expire")
 

@@ -1,4 +1,4 @@
-"""The readers of a soak: each checks that it gets every line that was sent while it was there, or is told of it."""
+"""The readers of a soak: each checks that it gets every line sent while it was there, or a notice of the loss."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SLOW_FRAMES, _SLOW_SECONDS = 100, 1.0
 
 
 class Unaccounted(Exception):
-    """A reader has not got what it should have. `what` is a sentence."""
+    """A reader did not get what it should have. `what` is a sentence."""
 
     def __init__(self, what: str) -> None:
         super().__init__(what)
@@ -35,14 +35,14 @@ class Unaccounted(Exception):
 
 
 class Received(NamedTuple):
-    """What a reader has had, all pods together."""
+    """What a reader got, all pods together."""
 
     lines: int
     lost: int
 
 
 class Follower:
-    """A WebSocket reader of all pods of a namespace, in JSON so that it is told of gaps."""
+    """A WebSocket reader of all pods of a namespace, in JSON so that it gets notices of gaps."""
 
     def __init__(self, server: Server, namespace: Namespace, *, slow: bool = False) -> None:
         self._namespace = namespace
@@ -53,7 +53,7 @@ class Follower:
         self._sent_before = 0
 
     async def join(self) -> None:
-        """Connect while nobody posts, so that it is known which lines are to come."""
+        """Connect while nobody posts, so that the reader knows which lines to expect."""
         async with self._namespace.lock:
             path = self._server.path(self._namespace.name, tail="0", format="json")
             self._reader, self._writer = await connect(self._server, path, small=self._slow)
@@ -61,7 +61,7 @@ class Follower:
             self._last = {pod.encode(): number for pod, number in self._namespace.numbers.items()}
 
     async def follow(self, seconds: float) -> None:
-        """Read for so long; a slow reader reads a little and then nothing for a second, again and again."""
+        """Read for that long; a slow reader reads a little and then nothing for a second, again and again."""
         end = asyncio.get_running_loop().time() + seconds
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout_at(end):
@@ -72,7 +72,7 @@ class Follower:
                         await asyncio.sleep(_SLOW_SECONDS)
 
     async def leave(self) -> Received:
-        """Read what is still to come, and go. Raises Unaccounted if it is not exactly what was sent."""
+        """Read what is still to come, and leave. Raises Unaccounted if it is not exactly what was sent."""
         async with self._namespace.lock:
             expected = self._namespace.sent - self._sent_before
             with contextlib.suppress(TimeoutError):
@@ -83,13 +83,13 @@ class Follower:
         kind = "slow" if self._slow else "fast"
         if self._lines + self._lost != expected or (self._lost and not self._slow):
             raise Unaccounted(
-                f"a {kind} reader of {self._namespace.name} had {self._lines} lines and was told of {self._lost} lost, "
+                f"a {kind} reader of {self._namespace.name} got {self._lines} lines and notice of {self._lost} lost, "
                 f"of {expected} sent"
             )
         return Received(self._lines, self._lost)
 
     async def _read(self) -> None:
-        """Read a frame, and act upon it."""
+        """Read a frame and act on it."""
         opcode, payload = await self._reader.frame()
         if opcode == _TEXT:
             self._note(payload)
@@ -146,7 +146,7 @@ class Stream:
 
 
 async def connect(server: Server, path: str, *, small: bool = False) -> tuple[Stream, asyncio.StreamWriter]:
-    """Open a WebSocket; return when the server has answered, hence knows the reader."""
+    """Open a WebSocket; return once the server has answered, for then it knows the reader."""
     connected = socket.socket()
     if small:
         connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SMALL_BUFFER)
@@ -161,7 +161,7 @@ async def connect(server: Server, path: str, *, small: bool = False) -> tuple[St
 
 
 async def pass_by(server: Server, namespace: str, seconds: float, kind: int) -> None:
-    """Open a stream by any transport, take little or nothing of it, and vanish without a word."""
+    """Open a stream on any transport, take little or nothing of it, and vanish without a word."""
     connected = socket.socket()
     connected.settimeout(0)
     await asyncio.get_running_loop().sock_connect(connected, ("127.0.0.1", server.port))
@@ -173,7 +173,7 @@ async def pass_by(server: Server, namespace: str, seconds: float, kind: int) -> 
         request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: {accept}\r\n\r\n".encode()
     await asyncio.get_running_loop().sock_sendall(connected, request)
     await asyncio.sleep(seconds)
-    # Every other one is reset, as by a host that has forgotten the connection.
+    # Every other one ends with a reset, as if its host had forgotten the connection.
     if kind % 2:
         connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     connected.close()

@@ -1,4 +1,4 @@
-"""The writers of a soak: namespaces whose pods come and go, and number their lines."""
+"""The writers of a soak: namespaces whose pods come and go and number their lines."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ class Namespace:
 
     def __init__(self) -> None:
         self.name = f"soak-{next(self._names)}"
-        self.lock = asyncio.Lock()  # held while something is posted
-        self.sent = 0  # lines, of all pods that there ever were
-        self.numbers: dict[str, int] = {}  # of each pod's last line, of all pods that there ever were
+        self.lock = asyncio.Lock()  # held during each post
+        self.sent = 0  # lines of all pods there ever were
+        self.numbers: dict[str, int] = {}  # of the last line of each pod there ever was
         self._pods = [self._new_pod() for _ in range(_PODS)]
 
     async def write(self, server: Server, chance: random.Random, stop: asyncio.Event) -> None:
-        """Post lines until it is time to stop: few most of the time, and now and then more than the ring holds."""
+        """Post lines until it is time to stop: mostly few, now and then more than the ring holds."""
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         try:
             while not stop.is_set():

@@ -1,4 +1,4 @@
-"""Tables of figures: printed, written to a file, and read again."""
+"""Tables of figures: printed, written to a file and read back."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Cell: TypeAlias = str | int | float | None
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows of figures under a title. `note` says how they came about."""
+    """Rows of figures under a title. `note` says how they were measured."""
 
     name: str
     title: str
@@ -33,7 +33,7 @@ class Table:
         self.rows.append(list(cells))
 
     def shown(self) -> str:
-        """Return the table for a terminal: columns aligned, numbers to the right."""
+        """Return the table for a terminal: columns aligned, numbers on the right."""
         lines = [self.columns, *[[shown(cell) for cell in row] for row in self.rows]]
         widths = [max(len(line[at]) for line in lines) for at in range(len(self.columns))]
         text = [isinstance(cell, str) for cell in self.rows[0]] if self.rows else [True] * len(widths)
@@ -55,7 +55,7 @@ class Table:
 
 
 def shown(cell: Cell) -> str:
-    """Return a figure with three digits that count."""
+    """Return a figure with three significant digits."""
     if cell is None:
         return "-"
     if isinstance(cell, str):
@@ -66,26 +66,26 @@ def shown(cell: Cell) -> str:
 
 
 def percentile(values: Sequence[float], percent: float) -> float | None:
-    """Return the value below which so many percent are; None of nothing."""
+    """Return the value that `percent` of all lie below; None if there are none."""
     if len(values) < 2:
         return values[0] if values else None
     return quantiles(values, n=1000, method="inclusive")[min(998, round(percent * 10) - 1)]
 
 
 def numbers(text: str) -> list[int]:
-    """Read numbers with commas between them: an argument."""
+    """Read an argument: numbers separated by commas."""
     return [int(part) for part in text.split(",")]
 
 
 def arguments(description: str | None) -> argparse.ArgumentParser:
-    """Return a parser with what all benchmarks take."""
+    """Return a parser with the arguments that all benchmarks share."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to a file too")
     return parser
 
 
 def report(options: argparse.Namespace, *runs: Callable[[argparse.Namespace], list[Table]]) -> list[Table]:
-    """Run benchmarks, print what they find as it comes, write it to a file if asked to, and return it."""
+    """Run benchmarks and print each table as it comes; write all of them to a file if asked to; return them."""
     tables = list[Table]()
     started = time.monotonic()
     for run in runs:
@@ -100,6 +100,6 @@ def report(options: argparse.Namespace, *runs: Callable[[argparse.Namespace], li
 
 
 def read(path: Path) -> tuple[dict[str, str], list[Table]]:
-    """Read a file that `report` has written: the machine, and the tables."""
+    """Read back a file from `report`: the machine and the tables."""
     found = json.loads(path.read_text())
     return found["on"], [Table(**table) for table in found["tables"]]

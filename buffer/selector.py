@@ -138,16 +138,16 @@ class Selector:
         found = list(workloads(source))
         return all(any(one in wanted for one in found) for wanted in self.workloads)
 
-    def __str__(self) -> str:
-        """Return the selector as the log shows it."""
-        parts = {
+    @property
+    def facts(self) -> dict[str, str]:
+        """What the log says of it, by name; empty where anything is admitted."""
+        return {
             "namespace": self.namespace,
-            "pod": self.pods,
-            "container": self.containers,
+            "pod": "" if self.pods is None else str(self.pods),
+            "container": "" if self.containers is None else str(self.containers),
             "labels": ",".join(map(str, self.labels)),
             "workload": " and ".join(map(str, self.workloads)),
         }
-        return " ".join(f"{name}={str(value)!r}" for name, value in parts.items() if value)
 
 
 def sorted_requirements(requirements: Iterable[Requirement]) -> tuple[Requirement, ...]:

@@ -1,18 +1,17 @@
-"""Ink: colours for a terminal, and text that cannot do anything to one."""
+"""Colours for a terminal, and text that a terminal only shows."""
 
 from __future__ import annotations
 
 import re
-from zlib import crc32
 
 RESET = "\x1b[0m"
 _NOTICE = "\x1b[1;33m"
-# Of the sixteen colours that every terminal has, those that can be read on black and on white alike.
-_POD_COLOURS = ("36", "32", "35", "34", "33", "96", "92", "95", "94", "31")
 
-# A sequence that sets colours (ECMA-48, 8.3.117: SGR), or any one control character but tab and newline:
-# C0, delete, and C1, whose U+009B opens a sequence just as ESC [ does.
-_CONTROL = re.compile(r"(\x1b\[[0-9;:]*m)|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+# A sequence that sets colours (ECMA-48, 8.3.117: SGR).
+SGR = re.compile(r"\x1b\[[0-9;:]*m")
+# The same, or any one control character but tab and newline: C0, delete, and C1, whose U+009B opens a sequence just as
+# ESC [ does.
+_CONTROL = re.compile(rf"({SGR.pattern})|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _JSON_CONTROL = re.compile(r"[\x7f-\x9f]")
 
 
@@ -21,7 +20,8 @@ def harmless(text: str, *, coloured: bool = False) -> str:
 
     Colours stay if `coloured`, and are left out if not. A carriage return at a line's end is left out.
     """
-    if _CONTROL.search(text) is None:
+    # No control character is printable, and asking that is many times faster than the search.
+    if text.isprintable() or _CONTROL.search(text) is None:
         return text
     text = text.replace("\r\n", "\n").removesuffix("\r")
     return _CONTROL.sub(lambda match: (match[1] if coloured else "") if match[1] else _picture(match[0]), text)
@@ -30,11 +30,6 @@ def harmless(text: str, *, coloured: bool = False) -> str:
 def harmless_json(text: str) -> str:
     """Return the same JSON with the control characters escaped that JSON does not demand to be."""
     return _JSON_CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
-
-
-def pod_colour(pod: str) -> str:
-    """Return what sets the colour of a pod, which is the same in every run."""
-    return f"\x1b[{_POD_COLOURS[crc32(pod.encode('utf-8', 'replace')) % len(_POD_COLOURS)]}m"
 
 
 def notice(text: str) -> str:

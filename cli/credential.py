@@ -1,29 +1,26 @@
-"""Credentials: a token that was given, or one that is signed here and now and renewed before it ends."""
+"""Credentials: a token that was given, or one that is signed on the spot and renewed before it expires."""
 
 from __future__ import annotations
 
-import base64
 import json
 import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
-from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest
 
-from cli.errors import NotLogurt, Refused, Unreachable
+from cli.claims import claims, lifetime
+from cli.errors import NotLogurt, Refused
+from cli.request import error_of, fetch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tornado.httpclient import HTTPResponse
-
     from cli.address import Address
 
-# A token is renewed when this part of its time is over, and if that fails, of what is left then, and so on.
+# A token is renewed after this share of its lifetime; after a failure, of what is left of it, and so on.
 _RENEW_AFTER = 0.8
 _SHORTEST_PAUSE = 1.0
-_REQUEST_SECONDS = 20
 
 
 class Credential(Protocol):
@@ -33,10 +30,10 @@ class Credential(Protocol):
         """Return a token. Raises Failure."""
 
     def forget(self) -> bool:
-        """Let go of a token that the server does not take any more; return whether another one can be had."""
+        """Drop a token that the server no longer takes; return whether there can be another one."""
 
     def renew_in(self) -> float | None:
-        """Return after how many seconds to renew the token; None if it cannot be."""
+        """Return in how many seconds to renew the token; None if it cannot be renewed."""
 
     async def renew(self) -> str:
         """Return a new token of the same scope. Raises Failure."""
@@ -66,14 +63,18 @@ class GivenToken:
 
 
 class Signed(msgspec.Struct):
-    """The server's answer: a token, and when it expires as an RFC 3339 time."""
+    """The server's answer: a token, and links that it opens, which may be paths of the server or empty.
+
+    `url` is for programs, `view` for browsers.
+    """
 
     token: str
-    expires_at: str
+    url: str = ""
+    view: str = ""
 
 
 class Signer:
-    """Tokens for one scope, signed by the server for who holds the API secret."""
+    """Tokens for one scope, signed by the server for those who hold the API secret."""
 
     def __init__(
         self,
@@ -94,76 +95,31 @@ class Signer:
         return self._token or await self.renew()
 
     def forget(self) -> bool:
-        """Let go of the token; another one can be signed."""
+        """Drop the token; another one can be signed."""
         self._token = ""
         return True
 
     def renew_in(self) -> float | None:
-        """Return after how many seconds to sign another token; never at once, even if the last one has expired."""
+        """Return in how many seconds to sign another token: at least one, even if the last one has expired."""
         return max(_SHORTEST_PAUSE, (self._ends_at - self._monotonic()) * _RENEW_AFTER)
 
     async def renew(self) -> str:
         """Sign a new token and return it. Raises Failure."""
         started = self._monotonic()
         token = (await self.sign()).token
-        # The difference of the token's own times, for this machine's clock may be wrong.
-        held = claims(token)
-        lifetime = held.get("exp", 0) - held.get("iat", 0)
-        self._token, self._ends_at = token, started + lifetime
+        # The difference between the token's own times, because this machine's clock may be wrong.
+        self._token, self._ends_at = token, started + (lifetime(claims(token)) or 0)
         return token
 
     async def sign(self) -> Signed:
         """Ask for a token. Raises Failure."""
-        response = await self._post(json.dumps(self._scope))
+        authorization = f"Token {self._api_secret}"
+        response = await fetch(self._address, "/api/sign", authorization, body=json.dumps(self._scope))
         if response.code != HTTPStatus.OK:
             is_wrong_secret = response.code == HTTPStatus.UNAUTHORIZED and error_of(response)
-            told = "API_SECRET is not the server's" if is_wrong_secret else error_of(response)
-            raise Refused("to sign a token", response.code, told)
+            reason = "API_SECRET is not the server's" if is_wrong_secret else error_of(response)
+            raise Refused("to sign a token", response.code, reason)
         try:
             return msgspec.json.decode(response.body, type=Signed)
         except (msgspec.MsgspecError, UnicodeDecodeError):
             raise NotLogurt(self._address.url) from None
-
-    async def _post(self, body: str) -> HTTPResponse:
-        request = HTTPRequest(
-            self._address.sign(),
-            method="POST",
-            headers={"Authorization": f"Token {self._api_secret}", "Content-Type": "application/json"},
-            body=body,
-            follow_redirects=False,
-            connect_timeout=_REQUEST_SECONDS,
-            request_timeout=_REQUEST_SECONDS,
-        )
-        client = AsyncHTTPClient(force_instance=True)
-        try:
-            return await client.fetch(request, raise_error=False)
-        except (OSError, HTTPClientError) as error:
-            raise unreachable(self._address, error) from None
-        finally:
-            client.close()
-
-
-def unreachable(address: Address, error: Exception) -> Unreachable:
-    """Return the failure for an error of a connection."""
-    problem = getattr(error, "strerror", None) or getattr(error, "message", None) or str(error)
-    return Unreachable(address.url, problem or "the connection was closed", is_local=address.is_local)
-
-
-def error_of(response: HTTPResponse | None) -> str:
-    """Return the sentence with which a server explains its refusal, or nothing if it gives none."""
-    try:
-        answer = json.loads(response.body) if response is not None else None
-    except ValueError:
-        return ""
-    sentence = answer.get("error") if isinstance(answer, dict) else None
-    return sentence if isinstance(sentence, str) else ""
-
-
-def claims(token: str) -> dict[str, Any]:
-    """Return what a token says of itself (RFC 7519, section 3), unverified; empty if it says nothing."""
-    payload = token.partition(".")[2].partition(".")[0]
-    try:
-        held = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-    except ValueError:
-        return {}
-    return held if isinstance(held, dict) else {}

@@ -1,4 +1,4 @@
-"""A made-up application: a shop whose pods write what real ones write, in the shape in which Fluent Bit posts it."""
+"""A made-up shop whose pods write what real pods write, in the shape that Fluent Bit posts."""
 
 from __future__ import annotations
 

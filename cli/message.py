@@ -1,4 +1,4 @@
-"""Messages: what a server sends on a stream of lines in JSON, many in one text, a JSON object a line."""
+"""The messages of a stream in JSON: many in one text, one object a line."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from protocol import gap_sentence
 
 
 class Message(msgspec.Struct, gc=False):
-    """A line, a gap, the word that lines are live from here on, or something that a later server may say."""
+    """A line, a gap, the notice that lines are live from here on, or something that only later servers send."""
 
     type: str
     cursor: str = ""
@@ -21,7 +21,7 @@ class Message(msgspec.Struct, gc=False):
     reason: str = ""
 
     def gap(self) -> str:
-        """Return the sentence that tells of a gap, in the words of the server's text format."""
+        """Return the sentence that reports a gap, as the server's text format has it."""
         return gap_sentence(self.lost, self.reason)
 
 

@@ -3,35 +3,32 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
-import logging
-import os
-import select
-import signal
-import stat
 import sys
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
-from cli.ansi import harmless
-from cli import options as arguments
-from cli.credential import claims
-from cli.errors import BadInput, Failure
-from cli.output import Screen, Style
-from cli.signals import die_of, die_quietly
+from cli.claims import claims, namespace_of
+from cli.command import finish, give_up, open_stdout, tell
+from cli.errors import BadInput
+from cli.options import add_namespace, add_selection, add_url, read_address, read_credential, read_namespace
+from cli.output import Output
+from cli.query import add_choice, read_query
+from cli.signals import die_quietly, die_with_reader
 from cli.stream import Stream
+from cli.style import add_style, fitted, read_style
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Mapping
-
-    from cli.address import Address
-    from cli.credential import Credential
+    from collections.abc import Mapping
 
 _EXAMPLES = """\
 examples:
-  python logurt.py tail myapp                          the last lines of a namespace, and what follows
-  python logurt.py tail myapp -l app=web --tail 20     only pods with a label, fewer lines to begin with
+  python logurt.py tail myapp                              the last lines of a namespace, and what follows
+  python logurt.py tail -n myapp -p 'web-*' --tail 20      only some pods, fewer lines to begin with
+  python logurt.py tail myapp -l 'app in (web,api),!canary' -w deployment/web
   python logurt.py tail myapp --since 5m -i '(?i)error' -e healthz --no-follow
-  python logurt.py tail --url 'https://logs.example.com/logs?token=...'     the link that somebody gave you
+  python logurt.py tail myapp -t --timezone local -H '[45][0-9][0-9]' -H timeout
+  python logurt.py tail myapp --template '{timestamp} {pod:<30.30} {log}'
+  python logurt.py tail --url 'https://logs.example.com/logs?token=...' --tail 500
+                                                           a link that you were given; options go before what it says
 
 A token is taken from --token, the link or LOGURT_TOKEN. Without one, API_SECRET signs it, from the environment or a
 .env file. After a cut the stream goes on where it was; lines that were lost meanwhile are counted.
@@ -50,165 +47,39 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.set_defaults(run=run)
-    parser.add_argument("namespace", nargs="?", metavar="NAMESPACE", help="may be left out if there is a token")
-    arguments.add_url(parser)
+    add_namespace(parser, "may be left out if there is a token")
+    add_url(parser)
     parser.add_argument(
         "--token", metavar="TOKEN", help="others can see it in the list of processes: LOGURT_TOKEN is safer"
     )
-    arguments.add_selection(parser)
-    _add_choice(parser)
-    _add_looks(parser)
+    add_selection(parser)
+    add_choice(parser)
+    add_style(parser)
 
 
-def _add_choice(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say which lines there are to be."""
-    add = parser.add_argument
-    add("--stream", choices=("stdout", "stderr"), help="only lines of this output")
-    add(
-        "--tail", metavar="N", help="lines to begin with: a number, or all (default: the server's, or all with --since)"
-    )
-    add("--since", "--since-time", metavar="TIME", help="lines not older than 90s, 5m, 1h30m, or an RFC 3339 time")
-    add(
-        "-i",
-        "--include",
-        action="append",
-        default=[],
-        metavar="RE",
-        help="only lines that match (RE2); any, if repeated",
-    )
-    add("-e", "--exclude", action="append", default=[], metavar="RE", help="no lines that match (RE2); may be repeated")
-    add(
-        "-f",
-        "--follow",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="go on with live lines (default: yes)",
-    )
-
-
-def _add_looks(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say what the lines look like."""
-    add = parser.add_argument
-    add("-t", "--timestamps", action="store_true", help="show when each line was written")
-    add("--prefix", action=argparse.BooleanOptionalAction, default=True, help="show pod/container (default: yes)")
-    add(
-        "-o",
-        "--output",
-        choices=("text", "json"),
-        default="text",
-        help="json: an object a line, as the server sends it",
-    )
-    add(
-        "--color",
-        choices=("auto", "always", "never"),
-        default="auto",
-        help="auto: in terminals, unless NO_COLOR is set",
-    )
-
-
-def run(options: argparse.Namespace, known: Mapping[str, str]) -> int:
+def run(options: argparse.Namespace, variables: Mapping[str, str]) -> int:
     """Run `tail`; return the exit code."""
     try:
-        server = arguments.address(options, known)
-        credential = arguments.credential(options, known, server)
-        query = query_of(options)
+        server = read_address(options, variables)
+        credential = read_credential(options, variables, server)
+        query = read_query(options, server.query)
+        style = read_style(options, server.query)
     except BadInput as error:
         return give_up(error)
+
+    async def follow() -> None:
+        with open_stdout() as stdout:
+            die_with_reader(stdout.fileno())
+            stream = Stream(server, credential, query, tell=tell)
+            opened = namespace_of(claims(await stream.token()))
+            _warn_of_other_namespace(read_namespace(options), opened)
+            look = fitted(style, stdout, variables, options.color)._replace(namespace=opened)
+            await stream.run(Output(stdout, sys.stderr, look).show)
+
     die_quietly()
-    return finish(follow(options, known, server, credential, query))
+    return finish(follow())
 
 
-def finish(following: Coroutine[None, None, None]) -> int:
-    """Run a coroutine that shows lines to its end; return the exit code. Dies if nobody reads the output any more."""
-    # Whatever there is to say of connections is said here.
-    logging.getLogger("tornado").setLevel(logging.CRITICAL)
-    try:
-        asyncio.run(following)
-    except BrokenPipeError:
-        die_of(signal.SIGPIPE)
-    except Failure as failure:
-        return give_up(failure)
-    except OSError as error:
-        tell(f"cannot write: {error.strerror}")
-        return 1
-    return 0
-
-
-async def follow(
-    options: argparse.Namespace,
-    known: Mapping[str, str],
-    server: Address,
-    credential: Credential,
-    query: dict[str, list[str]],
-) -> None:
-    """Show lines on standard output."""
-    _warn_of_other_namespace(options.namespace, claims(await credential.token()).get("namespace"))
-    with output() as out:
-        _die_with_reader(out)
-        await Stream(server, credential, query, screen(out, options, known).show, tell=tell).run()
-
-
-def output() -> BinaryIO:
-    """Return standard output as a writer of our own: that of sys.stdout may be unbuffered, and then writes in part."""
-    return open(sys.stdout.fileno(), "wb", closefd=False)
-
-
-def screen(out: BinaryIO, options: argparse.Namespace, known: Mapping[str, str]) -> Screen:
-    """Return a screen for an output, with colours if it should have them (no-color.org)."""
-    is_terminal = out.isatty()
-    can_colour = is_terminal and not known.get("NO_COLOR") and known.get("TERM") != "dumb"
-    style = Style(
-        as_json=options.output == "json",
-        timestamps=options.timestamps,
-        prefix=options.prefix,
-        is_terminal=is_terminal,
-        coloured=options.color == "always" or (options.color == "auto" and can_colour),
-    )
-    return Screen(out, sys.stderr, style)
-
-
-def query_of(options: argparse.Namespace) -> dict[str, list[str]]:
-    """Return the parameters of GET /logs that the options stand for. Raises BadInput."""
-    # kubectl writes -1 for all.
-    tail = "all" if options.tail == "-1" else options.tail
-    single = {
-        "pod": options.pod,
-        "container": options.container,
-        "stream": options.stream,
-        "tail": tail,
-        "since": options.since,
-        "follow": None if options.follow else "false",
-    }
-    labels = [f"{key}={value}" for key, value in arguments.labels(options.labels).items()]
-    several = {"label": labels, "include": options.include, "exclude": options.exclude}
-    query = {name: [value] for name, value in single.items() if value is not None}
-    return query | {name: values for name, values in several.items() if values}
-
-
-def tell(sentence: str) -> None:
-    """Tell the user something that is not a line."""
-    print(f"logurt: {sentence}", file=sys.stderr, flush=True)
-
-
-def give_up(failure: Failure) -> int:
-    """Tell the user of a failure; return the exit code."""
-    tell(str(failure))
-    return failure.exit_code
-
-
-def _warn_of_other_namespace(asked: str | None, opened: object) -> None:
-    if asked and isinstance(opened, str) and opened != asked:
-        tell(f"the token is for the namespace {harmless(opened)}, not {asked}: showing {harmless(opened)}")
-
-
-def _die_with_reader(out: BinaryIO) -> None:
-    """Die as soon as the other end of a pipe is closed, even if there is nothing to write for a long time."""
-    if stat.S_ISFIFO(os.fstat(out.fileno()).st_mode):
-        asyncio.get_running_loop().add_reader(out.fileno(), _die_if_broken, out.fileno())
-
-
-def _die_if_broken(pipe: int) -> None:
-    poll = select.poll()
-    poll.register(pipe, 0)
-    if any(event & select.POLLERR for _, event in poll.poll(0)):
-        die_of(signal.SIGPIPE)
+def _warn_of_other_namespace(asked: str, opened: str) -> None:
+    if asked and opened and opened != asked:
+        tell(f"the token is for the namespace {opened}, not {asked}: showing {opened}")

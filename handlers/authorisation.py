@@ -1,4 +1,4 @@
-"""Who is asking: secrets and tokens, as requests carry them."""
+"""Who is asking: the secrets and tokens that requests carry."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _BEARER_SUBPROTOCOL = "bearer."
 
 
 class Unauthorized(Exception):
-    """A credential that opens nothing. `reason` is a clause for the client and never holds the credential."""
+    """A credential is missing or wrong. `reason` is a sentence for the client that never holds the credential."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -27,11 +27,11 @@ class Unauthorized(Exception):
 
 
 class Secrets:
-    """The secrets of one kind, any of which opens the door. None and empty ones open nothing."""
+    """The secrets of one kind, any of which opens the door. An empty one opens nothing."""
 
     __slots__ = ("_name", "_secrets")
 
-    def __init__(self, name: str, *secrets: str | None) -> None:
+    def __init__(self, name: str, *secrets: str) -> None:
         self._name = name
         self._secrets = tuple(secret.encode() for secret in secrets if secret)
 
@@ -41,14 +41,14 @@ class Secrets:
             raise Unauthorized(f"the Authorization header must be: Token <{self._name}>")
 
     def accepts(self, authorization_headers: Sequence[str]) -> bool:
-        """Tell whether one of the Authorization header fields is `Token <secret>` with one of the secrets.
+        """Return whether one of the Authorization header fields is `Token <secret>` with one of the secrets.
 
-        All fields are looked at: Fluent Bit with HTTP_User sends two, Basic first. The time taken tells neither which
-        secret matched nor how much of one.
+        All fields count: with HTTP_User, Fluent Bit sends two, Basic first. The time this takes gives away neither
+        which secret matched nor how much of one.
         """
         accepted = False
         for header in authorization_headers:
-            # The name of a scheme has no case (RFC 9110, 11.1).
+            # The scheme is case-insensitive (RFC 9110, section 11.1).
             scheme, _, credential = header.strip(" \t").replace("\t", " ").partition(" ")
             if scheme.lower() != "token":
                 continue
@@ -79,6 +79,6 @@ def _in_query(request: HTTPServerRequest) -> str:
 
 
 def _in_subprotocols(request: HTTPServerRequest) -> str:
-    """Return the token in the WebSocket subprotocols, the only header that a page can choose for a WebSocket."""
+    """Return the token in the subprotocols, the only header that a page can set when it opens a WebSocket."""
     offered = (one.strip() for one in request.headers.get("Sec-WebSocket-Protocol", "").split(","))
     return next((one[len(_BEARER_SUBPROTOCOL) :] for one in offered if one.startswith(_BEARER_SUBPROTOCOL)), "")

@@ -1,4 +1,4 @@
-"""A request's body on its way in."""
+"""The body of a request while it arrives."""
 
 from __future__ import annotations
 
@@ -12,28 +12,34 @@ if TYPE_CHECKING:
 
 
 class Body:
-    """What has come of a request's body: kept up to a limit and within a budget, thrown away once it is refused.
+    """What has arrived of a request's body: kept up to a limit and within a budget, and dropped once it is refused.
 
-    An early close would be taken for a broken connection: Fluent Bit would send the same body again, for ever.
-    So nothing is raised before the body is over: `refuse` notes the error, and what still comes is thrown away.
+    Fluent Bit would take an early close for a broken connection, and send the same body again, for ever. So nothing is
+    raised before the body is over: `refuse` notes the error, and the rest of the body is dropped as it comes.
     """
 
-    __slots__ = ("_budget", "_limit", "_parts", "_refusal", "_size")
+    __slots__ = ("_budget", "_limit", "_parts", "_refusal", "_sender", "_size")
 
-    def __init__(self, budget: Budget, limit: int) -> None:
+    def __init__(self, budget: Budget, limit: int, sender: str | None) -> None:
         self._budget = budget
+        self._sender = sender or ""
         self._limit = limit
         self._parts: list[bytes | bytearray] = []
         self._size = 0
         self._refusal: Exception | None = None
 
     @property
+    def size(self) -> int:
+        """How many bytes of it are kept."""
+        return self._size
+
+    @property
     def refused(self) -> bool:
-        """Whether the rest of the body is thrown away."""
+        """Whether the body is being dropped."""
         return self._refusal is not None
 
     def refuse(self, error: Exception) -> None:
-        """Have `whole` raise this error; the first one counts."""
+        """Have `whole` raise this error, unless there is one already."""
         if self._refusal is None:
             self._refusal = error
         self._give_back()
@@ -44,7 +50,7 @@ class Body:
             self._parts.append(part)
 
     def piece(self, size: int) -> bytearray | None:
-        """Return room for so many bytes of the body, to be filled at once; None if the body is refused."""
+        """Return a buffer for the next `size` bytes of the body, to be filled at once; None if the body is refused."""
         if not self._takes(size):
             return None
         piece = bytearray(size)
@@ -52,29 +58,29 @@ class Body:
         return piece
 
     def hold(self, size: int) -> None:
-        """Count so many bytes for this body from now on. Raises Overloaded."""
-        self._budget.take(size - self._size)
+        """Charge the budget with `size` bytes for this body, instead of what it was charged. Raises Overloaded."""
+        self._budget.take(size - self._size, self._sender)
         self._size = size
 
     def whole(self) -> bytes:
-        """Return the body, once; raise what it is refused for."""
+        """Return the body, once. Raises the error that it was refused with."""
         if self._refusal is not None:
             raise self._refusal
         parts, self._parts = self._parts, []
         return b"".join(parts)
 
-    def let_go(self) -> None:
-        """Give its memory back, and forget what it is refused for, for a raised error knows who raised it."""
+    def release(self) -> None:
+        """Give its memory back. Drop the error too: its traceback knows this object (see `tune_gc` on cycles)."""
         self._give_back()
         self._refusal = None
 
     def _give_back(self) -> None:
-        self._budget.give_back(self._size)
+        self._budget.take(-self._size, self._sender)
         self._size = 0
         self._parts = []
 
     def _takes(self, size: int) -> bool:
-        """Count so many more bytes; False if the body is refused, maybe for that."""
+        """Charge the budget with so many more bytes; False if the body is refused, be it for that."""
         if self._refusal is None and self._size + size > self._limit:
             self.refuse(BodyTooLarge(self._limit))
         if self._refusal is None:

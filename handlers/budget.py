@@ -1,10 +1,10 @@
-"""A budget for the memory that request bodies take while they arrive."""
+"""The budget for request bodies that arrive at the same time."""
 
 from __future__ import annotations
 
 
 class Overloaded(Exception):
-    """More is being sent at the same time than fits into `limit` bytes of memory."""
+    """The bodies that are arriving would exceed `limit` bytes of memory."""
 
     def __init__(self, limit: int) -> None:
         super().__init__(limit)
@@ -15,20 +15,32 @@ class Overloaded(Exception):
 
 
 class Budget:
-    """Bytes of request bodies in memory, over all connections, and their limit."""
+    """How many bytes of request bodies are in memory, over all connections, and how many may be.
 
-    __slots__ = ("_limit", "_taken")
+    One sender, known by its address, gets at most three quarters: others must not wait until it has had its way.
+    """
+
+    __slots__ = ("_taken_by", "limit", "taken")
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._taken = 0
+        self.limit = limit
+        self.taken = 0
+        self._taken_by: dict[str, int] = {}
 
-    def take(self, size: int) -> None:
-        """Take so many bytes. Raises Overloaded."""
-        if self._taken + size > self._limit:
-            raise Overloaded(self._limit)
-        self._taken += size
+    def take(self, size: int, sender: str) -> None:
+        """Take `size` bytes, or give some back if it is negative. Raises Overloaded."""
+        held = self._taken_by.get(sender, 0) + size
+        if size > 0:
+            if self.taken + size > self.limit:
+                raise Overloaded(self.limit)
+            if held > self.limit * 3 // 4:
+                raise Overloaded(self.limit * 3 // 4)
+        self.taken += size
+        if held:
+            self._taken_by[sender] = held
+        else:
+            self._taken_by.pop(sender, None)
 
-    def give_back(self, size: int) -> None:
-        """Give back what was taken."""
-        self._taken -= size
+    def __len__(self) -> int:
+        """Return how many senders hold something."""
+        return len(self._taken_by)

@@ -1,4 +1,4 @@
-"""Pages of other origins: which of them may read here, and what their browsers must be told (CORS)."""
+"""Pages of other origins: which of them may read our answers, and how their browsers are told (CORS)."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ if TYPE_CHECKING:
 
 
 class OriginRefused(Exception):
-    """The page that asks is of an origin that is not among ALLOWED_ORIGINS."""
+    """The request comes from a page whose origin is not among ALLOWED_ORIGINS."""
 
     def __str__(self) -> str:
         return "this origin is not allowed"
 
 
 def cors_headers(request: HTTPServerRequest, allowed: Sequence[str]) -> dict[str, str]:
-    """Return the headers that let the page that asks read the answer; none if it is no page. Raises OriginRefused.
+    """Return the headers that let the calling page read the answer; none if no page is calling. Raises OriginRefused.
 
-    `allowed` are origins in small letters, or `*`.
+    `allowed` has origins in lower case, or `*`.
     """
     origin = request.headers.get("Origin")
     if origin is None:
@@ -33,7 +33,7 @@ def cors_headers(request: HTTPServerRequest, allowed: Sequence[str]) -> dict[str
 
 
 def preflight_headers(*headers: str) -> dict[str, str]:
-    """Return what a browser is told that asks whether it may send these headers (CORS preflight)."""
+    """Return the headers of the answer to a CORS preflight, so that the browser will send these headers."""
     return {
         "Access-Control-Allow-Methods": "GET",
         "Access-Control-Allow-Headers": ", ".join(headers),

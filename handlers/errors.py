@@ -1,4 +1,4 @@
-"""Which status answers which error, and what the client is told."""
+"""The status of every error that a request can cause, and what the client is told."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from delivery.hub import TooManyPatterns
 from handlers.authorisation import Unauthorized
 from handlers.budget import Overloaded
 from handlers.cors import OriginRefused
+from handlers.duplicates import StillStoring
 from handlers.query import BadParameter, OutOfScope
+from handlers.scope import InvalidRequest
 from handlers.sessions import ServerStopping, TooManyReaders
-from handlers.tokens import InvalidRequest
 from handlers.upgrade import BadUpgrade
 from ingest.errors import BodyTooLarge, Undecodable, UnsupportedEncoding
 
-# Fluent Bit drops a chunk for good on nearly every 4xx, and sends it again on 5xx: what may pass must be a 5xx.
+# Fluent Bit drops a chunk for good on nearly every 4xx, and sends it again on 5xx: whatever may pass must be a 5xx.
 STATUSES: dict[type[Exception], HTTPStatus] = {
     InvalidRequest: HTTPStatus.BAD_REQUEST,
     BadParameter: HTTPStatus.BAD_REQUEST,
@@ -32,6 +33,7 @@ STATUSES: dict[type[Exception], HTTPStatus] = {
     UnsupportedEncoding: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     BrokerUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     Overloaded: HTTPStatus.SERVICE_UNAVAILABLE,
+    StillStoring: HTTPStatus.SERVICE_UNAVAILABLE,
     TooManyReaders: HTTPStatus.SERVICE_UNAVAILABLE,
     TooManyPatterns: HTTPStatus.SERVICE_UNAVAILABLE,
     ServerStopping: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -44,7 +46,7 @@ _MESSAGES = {
 
 
 def status_of(error: BaseException | None) -> HTTPStatus | None:
-    """Return the status that answers an error; None if it is not one that a request can cause."""
+    """Return the status of an error; None if it is none that a request can cause."""
     for kind in type(error).__mro__:
         if kind in STATUSES:
             return STATUSES[kind]
@@ -52,10 +54,10 @@ def status_of(error: BaseException | None) -> HTTPStatus | None:
 
 
 def is_public(error: BaseException | None) -> bool:
-    """Tell whether the text of an error is for the client. Internal errors stay hidden from it."""
+    """Return whether the client may read the text of an error. Internal errors stay hidden from it."""
     return status_of(error) is not None and not isinstance(error, HTTPError)
 
 
 def error_message(error: BaseException | None, status: HTTPStatus) -> str:
-    """Return the sentence in an error's answer."""
+    """Return the sentence that the client gets."""
     return str(error) if is_public(error) else _MESSAGES.get(status, status.phrase.lower())

@@ -1,4 +1,4 @@
-"""GET /healthz and /readyz: what a kubelet asks."""
+"""GET /healthz and /readyz: the probes of a kubelet."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from handlers.base import Handler
 
 
 class AliveHandler(Handler):
-    """Tells that the process runs and its event loop turns."""
+    """Answers as long as the event loop turns."""
 
     def get(self) -> None:
         """Answer."""
@@ -18,11 +18,11 @@ class AliveHandler(Handler):
 
 
 class ReadyHandler(Handler):
-    """Tells whether the server should be sent traffic."""
+    """Says whether the server should get traffic."""
 
     def get(self) -> None:
         """Answer 200, or 503 while the server is stopping."""
-        if self.services.sessions.stopping:
+        if self.services.stopping:
             self.answer({"error": "the server is stopping"}, HTTPStatus.SERVICE_UNAVAILABLE)
         else:
             self.answer({"status": "ready"})

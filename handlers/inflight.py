@@ -7,12 +7,18 @@ from contextlib import suppress
 
 
 class Inflight:
-    """The requests that have begun and are not over yet."""
+    """The requests in flight, each known by its connection."""
 
     def __init__(self) -> None:
         self._requests: set[object] = set()
         self._none = asyncio.Event()
         self._none.set()
+
+    def __len__(self) -> int:
+        return len(self._requests)
+
+    def __contains__(self, request: object) -> bool:
+        return request in self._requests
 
     def add(self, request: object) -> None:
         """Note that a request has begun."""
@@ -26,6 +32,6 @@ class Inflight:
             self._none.set()
 
     async def over(self, seconds: float) -> None:
-        """Wait until there is no such request, but only so many seconds."""
+        """Wait until no request is in flight, but only for so many seconds."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self._none.wait(), seconds)

@@ -1,31 +1,37 @@
-"""GET /logs: readers come, by WebSocket, as server-sent events, or with a plain HTTP response."""
+"""GET /logs: readers come by WebSocket, as server-sent events, or with a plain HTTP response."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from http import HTTPStatus
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
-from tornado.httputil import HTTPHeaders
 from tornado.websocket import WebSocketHandler
 
 from handlers.authorisation import Unauthorized, token_of
 from handlers.base import CrossOriginHandler
+from handlers.errors import status_of
 from handlers.query import PARAMETERS, decode_arguments, parse
-from handlers.session import HttpSession, WebSocketSession
+from handlers.session import HttpSession, Visit, WebSocketSession, retry, retry_some_time
 from handlers.transport import Transport
 from handlers.upgrade import check_upgrade
-from protocol import BAD_MESSAGE
+from protocol import BAD_MESSAGE, refusal
 
 if TYPE_CHECKING:
+    from delivery.view import View
     from handlers.query import Query
     from handlers.services import Services
+    from handlers.tokens import Grant
+    from protocol import Disconnect
 
-_NO_HEADERS = HTTPHeaders()
 _NO_ARGUMENTS: dict[str, list[bytes]] = {}
 
+EVENTS_TYPE = "text/event-stream"
 _SUBPROTOCOL = "logurt"
-# How soon a browser's EventSource comes back after a cut, in milliseconds.
-_RETRY = b"retry: 2000\n\n"
+# Characters of a query that the log repeats.
+_MAX_ASKED = 1000
+# How soon an EventSource comes back after a cut.
+_RETRY_MS = 2000
 
 
 class Renewal(msgspec.Struct, forbid_unknown_fields=True):
@@ -34,64 +40,93 @@ class Renewal(msgspec.Struct, forbid_unknown_fields=True):
     token: str
 
 
+class _Admission(NamedTuple):
+    """A reader that may join: what its token grants, what it asks for, and what it will see."""
+
+    grant: Grant
+    query: Query
+    view: View
+
+
 class LogsHandler(CrossOriginHandler, WebSocketHandler):
-    """Authorises a reader, and starts a session for it. Refusals come before the upgrade."""
+    """Authorises a reader, and starts a session for it.
+
+    Refusals come before the upgrade, with their HTTP status. Browsers hide it from a page that opens a WebSocket; to a
+    page, the refusal is a close code right after the upgrade.
+    """
 
     scheme = "Bearer"
 
     def initialize(self, services: Services) -> None:
         """Take what the table of routes hands over."""
         super().initialize(services)
-        self._session: WebSocketSession | None = None  # set while a WebSocket is open
+        # What a WebSocket is opened for, one or the other, and its reader while it is open.
+        self._admission: _Admission | None = None
+        self._refusal: Disconnect | None = None
+        self._session: WebSocketSession | None = None
 
     async def get(self) -> None:
         """Answer with a stream of lines."""
-        self.admit_origin()
-        self._grant = self.services.tokens.verify(token_of(self.request))
-        self._query = self._read_query()
         transport = self._transport()
-        self._view = self._query.view(self._grant.selector, self.services.broker.epoch, transport)
-        self.services.sessions.admit()
-        self.services.hub.check(self._view)
-        # Nothing is awaited from here to where the session joins the hub, so that what is admitted can join.
+        await self.services.gate.enter()
         if transport is Transport.WEBSOCKET:
-            self.lasting_headers["Sec-WebSocket-Version"] = "13"
-            check_upgrade(self.request)
-            await super().get()
+            await self._open_websocket()
         else:
-            self._stream_response(transport)
+            self._answer_http(transport)
+
+    def _admit(self, transport: Transport) -> _Admission:
+        """Return what a reader may join with; it must do so before anything is awaited. Raises what refuses it."""
+        self.admit_origin()
+        grant = self.services.tokens.verify(token_of(self.request))
+        query = self._read_query()
+        view = query.view(grant.selector, self.services.broker.epoch, transport)
+        self.services.sessions.admit()
+        self.services.hub.check(view)
+        return _Admission(grant, query, view)
 
     # WebSocket
 
-    def check_origin(self, origin: str) -> bool:  # noqa: ARG002 - Tornado's signature
-        """Allow it: `get` has checked the origin already, and has an answer for those it rejects."""
-        return True
+    async def _open_websocket(self) -> None:
+        try:
+            self._admission = self._admit(Transport.WEBSOCKET)
+        except Exception as error:
+            status = status_of(error)
+            is_page = "Origin" in self.request.headers
+            self._refusal = refusal(status, str(error)) if is_page and status is not None else None
+            if self._refusal is None:
+                raise
+        self.lasting_headers["Sec-WebSocket-Version"] = "13"
+        check_upgrade(self.request)
+        # What Tornado's own `get` does once it has made the checks that have just been made.
+        self.open_args, self.open_kwargs = (), {}
+        self.ws_connection = self.get_websocket_protocol()
+        assert self.ws_connection is not None  # noqa: S101 - the version is one that Tornado speaks
+        await self.ws_connection.accept_connection(self)
 
     def select_subprotocol(self, subprotocols: list[str]) -> str | None:
         """Choose ours if it is offered; the one that carries the token is never echoed."""
         return _SUBPROTOCOL if _SUBPROTOCOL in subprotocols else None
 
     def open(self) -> None:
-        """Start the session."""
-        assert self.ws_connection is not None  # noqa: S101 - it is open
-        stream = self.ws_connection.stream
-        assert stream is not None  # noqa: S101 - likewise
-        self._session = WebSocketSession(self.services, self, stream, self._grant.expires_at)
-        self._session.begin(self._view, self._query.start(), follow=self._query.follow)
+        """Start the session, or tell a page why there is none."""
+        if self._refusal is not None:
+            self.close(self._refusal.code, self._refusal.reason)
+        elif self._admission is not None and self.ws_connection is not None and self.ws_connection.stream is not None:
+            grant, query, view = self._admission
+            self._session = WebSocketSession(self.services, self, self.ws_connection.stream, self._visit(grant))
+            self._session.begin(view, query.start(), follow=query.follow)
         self._forget_request()
 
     def on_message(self, message: str | bytes) -> None:
         """Extend the session with a renewed token; any other message ends it."""
-        assert self._session is not None  # noqa: S101 - `open` has made it
+        if self._session is None:
+            return  # it was refused, and its client has not heard of it yet
         try:
-            renewal = msgspec.json.decode(message, type=Renewal)
-            grant = self.services.tokens.verify(renewal.token)
+            grant = self.services.tokens.verify(msgspec.json.decode(message, type=Renewal).token)
         except (msgspec.MsgspecError, UnicodeError, RecursionError, Unauthorized):
             self._session.end(BAD_MESSAGE)
             return
-        if grant.selector == self._grant.selector:
-            self._session.expires_at = grant.expires_at
-        else:
+        if not self._session.renew(grant):
             self._session.end(BAD_MESSAGE)
 
     def on_ping(self, data: bytes) -> None:  # noqa: ARG002 - Tornado's signature
@@ -105,43 +140,64 @@ class LogsHandler(CrossOriginHandler, WebSocketHandler):
             self._session.pong()
 
     def on_close(self) -> None:
-        """Leave, if the reader had come so far as to join."""
+        """Leave the hub, if the reader got as far as joining it."""
         if self._session is not None:
             self._session.leave("the client has gone")
-            self._session = None  # it knows this handler: both would wait for the garbage collector
+            self._session = None  # it knows this handler (see `tune_gc` on cycles)
 
     def _forget_request(self) -> None:
-        """Let go of what an open WebSocket needs no more of its request: a fifth of what an idle reader takes."""
-        del self._query, self._view
+        """Let go of what an open WebSocket no longer needs of its request: a fifth of the memory of an idle reader."""
+        self._admission = None
         request = self.request
         request.uri, request.query = request.path, ""
-        request.headers = _NO_HEADERS
+        request.headers.clear()
         request.arguments = request.query_arguments = request.body_arguments = _NO_ARGUMENTS
         del request.connection, request.server_connection
 
     # HTTP
 
-    def _stream_response(self, transport: Transport) -> None:
+    def _answer_http(self, transport: Transport) -> None:
+        try:
+            admission = self._admit(transport)
+        except Exception as error:
+            if not transport.is_events or status_of(error) is not HTTPStatus.SERVICE_UNAVAILABLE:
+                raise
+            self._put_off(str(error))
+        else:
+            self._stream_response(admission, transport)
+
+    def _put_off(self, why: str) -> None:
+        """Have an EventSource come back later: after any status but 200 it would give up for good."""
+        self.set_header("Content-Type", f"{EVENTS_TYPE}; charset=utf-8")
+        self.finish(b": %s\n" % why.encode() + retry_some_time())
+
+    def _stream_response(self, admission: _Admission, transport: Transport) -> None:
         """Send the head of the response, and hand the connection over to a session."""
-        lines_type = "application/x-ndjson" if self._query.format == "json" else "text/plain"
-        self.set_header("Content-Type", f"{'text/event-stream' if transport.is_events else lines_type}; charset=utf-8")
+        grant, query, view = admission
+        lines_type = "application/x-ndjson" if query.format == "json" else "text/plain"
+        self.set_header("Content-Type", f"{EVENTS_TYPE if transport.is_events else lines_type}; charset=utf-8")
         self.set_header("X-Accel-Buffering", "no")  # nginx would hold lines back to fill its buffers
         self.set_header("X-Content-Type-Options", "nosniff")
         self.set_header("Connection", "close")
         if transport.is_events:
-            self.write(_RETRY)
+            self.write(retry(_RETRY_MS))
         self.flush()
-        stream = self.detach()
-        session = HttpSession(self.services, stream, transport, self._grant.expires_at)
-        session.begin(self._view, self._query.start(), follow=self._query.follow)
-        del self.ui  # it knows this handler, which Tornado has it forget where a request is finished
+        visit = self._visit(grant)
+        session = HttpSession(self.services, self.detach(), transport, visit)
+        session.begin(view, query.start(), follow=query.follow)
+        del self.ui  # it knows this handler; Tornado has it forget it only where a request is finished (`tune_gc`)
 
     # The request
+
+    def _visit(self, grant: Grant) -> Visit:
+        arguments = [(name, value) for name, values in self.request.query_arguments.items() for value in values]
+        asked = "&".join(f"{name}={value.decode()}" for name, value in arguments if name != "token")
+        return Visit(grant, self.client, asked[:_MAX_ASKED])
 
     def _transport(self) -> Transport:
         if self.request.headers.get("Upgrade", "").lower() == "websocket":
             return Transport.WEBSOCKET
-        wants_events = "text/event-stream" in self.request.headers.get("Accept", "")
+        wants_events = EVENTS_TYPE in self.request.headers.get("Accept", "")
         if self.request.version == "HTTP/1.0":
             return Transport.EVENTS_1_0 if wants_events else Transport.HTTP_1_0
         return Transport.EVENTS if wants_events else Transport.HTTP

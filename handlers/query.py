@@ -1,4 +1,4 @@
-"""The queries of GET /logs and GET /api/sources: pure, text in, values out."""
+"""The queries of GET /logs and GET /api/sources: text in, values out."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ _T = TypeVar("_T")
 
 _MAX_TAIL = 10**9
 
-# Parameters that narrow what a token opens.
+# Parameters that narrow the scope of a token.
 NARROWING = ("pod", "container", "label", "workload")
 
-# Every parameter of GET /logs, in the order in which the protocol's page names them.
+# Every parameter of GET /logs, in the order of docs/protocol.md.
 PARAMETERS = (
     "token",
     "tail",
@@ -52,7 +52,7 @@ _REPEATABLE = frozenset({*NARROWING, "include", "exclude"})
 
 
 class BadParameter(ValueError):
-    """A query parameter that is not known or has a value that cannot be. `problem` is what the sentence says of it."""
+    """A query parameter that is unknown or has a bad value. `problem` is the rest of the sentence about it."""
 
     def __init__(self, name: str, problem: str) -> None:
         super().__init__(name, problem)
@@ -64,7 +64,7 @@ class BadParameter(ValueError):
 
 
 class OutOfScope(Exception):
-    """A parameter that asks for more than the token admits."""
+    """A parameter asks for something that the token does not admit."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
@@ -76,7 +76,7 @@ class OutOfScope(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Narrowing:
-    """Which of the sources that a token opens are asked for. None and () mean any."""
+    """The part of a token's scope that a query asks for. None and () mean all of it."""
 
     pods: Names | None = None
     containers: Names | None = None
@@ -84,13 +84,13 @@ class Narrowing:
     workloads: Names | None = None
 
     def apply(self, scope: Selector) -> Selector:
-        """Return what is asked for within a scope: never more than that. Raises OutOfScope."""
+        """Return the part of a scope that is asked for, which is never more than the scope. Raises OutOfScope."""
         return Selector(
             scope.namespace,
             _narrowed("pod", scope.pods, self.pods),
             _narrowed("container", scope.containers, self.containers),
             _narrowed_labels(scope.labels, self.labels),
-            # A pod has several workloads, such as a ReplicaSet and its Deployment: both may be asked for.
+            # A pod belongs to several workloads, such as a ReplicaSet and its Deployment, so both conditions may hold.
             scope.workloads if self.workloads is None else tuple(dict.fromkeys((*scope.workloads, self.workloads))),
         )
 
@@ -98,14 +98,14 @@ class Narrowing:
 def _narrowed(name: str, admitted: Names | None, asked: Names | None) -> Names | None:
     if admitted is None or asked is None:
         return asked or admitted
-    # Each name that is asked for must be in the scope, so that nobody waits for lines that never come.
+    # Every name must be in the scope, so that nobody waits for lines that never come.
     if not all(Names.of(pattern) & admitted for pattern in asked.patterns):
         raise OutOfScope(name)
     return admitted & asked
 
 
 def _narrowed_labels(admitted: tuple[Requirement, ...], asked: tuple[Requirement, ...]) -> tuple[Requirement, ...]:
-    """Return all requirements. Those that no pod can meet ask for something outside the scope, or for nothing."""
+    """Return both sets of requirements in one. Raises OutOfScope if no pod can meet them all."""
     demanded: dict[str, Names] = {}
     for one in (*admitted, *asked):
         if one.operator is Operator.IN:
@@ -118,7 +118,7 @@ def _narrowed_labels(admitted: tuple[Requirement, ...], asked: tuple[Requirement
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What a query of GET /logs asks for, apart from who asks. None and empty stand for what was not given."""
+    """What a query of GET /logs asks for, whoever asks. None and empty values stand for what was not given."""
 
     tail: int | None = None  # None: as many as there are
     since: float | None = None  # Unix seconds
@@ -137,7 +137,7 @@ class Query:
         return Start(self.tail, self.since, self.cursor)
 
     def view(self, scope: Selector, epoch: str, transport: Transport) -> View:
-        """Return what the reader sees: never more than the token's scope. Raises OutOfScope."""
+        """Return what the reader sees, which is never more than the token's scope. Raises OutOfScope."""
         kind: Format = Json(epoch) if self.format == "json" else Text(self.timestamps, self.prefix)
         return View(self.narrowing.apply(scope), kind, self._framing(epoch, transport), self.stream, self.text)
 
@@ -149,7 +149,7 @@ class Query:
 
 
 def decode_arguments(arguments: Mapping[str, Sequence[bytes]], known: Sequence[str]) -> dict[str, list[str]]:
-    """Return a query's arguments as text. Raises BadParameter, also for one that is not known."""
+    """Return a query's arguments as text. Raises BadParameter, also for parameters that are not in `known`."""
     for name in arguments:
         if name not in known:
             raise BadParameter(name, "is not known")
@@ -168,7 +168,7 @@ def decode_value(name: str, value: bytes) -> str:
 
 
 def parse_narrowing(arguments: Mapping[str, Sequence[str]]) -> Narrowing:
-    """Read the parameters that narrow what a token opens. Raises BadParameter."""
+    """Read the parameters that narrow a token's scope. Raises BadParameter."""
 
     def given(name: str, parse: Callable[[str], Names]) -> Names | None:
         return parse_selected(name, parse, ",".join(arguments[name])) if name in arguments else None
@@ -190,11 +190,11 @@ def parse_selected(name: str, parse: Callable[[_A], _T], value: _A) -> _T:
 
 
 def parse(arguments: Mapping[str, Sequence[str]], default_tail: int, now: float) -> Query:
-    """Read the arguments of GET /logs, each with all of its values. `now` is in Unix seconds. Raises BadParameter."""
+    """Read the arguments of GET /logs, each a list of values. `now` is in Unix seconds. Raises BadParameter."""
     given = {name: values[0] for name, values in arguments.items() if name not in _REPEATABLE}
     since = _since(given["since"], now) if "since" in given else None
     return Query(
-        # A time alone asks for all lines since then; a number beside it still counts.
+        # A time alone asks for all lines since then; with a number, both bounds hold.
         tail=_tail(given["tail"]) if "tail" in given else default_tail if since is None else None,
         since=since,
         cursor=Cursor.parse(given["cursor"]) if "cursor" in given else None,
@@ -221,7 +221,7 @@ def _since(text: str, now: float) -> float:
     seconds = parse_duration(text)
     if seconds is not None:
         return now - seconds
-    time = text.upper()  # RFC 3339, section 5.6: T and Z may be small
+    time = text.upper()  # RFC 3339, section 5.6: T and Z may be in lower case
     if TIMESTAMP.fullmatch(time.encode()):
         try:
             return dt.datetime.fromisoformat(time).timestamp()

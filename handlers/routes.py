@@ -10,6 +10,7 @@ from handlers.base import NotFound
 from handlers.health import AliveHandler, ReadyHandler
 from handlers.ingest import IngestRouter
 from handlers.logs import LogsHandler
+from handlers.metrics import MetricsHandler
 from handlers.sign import SignHandler
 from handlers.sources import SourcesHandler
 from ingest.fluentbit.decode import decode as decode_fluentbit
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from handlers.services import Services
     from ingest.batch import Decoder
 
-# Logs come in through a decoder; everything else is a request handler.
+# Where logs come in stands their decoder; everything else is a request handler.
 ROUTES: tuple[tuple[str, type[RequestHandler] | Decoder], ...] = (
     ("/api/sign", SignHandler),
     ("/api/sources", SourcesHandler),
@@ -26,9 +27,10 @@ ROUTES: tuple[tuple[str, type[RequestHandler] | Decoder], ...] = (
     ("/logs", LogsHandler),
     ("/healthz", AliveHandler),
     ("/readyz", ReadyHandler),
+    ("/metrics", MetricsHandler),
 )
 
-# The one message that clients send holds a token, and a token has 8 KiB at most.
+# The one message that clients may send holds a token of at most 8 KiB.
 MAX_MESSAGE_BYTES = 16 * 1024
 
 

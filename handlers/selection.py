@@ -1,11 +1,12 @@
-"""How sources are selected in text, in queries and in requests for a token: `web-*,api-0`, `app in (web,api),!canary`.
+"""The text that selects sources, in queries and in requests for a token: `web-*,api-0`, `app in (web,api),!canary`.
 
-The grammar of labels is that of kubectl (Kubernetes, "Label selectors"), with prefixes besides.
+Labels have the grammar of kubectl (Kubernetes, "Label selectors"), and prefixes.
 """
 
 from __future__ import annotations
 
 import re
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from buffer.selector import Names, Operator, Requirement, sorted_requirements
@@ -17,25 +18,29 @@ if TYPE_CHECKING:
 # Kubernetes: names have at most 253 characters; the key of a label may have a prefix of 253 and a name of 63.
 MAX_NAME_LENGTH = 253
 MAX_LABEL_KEY_LENGTH = 253 + 1 + 63
-# Names, values or requirements in one selection: what admits a source is looked at one by one.
+# Names, or requirements and their values, in one selection: they are looked at one by one for each source.
 MAX_ALTERNATIVES = 100
+# Requirements for labels, of which each is looked at for each source.
+MAX_REQUIREMENTS = 20
 
-# A DNS label, a DNS subdomain (RFC 1123), and what labels are made of (Kubernetes, "Object Names", "Labels").
+# A DNS label, a DNS subdomain (RFC 1123), and the parts of labels (Kubernetes, "Object Names", "Labels").
 _DNS_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _DNS_SUBDOMAIN = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*")
 _LABEL_KEY = re.compile(r"(?:[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
 _LABEL_VALUE = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?")
 _PREFIX = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
-_SET_BASED = re.compile(r"(\S+)\s+(in|notin)\s*\(([^()]*)\)")
-_EQUALITY = re.compile(r"([^=!\s]+)\s*(==|=|!=)\s*([^=!]*)")
-_EXISTENCE = re.compile(r"(!\s*)?([^=!\s()]+)")
+# Nothing is tried twice (possessive quantifiers), so that no text takes long.
+_KEY = r"[^=!<>\s(),]++"
+_SET_BASED = re.compile(rf"({_KEY})\s++(in|notin)\s*+\(([^()]*+)\)")
+_EQUALITY = re.compile(rf"({_KEY})\s*+(==?|!=)\s*+([^=!<>()]*+)")
+_EXISTENCE = re.compile(rf"(!\s*+)?+({_KEY})")
 # Commas separate requirements, but not inside parentheses.
 _REQUIREMENTS = re.compile(r"(?:[^,()]|\([^()]*\))+")
 
 
 class BadSelection(ValueError):
-    """Text that selects nothing. `problem` is what the sentence says after the name of the parameter or member."""
+    """Text that is no selection. `problem` goes after the name of the parameter or member."""
 
     def __init__(self, problem: str) -> None:
         super().__init__(problem)
@@ -54,10 +59,15 @@ def parse_names(text: str) -> Names:
 
 
 def parse_labels(texts: Iterable[str]) -> tuple[Requirement, ...]:
-    """Read requirements as kubectl takes them, of which all must hold; a text may have several. Raises BadSelection."""
-    found = [_requirement(part.strip()) for text in texts for part in _split(text)]
-    if len(found) > MAX_ALTERNATIVES:
-        raise BadSelection(f"must have at most {MAX_ALTERNATIVES} requirements")
+    """Read requirements as kubectl takes them; a text may have several, and all must hold. Raises BadSelection."""
+    found, alternatives = [], 0
+    for part in chain.from_iterable(map(_split, texts)):
+        found.append(_requirement(part.strip()))
+        if len(found) > MAX_REQUIREMENTS:
+            raise BadSelection(f"must have at most {MAX_REQUIREMENTS} requirements")
+        alternatives += max(1, len(found[-1].values.patterns))
+        if alternatives > MAX_ALTERNATIVES:
+            raise BadSelection(f"must have at most {MAX_ALTERNATIVES} values and requirements without values")
     return sorted_requirements(found)
 
 
@@ -77,13 +87,19 @@ def parse_workloads(text: str) -> Names:
     return _alternatives(found)
 
 
+def check_namespace(name: str) -> None:
+    """Raise BadSelection unless Kubernetes allows this name for a namespace; a prefix is none."""
+    if _DNS_LABEL.fullmatch(name) is None:
+        raise _bad_name(name)
+
+
 def check_pods(names: Names) -> None:
     """Raise BadSelection unless Kubernetes allows these names for pods and workloads."""
     _check(names, _DNS_SUBDOMAIN.fullmatch)
 
 
-def check_dns_labels(names: Names) -> None:
-    """Raise BadSelection unless Kubernetes allows these names for namespaces and containers."""
+def check_containers(names: Names) -> None:
+    """Raise BadSelection unless Kubernetes allows these names for containers."""
     _check(names, _DNS_LABEL.fullmatch)
 
 
@@ -91,12 +107,12 @@ def check_labels(requirements: Iterable[Requirement]) -> None:
     """Raise BadSelection unless Kubernetes allows these keys and values of labels."""
     for one in requirements:
         if _LABEL_KEY.fullmatch(one.key) is None:
-            raise BadSelection(f"must have keys that Kubernetes allows, unlike {shown(one.key)}")
+            raise _bad_name(one.key, "keys")
         _check(one.values, _LABEL_VALUE.fullmatch, "values")
 
 
 def shown(text: str) -> str:
-    """Return text of a client as an answer may repeat it: short and printable."""
+    """Return text of a client in a form that an answer may repeat: short and printable."""
     return "".join(character if character.isprintable() else "?" for character in text[:64])
 
 
@@ -104,7 +120,7 @@ def _check(names: Names, is_name: Callable[[str], object], what: str = "names") 
     bad = [name for name in sorted(names.exact) if not is_name(name)]
     bad += [f"{prefix}*" for prefix in names.prefixes if prefix and not _PREFIX.fullmatch(prefix)]
     if bad:
-        raise BadSelection(f"must have {what} that Kubernetes allows, unlike {shown(bad[0])}")
+        raise _bad_name(bad[0], what)
 
 
 def _alternatives(patterns: list[str]) -> Names:
@@ -147,6 +163,10 @@ def _values(text: str) -> Names:
     if any(len(value) > MAX_NAME_LENGTH for value in values):
         raise BadSelection(f"must have values of at most {MAX_NAME_LENGTH} characters")
     return _alternatives(values)
+
+
+def _bad_name(name: str, what: str = "names") -> BadSelection:
+    return BadSelection(f"must have {what} that Kubernetes allows, unlike {shown(name)}")
 
 
 def _bad_label() -> BadSelection:

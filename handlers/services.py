@@ -1,4 +1,4 @@
-"""What handlers work with."""
+"""The parts of a server that its handlers share."""
 
 from __future__ import annotations
 
@@ -9,19 +9,24 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from buffer.broker import Broker
+    from delivery.histogram import Histogram
     from delivery.hub import Hub
     from handlers.authorisation import Secrets
     from handlers.budget import Budget
+    from handlers.duplicates import Duplicates
+    from handlers.gate import Gate
     from handlers.inflight import Inflight
     from handlers.sessions import Sessions
+    from handlers.statistics import IngestStatistics, RequestStatistics
     from handlers.throttle import LogThrottle
     from handlers.tokens import Tokens
+    from handlers.turns import Turns
     from settings import Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """The parts of a server that its handlers share. `now` returns Unix seconds."""
+    """What every handler is given. `now` returns Unix seconds."""
 
     settings: Settings
     tokens: Tokens
@@ -31,6 +36,17 @@ class Services:
     hub: Hub
     sessions: Sessions
     bodies: Budget
+    duplicates: Duplicates
+    turns: Turns
+    gate: Gate
     inflight: Inflight
     throttle: LogThrottle
+    ingest: IngestStatistics
+    requests: RequestStatistics
+    waits: Histogram  # how late the event loop was, in seconds
     now: Callable[[], float]
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the server is about to go: nothing new is taken."""
+        return self.sessions.stopping

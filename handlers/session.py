@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import secrets
 from abc import ABC, abstractmethod
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tornado.iostream import StreamClosedError
 
@@ -13,6 +16,7 @@ from delivery.framing import http_chunk
 from handlers import tcp
 from handlers.base import log
 from handlers.transport import Transport
+from log_format import log_event
 from protocol import FINISHED
 
 if TYPE_CHECKING:
@@ -21,16 +25,43 @@ if TYPE_CHECKING:
     from tornado.iostream import IOStream
     from tornado.websocket import WebSocketHandler
 
+    from buffer.selector import Selector
     from delivery.hub import Start
+    from delivery.reader import Reader
     from delivery.view import View
     from handlers.services import Services
+    from handlers.tokens import Grant
     from protocol import Disconnect
 
 # How long a client may take to read the end of its stream; Tornado gives a WebSocket's closing handshake as long.
-_GOODBYE_SECONDS = 5
+GOODBYE_SECONDS = 5
 
-# What is read at a time of what nobody asked for.
+# What the kernel keeps for a client that takes nothing, beside what is on its way.
+_MAX_UNSENT = 256 * 1024
+
+# How much is read at a time of what nobody asked for.
 _INPUT_BYTES = 4096
+
+# When an EventSource that was sent away comes back: not all of them at once.
+_RETRY_MS = range(1000, 5001)
+
+
+def retry(milliseconds: int) -> bytes:
+    """Return the event that tells an EventSource how long to wait before it comes back (WHATWG HTML, 9.2.6)."""
+    return b"retry: %d\n\n" % milliseconds
+
+
+def retry_some_time() -> bytes:
+    """Return such an event for a client that is sent away together with others."""
+    return retry(secrets.choice(_RETRY_MS))
+
+
+class Visit(NamedTuple):
+    """Who reads, and what was asked for, as the log tells it."""
+
+    grant: Grant
+    client: str = ""  # the address
+    asked: str = ""  # the query, without the token
 
 
 class Session(ABC):
@@ -39,47 +70,72 @@ class Session(ABC):
     `expires_at` is in Unix seconds, `heartbeat_at` on the monotonic clock.
     """
 
-    def __init__(self, services: Services, stream: IOStream, transport: Transport, expires_at: float) -> None:
-        self.expires_at = expires_at
+    def __init__(self, services: Services, stream: IOStream, transport: Transport, visit: Visit) -> None:
+        self.expires_at: float = visit.grant.expires_at
         self.heartbeat_at = 0.0
         self._services = services
         self._stream = stream
-        self._transport = transport
+        self.transport = transport
+        self._visit = visit
+        self._began_at = services.now()
+        self.sent = 0  # of lines and notices that were written
+        # Set while it is in the hub. The reader knows how to write to this session (see `tune_gc` on cycles).
+        self._reader: Reader | None = None
         self._send: Callable[[bytes], int] = _send_nowhere
-        self._pending = 0  # writes that the socket has not taken yet
-        self._may_lag = stream.writing()  # Tornado has had to wait with something of its own, and may again
+        self._waiting = 0  # bytes that the socket has not taken yet
+        self._may_lag = stream.writing()  # Tornado has had to wait with a frame of its own, and may again
         self._unsent = -1  # bytes in the kernel's send queue when last looked at
         self._progress_at = 0.0  # when they last changed, on the monotonic clock
-        self._is_over = False
-        if not stream.closed():  # the client may have gone before it was answered
+        if not stream.closed():  # the client may be gone before it was answered
             self._send = stream.socket.send
             stream.set_nodelay(True)
             tcp.keep_alive(stream.socket)
+            tcp.limit_unsent(stream.socket, _MAX_UNSENT)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the connection is still there."""
+        return not self._stream.closed()
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the hub has written it everything that there is for it."""
+        return self._reader is not None and self._reader.is_live
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether something waits for room in the socket, be it a frame of Tornado's own."""
+        return self._stream.writing()
+
+    @property
+    def waiting(self) -> int:
+        """How many bytes of lines wait in this process for room in the socket."""
+        return self._waiting
 
     def begin(self, view: View, start: Start, *, follow: bool) -> None:
         """Join the hub. Raises what `Hub.join` raises."""
         self._reader = self._services.hub.join(
-            view, start, follow=follow, write=self._write, ended=lambda: self.end(FINISHED)
+            view, start, follow=follow, write=self.write, ended=lambda: self.end(FINISHED)
         )
-        self._scope = view.selector
         self._services.sessions.add(self)
-        log.info(
-            "reader joined %s by %s; readers: %d", self._scope, self._transport.value, len(self._services.sessions)
-        )
+        self._services.requests.readers[self.transport.value] += 1
+        self._log("reader joined", view.selector, asked=self._visit.asked)
 
     def leave(self, why: str) -> None:
         """Leave the hub. Does nothing the second time."""
-        if self._is_over:
+        reader, self._reader = self._reader, None
+        if reader is None:
             return
-        self._is_over = True
-        self._services.hub.leave(self._reader)
-        del self._reader  # it knows how to write to this session: both would wait for the garbage collector
+        self._services.hub.leave(reader)
         self._services.sessions.remove(self)
-        log.info("reader left %s: %s; readers: %d", self._scope, why, len(self._services.sessions))
+        self._services.requests.departures[why] += 1
+        self._services.requests.bytes += self.sent
+        seconds = round(self._services.now() - self._began_at, 3)
+        self._log("reader left", reader.group.view.selector, why=why, seconds=seconds, bytes=self.sent)
 
     def end(self, disconnect: Disconnect) -> None:
-        """Leave the hub and end the stream, saying why where the transport can."""
-        if not self._is_over:
+        """Leave the hub and end the stream, saying why where the transport can. Does nothing the second time."""
+        if self._reader is not None:
             self.leave(disconnect.reason)
             self._say_goodbye(disconnect)
 
@@ -88,9 +144,11 @@ class Session(ABC):
         self.leave("the client did not answer")
         self._stream.close()
 
-    def is_open(self) -> bool:
-        """Tell whether the connection is still there."""
-        return not self._stream.closed()
+    def _log(self, event: str, scope: Selector, **facts: Any) -> None:
+        grant, client, _ = self._visit
+        who = {"jti": grant.jti, "sub": grant.sub, "client": client, "transport": self.transport.value}
+        readers = len(self._services.sessions)
+        log_event(log, logging.INFO, event, **scope.facts, **facts, **who, readers=readers)
 
     @abstractmethod
     def heartbeat(self) -> bool:
@@ -102,21 +160,22 @@ class Session(ABC):
 
     def stalled_for(self, now: float) -> float:
         """Return for how many seconds the client has taken nothing although there was something to take."""
-        if not self._pending or self._stream.closed():
+        if not self._waiting or self._stream.closed():
             return 0.0
         # That Tornado waits to write more says little: the kernel wakes it only when much of its queue is free again.
-        # That the queue shrinks at all is what tells a slow client from one that has stopped.
+        # A slow client differs from one that has stopped in that the queue shrinks at all.
         unsent = tcp.send_queue(self._stream.socket)
         if unsent != self._unsent:
             self._unsent, self._progress_at = unsent, now
         return now - self._progress_at
 
-    def _write(self, data: bytes) -> bool:
+    def write(self, data: bytes) -> bool:
         """Write shared bytes, and tell whether the socket has taken all of them."""
         sent = 0
+        self.sent += len(data)
         # Straight to the socket if nothing waits in front: `IOStream.write` makes a future for every write, which
-        # costs a live reader about as much as the system call does, and to ask Tornado each time a tenth of it.
-        if not self._pending and not (self._may_lag and self._stream.writing()):
+        # costs a live reader about as much as the system call does, and asking Tornado each time a tenth of it.
+        if not self._waiting and not (self._may_lag and self._stream.writing()):
             try:
                 sent = self._send(data)
             except BlockingIOError:
@@ -134,33 +193,34 @@ class Session(ABC):
             written = self._stream.write(data)
         except StreamClosedError:
             return
-        self._pending += 1
+        self._waiting += len(data)
         self._unsent = -1
-        written.add_done_callback(self._on_written)
+        written.add_done_callback(partial(self._on_written, len(data)))
 
-    def _on_written(self, written: asyncio.Future[None]) -> None:
-        self._pending -= 1
-        if not self._pending and not self._is_over and not written.cancelled() and written.exception() is None:
+    def _on_written(self, size: int, written: asyncio.Future[None]) -> None:
+        self._waiting -= size
+        has_drained = not self._waiting and not written.cancelled() and written.exception() is None
+        if has_drained and self._reader is not None:
             self._services.hub.drained(self._reader)
 
 
 class WebSocketSession(Session):
-    """A reader on a WebSocket: Tornado has the protocol, the session writes ready frames."""
+    """A reader on a WebSocket: Tornado speaks the protocol, the session writes ready frames."""
 
-    def __init__(self, services: Services, handler: WebSocketHandler, stream: IOStream, expires_at: float) -> None:
-        super().__init__(services, stream, Transport.WEBSOCKET, expires_at)
+    def __init__(self, services: Services, handler: WebSocketHandler, stream: IOStream, visit: Visit) -> None:
+        super().__init__(services, stream, Transport.WEBSOCKET, visit)
         self._handler = handler
         self._awaits_pong = False
-        self._taken = 0  # bytes that the client had acknowledged at the last heartbeat
+        self._acknowledged = 0  # bytes that the client had acknowledged at the last heartbeat
 
     def heartbeat(self) -> bool:
         """Ping, unless the client has something else to read; False if it has not answered the last one."""
         stream = self._stream
         if stream.closed() or stream.writing():
-            return True  # Tornado is about to tell; whether it still takes something is the stall timeout's question
-        before, self._taken = self._taken, tcp.acknowledged(stream.socket)
-        if tcp.send_queue(stream.socket) and self._taken != before:
-            # The kernel holds megabytes in front of a ping, which a slow client may well need minutes for.
+            return True  # Tornado is about to tell; whether it still takes something is for the stall timeout to say
+        before, self._acknowledged = self._acknowledged, tcp.acknowledged(stream.socket)
+        if tcp.send_queue(stream.socket) and self._acknowledged != before:
+            # The kernel holds megabytes in front of a ping, which may well take a slow client minutes.
             self._awaits_pong = False
             return True
         if self._awaits_pong:
@@ -171,7 +231,7 @@ class WebSocketSession(Session):
         return True
 
     def note_frame(self) -> None:
-        """Note that Tornado has just written a frame of its own, of which a part may wait for the socket.
+        """Note that Tornado has just written a frame of its own, part of which may wait for the socket.
 
         Once that has happened it may happen at any time: further pongs wait for the first.
         """
@@ -181,6 +241,13 @@ class WebSocketSession(Session):
         """Note that the client has answered."""
         self._awaits_pong = False
 
+    def renew(self, grant: Grant) -> bool:
+        """Go on until another token expires; False if that token is for another scope."""
+        if grant.selector != self._visit.grant.selector:
+            return False
+        self.expires_at = grant.expires_at
+        return True
+
     def _say_goodbye(self, disconnect: Disconnect) -> None:
         self._handler.close(disconnect.code, disconnect.reason)
 
@@ -188,10 +255,9 @@ class WebSocketSession(Session):
 class HttpSession(Session):
     """A reader on an HTTP response whose head has been sent, and whose stream is detached."""
 
-    def __init__(self, services: Services, stream: IOStream, transport: Transport, expires_at: float) -> None:
-        super().__init__(services, stream, transport, expires_at)
-        self._is_chunked = transport.is_chunked
-        self._comment = b": \n\n" if transport.is_events else b""
+    def __init__(self, services: Services, stream: IOStream, transport: Transport, visit: Visit) -> None:
+        super().__init__(services, stream, transport, visit)
+        self._follows = True
 
     def begin(self, view: View, start: Start, *, follow: bool) -> None:
         """Join the hub. Raises what `Hub.join` raises."""
@@ -199,8 +265,14 @@ class HttpSession(Session):
         super().begin(view, start, follow=follow)
         self._ignore_input()
 
+    def heartbeat(self) -> bool:
+        """Send a comment if the transport has such a thing (server-sent events)."""
+        if self.transport.is_events and not self._stream.writing():
+            self.write(self._framed(b": \n\n"))
+        return True
+
     def _ignore_input(self, read: asyncio.Future[bytes] | None = None) -> None:
-        """Read whatever the client sends after its request, since only who reads is told that the client has gone."""
+        """Read whatever the client sends after its request: without a pending read we would never notice it leave."""
         if read is None or not (read.cancelled() or read.exception()):
             with suppress(StreamClosedError):
                 asyncio.ensure_future(self._stream.read_bytes(_INPUT_BYTES, partial=True)).add_done_callback(
@@ -209,23 +281,21 @@ class HttpSession(Session):
                 return
         self.leave("the client has gone")
 
-    def heartbeat(self) -> bool:
-        """Send a comment if the transport has such a thing (server-sent events)."""
-        if self._comment and not self._stream.writing():
-            self._write(http_chunk(self._comment) if self._is_chunked else self._comment)
-        return True
+    def _framed(self, data: bytes) -> bytes:
+        return http_chunk(data) if self.transport.is_chunked else data
 
     def _say_goodbye(self, disconnect: Disconnect) -> None:
         stream = self._stream
         if stream.closed():
             return
+        last = self._framed(retry_some_time()) if self.transport.is_events and disconnect.reconnect else b""
         # An empty chunk ends a body that is complete (RFC 9112, section 7.1): a backlog must not end so before all of
         # it has been sent. HTTP/1.0 ends bodies with the connection, and has no way to tell.
-        is_complete = self._follows or disconnect is FINISHED
-        last = stream.write(http_chunk(b"") if self._is_chunked and is_complete else b"")
-        last.add_done_callback(lambda _: stream.close())
+        if self.transport.is_chunked and (self._follows or disconnect is FINISHED):
+            last += http_chunk(b"")
+        stream.write(last).add_done_callback(lambda _: stream.close())
         # A client that takes nothing would keep its connection for ever.
-        stream.io_loop.call_later(_GOODBYE_SECONDS, stream.close)
+        stream.io_loop.call_later(GOODBYE_SECONDS, stream.close)
 
 
 def _send_nowhere(_: bytes) -> int:

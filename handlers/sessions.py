@@ -1,4 +1,4 @@
-"""All open sessions: how many there may be, when each must end, and how they are drained."""
+"""All open sessions: how many there may be, when each of them must end, and how they are drained."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING
 from protocol import EXPIRED, STALLED, STOPPING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from handlers.session import Session
 
-# Proxies close connections on which nothing is sent for a minute; browsers and clients answer a ping at once.
+# Proxies close connections that are silent for a minute; clients answer a ping at once.
 HEARTBEAT_SECONDS = 25
 
-# How long clients may take at shutdown to read the end of their streams, and how often that is looked at.
-_GOODBYE_SECONDS = 2
+# How often a stop looks whether all clients have read the end of their streams.
 _LOOK_SECONDS = 0.02
 
 
@@ -32,7 +31,7 @@ class TooManyReaders(Exception):
 
 
 class ServerStopping(Exception):
-    """The server takes no new readers, for it is stopping."""
+    """The server is about to go, and takes nothing new."""
 
     def __str__(self) -> str:
         return "the server is stopping"
@@ -44,7 +43,7 @@ class Sessions:
     def __init__(
         self, limit: int, stall_timeout: float, *, now: Callable[[], float], monotonic: Callable[[], float]
     ) -> None:
-        self.stopping = False
+        self.stopping = False  # once it is set, nothing new is taken: no readers, and no logs
         self._limit = limit
         self._stall_timeout = stall_timeout
         self._now = now
@@ -54,12 +53,20 @@ class Sessions:
     def __len__(self) -> int:
         return len(self._sessions)
 
+    def __iter__(self) -> Iterator[Session]:
+        """Iterate over the sessions that are open now, in the order in which they came."""
+        return iter(list(self._sessions))
+
     def admit(self) -> None:
-        """Raise TooManyReaders or ServerStopping if there is no place for one more."""
-        if self.stopping:
-            raise ServerStopping
+        """Raise TooManyReaders or ServerStopping if there is no room for another."""
+        self.check_not_stopping()
         if len(self._sessions) >= self._limit:
             raise TooManyReaders(self._limit)
+
+    def check_not_stopping(self) -> None:
+        """Raise ServerStopping if a stop has begun: what is stored then may go with this process before it is read."""
+        if self.stopping:
+            raise ServerStopping
 
     def add(self, session: Session) -> None:
         """Watch over a session from now on."""
@@ -71,9 +78,9 @@ class Sessions:
         self._sessions.pop(session, None)
 
     def sweep(self) -> None:
-        """End the sessions whose token has expired or whose client takes nothing, and keep the others alive."""
+        """End sessions whose token has expired or whose client takes nothing, and keep the others alive."""
         now, monotonic = self._now(), self._monotonic()
-        for session in list(self._sessions):
+        for session in self:
             try:
                 self._look_after(session, now, monotonic)
             except OSError:  # the system cannot tell how its connection is doing
@@ -89,8 +96,11 @@ class Sessions:
             if not session.heartbeat():
                 session.abort()
 
-    async def drain(self, seconds: float) -> None:
-        """Take no new readers, and end those that there are one by one, spread evenly over so many seconds."""
+    async def drain(self, seconds: float, goodbye_seconds: float = 2.0) -> None:
+        """Admit nobody from now on, and end all sessions one by one, spread evenly over so many seconds.
+
+        Then wait until the clients have read the end of their streams, but only for `goodbye_seconds`.
+        """
         self.stopping = True
         sessions = list(self._sessions)
         started = self._monotonic()
@@ -99,7 +109,6 @@ class Sessions:
             pause = started + seconds * number / len(sessions) - self._monotonic()
             if pause > 0:
                 await asyncio.sleep(pause)
-        # Their last bytes and the closing handshake take a moment more.
-        until = self._monotonic() + _GOODBYE_SECONDS
-        while any(session.is_open() for session in sessions) and self._monotonic() < until:  # noqa: ASYNC110 - no event tells
+        until = self._monotonic() + goodbye_seconds
+        while any(session.is_open for session in sessions) and self._monotonic() < until:  # noqa: ASYNC110 - no event tells
             await asyncio.sleep(_LOOK_SECONDS)

@@ -11,7 +11,7 @@ from handlers.tokens import MAX_BODY_BYTES, parse_sign_request
 
 
 class SignHandler(Handler):
-    """Signs tokens for those who hold the API secret."""
+    """Signs tokens for callers with the API secret."""
 
     max_body = MAX_BODY_BYTES
 
@@ -24,13 +24,16 @@ class SignHandler(Handler):
             self.body.refuse(error)
 
     def post(self) -> None:
-        """Answer with a token, the path to read at, and when it expires."""
+        """Answer with a token, the path to read with it, and when it expires."""
         request = parse_sign_request(self.body.whole(), self.services.settings.jwt_expiration_minutes * 60)
-        token, expires_at = self.services.tokens.sign(request.selector, request.expires_in)
+        token, grant = self.services.tokens.sign(request)
+        self.services.requests.tokens_signed += 1
+        lifetime = grant.expires_at - int(self.services.now())
+        self.log_event("token signed", **grant.selector.facts, lifetime=lifetime, jti=grant.jti, sub=grant.sub)
         self.answer(
             {
                 "token": token,
                 "url": f"/logs?{urlencode({'token': token})}",
-                "expires_at": dt.datetime.fromtimestamp(expires_at, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+                "expires_at": dt.datetime.fromtimestamp(grant.expires_at, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             }
         )

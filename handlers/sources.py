@@ -1,14 +1,15 @@
-"""GET /api/sources: whose lines are held, and how many."""
+"""GET /api/sources: the sources whose lines are held, and how many."""
 
 from __future__ import annotations
 
 import base64
-from itertools import chain, islice
-from typing import TYPE_CHECKING, Any
+from heapq import nsmallest
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
 from buffer.selector import Selector
+from buffer.source_log import SourceLog
 from buffer.workload import workloads
 from handlers.authorisation import token_of
 from handlers.base import CrossOriginHandler, Handler
@@ -26,51 +27,47 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from buffer.ring import Ring
-    from buffer.source import Source
-    from buffer.source_log import SourceLog
 
 PARAMETERS = ("token", "namespace", *NARROWING, "limit", "after")
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 1000
 
 
-class _Key(msgspec.Struct, frozen=True, array_like=True, order=True):
-    """A source's place in the order of the answer."""
+# A source's place in the order of the answer: namespace, pod, container, labels, owner.
+_Key: TypeAlias = tuple[str, str, str, tuple[tuple[str, str], ...], str]
 
-    namespace: str
-    pod: str
-    container: str
-    labels: tuple[tuple[str, str], ...]
-    owner: str
 
-    @classmethod
-    def of(cls, source: Source) -> _Key:
-        return cls(source.namespace, source.pod, source.container, source.labels, source.owner)
+def _key(log: SourceLog) -> _Key:
+    source = log.source
+    return source.namespace, source.pod, source.container, source.labels, source.owner
 
 
 class SourcesHandler(CrossOriginHandler, Handler):
-    """Lists sources: all of them to callers with the API secret, those in its scope to a token."""
+    """Lists sources: all of them for the API secret, those in its scope for a token."""
 
     scheme = "Token, Bearer"
 
-    def get(self) -> None:
+    async def get(self) -> None:
         """Answer with a page of sources, ordered by namespace, pod, container and labels."""
         self.admit_origin()
         self.body.whole()
         arguments = decode_arguments(self.request.query_arguments, PARAMETERS)
         limit, after = _limit(arguments), _after(arguments)
-        selectors = self._selectors(arguments, after.namespace if after else "")
-        logs = chain.from_iterable(map(self._logs, selectors))
-        page = list(islice((log for log in logs if after is None or _Key.of(log.source) > after), limit + 1))
+        page = list[SourceLog]()
+        for selector in self._selectors(arguments, after[0] if after else ""):
+            await self.services.gate.enter()
+            page += self._logs(selector, after, limit + 1 - len(page))
+            if len(page) > limit:
+                break
         answer: dict[str, Any] = {"sources": [_described(log) for log in page[:limit]]}
         if len(page) > limit:
-            answer["next"] = _encoded(_Key.of(page[limit - 1].source))
+            answer["next"] = _encoded(_key(page[limit - 1]))
         self.answer(answer)
 
     head = get
 
     def _selectors(self, arguments: dict[str, list[str]], first: str) -> Iterator[Selector]:
-        """Yield what is asked for in each namespace from `first` on that the caller may see. Raises what refuses it."""
+        """Return a selector for each namespace from `first` on that is asked for. Raises what refuses the caller."""
         narrowing = parse_narrowing(arguments)
         wanted = parse_selected("namespace", parse_names, ",".join(arguments.get("namespace", ["*"])))
         if self.services.api_secrets.accepts(self.request.headers.get_list("Authorization")):
@@ -81,12 +78,13 @@ class SourcesHandler(CrossOriginHandler, Handler):
             raise OutOfScope("namespace")
         return iter([narrowing.apply(scope)])
 
-    def _logs(self, selector: Selector) -> list[SourceLog]:
-        """Return what is held of the sources that a selector admits, in order."""
+    def _logs(self, selector: Selector, after: _Key | None, count: int) -> list[SourceLog]:
+        """Return the logs of the first so many sources that a selector admits, in order."""
         ring: Ring | None = self.services.hub.store.ring(selector.namespace)
         if ring is None:
             return []
-        return [ring.logs[source] for source in sorted(ring.admitted(selector), key=_Key.of)]
+        logs = (ring.logs[source] for source in ring.admitted(selector))
+        return nsmallest(count, (log for log in logs if after is None or _key(log) > after), _key)
 
 
 def _described(log: SourceLog) -> dict[str, Any]:
@@ -115,10 +113,10 @@ def _after(arguments: dict[str, list[str]]) -> _Key | None:
     if "after" not in arguments:
         return None
     try:
-        data = base64.urlsafe_b64decode(arguments["after"][0])
-        return msgspec.json.decode(data, type=_Key)
+        key: _Key = msgspec.json.decode(base64.urlsafe_b64decode(arguments["after"][0]), type=_Key)
     except (ValueError, msgspec.MsgspecError, RecursionError):
         raise BadParameter("after", "must be what an earlier answer gave as next") from None
+    return key
 
 
 def _encoded(key: _Key) -> str:

@@ -1,36 +1,48 @@
-"""LogThrottle about what Fluent Bit sends: what an operator must hear of, but not once a request."""
+"""Log lines that an operator needs to see, but not once for each request."""
 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from log_format import log_event
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 log = logging.getLogger("logurt")
 
-_SECONDS = 60
+_MINUTE = 60.0
+
+
+@dataclass(slots=True)
+class _Kind:
+    """What has come of a kind of event."""
+
+    minute_began: float = float("-inf")
+    logged: int = 0  # lines in this minute
+    untold: int = 0  # events since the last line
 
 
 class LogThrottle:
-    """Log lines of which one a minute of each kind is enough; the next one says how many there were meanwhile.
+    """Logs events of a kind `burst` times a minute; `count` is how many there were since the line before.
 
-    `now` gives seconds. Kinds must be few: they are kept.
+    `monotonic` returns seconds. Kinds must be few: they are kept.
     """
 
-    def __init__(self, now: Callable[[], float]) -> None:
-        self._now = now
-        self._counts: dict[str, int] = {}
-        self._logged_at: dict[str, float] = {}
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._kinds: dict[str, _Kind] = {}
 
-    def note(self, kind: str, count: int = 1) -> None:
-        """Count a kind of complaint, and log it if its minute is over."""
-        total = self._counts.get(kind, 0) + count
-        now = self._now()
-        if now - self._logged_at.get(kind, float("-inf")) < _SECONDS:
-            self._counts[kind] = total
-            return
-        self._counts[kind] = 0
-        self._logged_at[kind] = now
-        log.info("%s; since the last such line: %d", kind, total)
+    def note(self, kind: str, count: int = 1, *, burst: int = 1, level: int = logging.INFO, **facts: Any) -> None:
+        """Count some events of a kind, and log them with the facts of this one unless the minute has had enough."""
+        seen = self._kinds.setdefault(kind, _Kind())
+        seen.untold += count
+        now = self._monotonic()
+        if now - seen.minute_began >= _MINUTE:
+            seen.minute_began, seen.logged = now, 0
+        if seen.logged < burst:
+            log_event(log, level, kind, count=seen.untold, **facts)
+            seen.logged += 1
+            seen.untold = 0

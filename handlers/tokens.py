@@ -1,62 +1,50 @@
-"""Tokens: what they open, and the request that asks for one.
+"""Tokens: their scope, and the request that asks for one.
 
 A token is a JWT (RFC 7519) signed with HS256. It names its scope in the claims `namespace`, `pod`, `container`,
 `labels` and `workload`, and its end in `exp`. Anyone with the key may mint tokens, so every claim that matters is
-checked here: a valid signature says nothing about types.
+checked here. A valid signature says nothing about types.
 """
 
 from __future__ import annotations
 
 import re
+import secrets
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, TypeGuard, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeGuard
 
 import jwt
 import msgspec
 
-from buffer.selector import Names, Selector, sorted_requirements
 from handlers.authorisation import Unauthorized
-from handlers.selection import (
-    MAX_LABEL_KEY_LENGTH,
-    MAX_NAME_LENGTH,
-    BadSelection,
-    check_dns_labels,
-    check_labels,
-    check_pods,
-    label_requirement,
-    parse_labels,
-    parse_names,
-    parse_workloads,
-    shown,
+from handlers.scope import (
+    SCOPE_MEMBERS,
+    InvalidMember,
+    InvalidRequest,
+    check_scope,
+    read_scope,
+    scope_members,
+    text_member,
 )
+from handlers.selection import MAX_NAME_LENGTH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from buffer.selector import Requirement
-
-_A = TypeVar("_A")
-_T = TypeVar("_T")
+    from buffer.selector import Selector
 
 MAX_TOKEN_BYTES = 8 * 1024
 MAX_BODY_BYTES = 64 * 1024
-# The last second of the year 9999: later ones cannot be written as RFC 3339.
+# The last second of the year 9999, and the last that RFC 3339 can write.
 _LAST_SECOND = 253_402_300_799
 
-# RFC 7515, 2 and 7.1: base64url without padding. 32 bytes of HS256 are 43 characters, the last of which has
-# four bits to carry. PyJWT is laxer with padding and with spare bits; here a signature has one spelling.
+# RFC 7515, sections 2 and 7.1: base64url without padding. The 32 bytes of HS256 are 43 characters, of which the last
+# carries four bits. PyJWT is lax about padding and spare bits; here a signature has one spelling.
 _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]")
 _NOT_OURS = "the token is not a JWT signed with HS256"
 _JWS = jwt.PyJWS(algorithms=["HS256"])
 
-_SCOPE_MEMBERS = ("namespace", "pod", "container", "labels", "workload")
-_SIGN_MEMBERS = frozenset({*_SCOPE_MEMBERS, "expires_in"})
+_SIGN_MEMBERS = frozenset({*SCOPE_MEMBERS, "expires_in", "sub"})
 _MISSING = object()
-
-
-class InvalidRequest(Exception):
-    """A request body that cannot be used. Its text is for the client."""
 
 
 class InvalidBody(InvalidRequest):
@@ -70,62 +58,65 @@ class InvalidBody(InvalidRequest):
         return f"the request body {self.problem}"
 
 
-class InvalidMember(InvalidRequest):
-    """One member of a JSON object that is wrong. `member` is cut to 64 characters, all of them printable."""
-
-    def __init__(self, member: str, problem: str) -> None:
-        super().__init__(member, problem)
-        self.member = shown(member)
-        self.problem = problem
-
-    def __str__(self) -> str:
-        return f"{self.member} {self.problem}"
-
-
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a verified token gives, and until when in Unix seconds."""
+    """What a verified token admits, and when it expires, in Unix seconds.
+
+    `jti` names the token, `sub` the one it was given to; both are for the log alone, and may be empty.
+    """
 
     selector: Selector
     expires_at: int
+    jti: str = ""
+    sub: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class SignRequest:
-    """What a client asks to be signed. `expires_in` is in seconds; None means as long as may be."""
+    """What a client wants signed. `expires_in` is in seconds; None stands for the longest lifetime. `sub` may be ""."""
 
     selector: Selector
     expires_in: int | None = None
+    sub: str = ""
+
+
+class Signed(NamedTuple):
+    """A token, and what it grants."""
+
+    token: str
+    grant: Grant
 
 
 class Tokens:
     """Signs and verifies tokens. `lifetime` is in seconds; `now` gives Unix seconds.
 
-    Keys are at least 32 bytes; a token signed with the previous key is still good.
+    Keys have at least 32 bytes. A token signed with the previous key is still good; "" stands for none.
     """
 
     __slots__ = ("_keys", "_lifetime", "_now")
 
-    def __init__(self, key: str, previous_key: str | None, lifetime: int, now: Callable[[], float]) -> None:
-        self._keys = (key,) if previous_key is None else (key, previous_key)
+    def __init__(self, key: str, previous_key: str, lifetime: int, now: Callable[[], float]) -> None:
+        self._keys = (key, previous_key) if previous_key else (key,)
         self._lifetime = lifetime
         self._now = now
 
-    def sign(self, selector: Selector, expires_in: int | None = None) -> tuple[str, int]:
-        """Return a token for what the selector admits, and when it expires in Unix seconds.
+    def sign(self, request: SignRequest) -> Signed:
+        """Return a token for what a request, which has been checked, asks for.
 
-        `expires_in` is in seconds and has been checked. Raises InvalidBody if the token would be too long.
+        Raises InvalidBody if the token would be too long.
         """
-        issued_at = int(self._now())
-        expires_at = issued_at + (self._lifetime if expires_in is None else expires_in)
-        claims: dict[str, object] = {"exp": expires_at, "iat": issued_at, **_members(selector)}
+        issued_at, jti = int(self._now()), secrets.token_urlsafe(9)
+        expires_at = issued_at + (self._lifetime if request.expires_in is None else request.expires_in)
+        claims: dict[str, object] = {"exp": expires_at, "iat": issued_at, "jti": jti, **scope_members(request.selector)}
+        if request.sub:
+            claims["sub"] = request.sub
         token = _JWS.encode(msgspec.json.encode(claims), self._keys[0], algorithm="HS256")
         if len(token) > MAX_TOKEN_BYTES:
             raise InvalidBody(f"asks for a token of more than {MAX_TOKEN_BYTES} bytes")
-        return token, expires_at
+        return Signed(token, Grant(request.selector, expires_at, jti, request.sub))
 
     def verify(self, token: str) -> Grant:
-        """Return what a token grants now.
+        """Return what a token grants at this moment.
 
         Demands HS256 with one of the keys, an `exp` to come, and a scope of the right types; other claims are
         ignored. Raises Unauthorized.
@@ -141,19 +132,19 @@ class Tokens:
         now = self._now()
         if expires_at <= now:
             raise Unauthorized("the token has expired")
-        # `iat` is not compared with the clock: were ours behind, a fresh token of another minter would fail.
+        # `iat` is not compared with the clock: if ours were behind, fresh tokens of other minters would fail.
         _time(claims, "iat")
         if (_time(claims, "nbf") or 0) > now:
             raise Unauthorized("the token is not valid yet")
         try:
-            return Grant(_selector(claims), expires_at)
+            return Grant(read_scope(claims), expires_at, _short(claims, "jti"), _short(claims, "sub"))
         except InvalidMember as invalid:
             raise Unauthorized(f"the token's claim {invalid}") from None
 
     def _signed_payload(self, token: str) -> bytes:
         for key in self._keys:
             try:
-                # Unknown `crit` headers and detached payloads are refused in there too (RFC 7515, 4.1.11).
+                # It refuses unknown `crit` headers and detached payloads too (RFC 7515, section 4.1.11).
                 payload: bytes = _JWS.decode(token, key, algorithms=["HS256"])
             except jwt.InvalidSignatureError:
                 continue
@@ -166,7 +157,7 @@ class Tokens:
 def parse_sign_request(body: bytes, max_expires_in: int) -> SignRequest:
     """Read the body of a request for a token: a JSON object of at most 64 KiB.
 
-    Of members with one name the last counts. `max_expires_in` is in seconds.
+    If a member is repeated, the last one counts. `max_expires_in` is in seconds.
 
     Raises InvalidBody, or InvalidMember for the first member that is wrong.
     """
@@ -178,14 +169,17 @@ def parse_sign_request(body: bytes, max_expires_in: int) -> SignRequest:
     for member in members:
         if member not in _SIGN_MEMBERS:
             raise InvalidMember(member, "is not a member of this request")
-    selector = _selector(members)
-    _check_names(selector)
+    selector = read_scope(members)
+    check_scope(selector)
+    sub = text_member(members["sub"], "sub") if "sub" in members else ""
+    if len(sub) > MAX_NAME_LENGTH:
+        raise InvalidMember("sub", f"must be a string of 1 to {MAX_NAME_LENGTH} characters")
     expires_in = members.get("expires_in", _MISSING)
     if expires_in is _MISSING:
-        return SignRequest(selector)
+        return SignRequest(selector, sub=sub)
     if not _is_whole_number(expires_in, 1, max_expires_in):
         raise InvalidMember("expires_in", f"must be a whole number of seconds from 1 to {max_expires_in}")
-    return SignRequest(selector, expires_in)
+    return SignRequest(selector, expires_in, sub)
 
 
 def _json_object(text: bytes) -> dict[str, object] | None:
@@ -204,12 +198,12 @@ def _claims(payload: bytes) -> dict[str, object]:
 
 
 def _is_whole_number(value: object, low: int, high: int) -> TypeGuard[int]:
-    # Not isinstance: to Python, true is a number.
+    # Not isinstance: in Python, True is an int.
     return type(value) is int and low <= value <= high
 
 
 def _time(claims: Mapping[str, object], name: str) -> int | None:
-    """Return a claim of RFC 7519, 4.1 in Unix seconds, or None where there is none. Refuses fractions."""
+    """Return a time of RFC 7519, section 4.1 in Unix seconds; None if it is not claimed. Refuses fractions."""
     value = claims.get(name, _MISSING)
     if value is _MISSING:
         return None
@@ -218,74 +212,7 @@ def _time(claims: Mapping[str, object], name: str) -> int | None:
     return value
 
 
-def _selector(members: Mapping[str, object]) -> Selector:
-    """Read a scope out of a JSON object. Null and "" are refused: neither may be mistaken for any."""
-    if "namespace" not in members:
-        raise InvalidMember("namespace", "is missing")
-    text = {name: _text(members[name], name) for name in _SCOPE_MEMBERS if name in members and name != "labels"}
-    return Selector(
-        text["namespace"],
-        _parsed("pod", parse_names, text["pod"]) if "pod" in text else None,
-        _parsed("container", parse_names, text["container"]) if "container" in text else None,
-        _label_requirements(members["labels"]) if "labels" in members else (),
-        (_parsed("workload", parse_workloads, text["workload"]),) if "workload" in text else (),
-    )
-
-
-def _label_requirements(labels: object) -> tuple[Requirement, ...]:
-    if isinstance(labels, str):
-        return _parsed("labels", parse_labels, [labels])
-    if not isinstance(labels, dict):
-        raise InvalidMember("labels", "must be an object of strings, or text such as app in (web,api)")
-    requirements = []
-    for key, value in labels.items():
-        if not 1 <= len(key) <= MAX_LABEL_KEY_LENGTH:
-            raise InvalidMember("labels", f"must have keys of 1 to {MAX_LABEL_KEY_LENGTH} characters")
-        if not isinstance(value, str):
-            raise InvalidMember(f"labels.{key}", "must be a string")
-        requirements.append(_parsed(f"labels.{key}", partial(label_requirement, key), value))
-    return sorted_requirements(requirements)
-
-
-def _members(selector: Selector) -> dict[str, object]:
-    """Return the claims that `_selector` reads a selector back from."""
-    members: dict[str, object] = {"namespace": selector.namespace}
-    if selector.pods is not None:
-        members["pod"] = str(selector.pods)
-    if selector.containers is not None:
-        members["container"] = str(selector.containers)
-    if selector.labels:
-        # Plain equality stays an object, as other minters and older servers know it.
-        plain = {one.key: str(one.values) for one in selector.labels if one.is_equality}
-        is_plain = len(plain) == len(selector.labels)
-        members["labels"] = plain if is_plain else ",".join(map(str, selector.labels))
-    for names in selector.workloads:
-        members["workload"] = str(names)
-    return members
-
-
-def _check_names(selector: Selector) -> None:
-    """Raise InvalidMember for names that Kubernetes does not allow: a token for them would never show a line."""
-    _parsed("namespace", check_dns_labels, Names.of(selector.namespace))
-    if selector.pods is not None:
-        _parsed("pod", check_pods, selector.pods)
-    if selector.containers is not None:
-        _parsed("container", check_dns_labels, selector.containers)
-    _parsed("labels", check_labels, selector.labels)
-    for names in selector.workloads:
-        _parsed("workload", check_pods, Names.of(*(pattern.partition("/")[2] for pattern in names.patterns)))
-
-
-def _parsed(member: str, parse: Callable[[_A], _T], argument: _A) -> _T:
-    try:
-        return parse(argument)
-    except BadSelection as error:
-        raise InvalidMember(member, error.problem) from None
-
-
-def _text(value: object, member: str) -> str:
-    if not isinstance(value, str) or not value:
-        raise InvalidMember(member, "must be a string that is not empty")
-    if member == "namespace" and len(value) > MAX_NAME_LENGTH:
-        raise InvalidMember(member, f"must be a string of 1 to {MAX_NAME_LENGTH} characters")
-    return value
+def _short(claims: Mapping[str, object], name: str) -> str:
+    """Return a claim that is only logged, as far as it is text."""
+    value = claims.get(name)
+    return value[:MAX_NAME_LENGTH] if isinstance(value, str) else ""

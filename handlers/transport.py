@@ -1,4 +1,4 @@
-"""Transports: the ways in which lines get to a reader."""
+"""Transports: how lines get to a reader."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import Enum
 
 
 class Transport(Enum):
-    """A way in which lines get to a reader; its value is what the log calls it."""
+    """A way for lines to get to a reader. Its value is its name in the log."""
 
     WEBSOCKET = "WebSocket"
     EVENTS = "events"
@@ -21,5 +21,5 @@ class Transport(Enum):
 
     @property
     def is_chunked(self) -> bool:
-        """Whether lines are sent in chunks, which HTTP/1.0 does not know (RFC 9112, section 7.1)."""
+        """Whether lines are sent in chunks (RFC 9112, section 7.1), which HTTP/1.0 does not have."""
         return self in {Transport.EVENTS, Transport.HTTP}

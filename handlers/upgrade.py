@@ -1,4 +1,4 @@
-"""The WebSocket handshake, as far as it is refused in our own words."""
+"""The WebSocket handshake, as far as we refuse it in our own words."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class BadUpgrade(Exception):
-    """A request for a WebSocket that RFC 6455, section 4.2.1 does not allow. `problem` is the sentence."""
+    """A request for a WebSocket that RFC 6455, section 4.2.1 does not allow. `problem` is a sentence."""
 
     def __init__(self, problem: str) -> None:
         super().__init__(problem)
@@ -20,7 +20,7 @@ class BadUpgrade(Exception):
 
 
 def check_upgrade(request: HTTPServerRequest) -> None:
-    """Refuse what Tornado would refuse in plain text. Raises BadUpgrade."""
+    """Raise BadUpgrade if a handshake is none; Tornado would refuse it in plain text."""
     headers = request.headers
     if request.version == "HTTP/1.0":
         raise BadUpgrade("a WebSocket request must be of HTTP/1.1")

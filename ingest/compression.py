@@ -14,7 +14,7 @@ import zstandard
 from ingest.errors import BodyTooLarge, Undecodable, UnsupportedEncoding
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import TypeAlias
 
     _Inflater: TypeAlias = zlib._Decompress | zstandard.ZstdDecompressionObj  # noqa: SLF001 - has no other name
@@ -24,20 +24,22 @@ _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _SNAPPY_STREAM = b"\xff\x06\x00\x00sNaPpY"
 # More members or frames than this is an attack on the time it takes to start each.
 _MAX_MEMBERS = 10_000
-_MAX_CODINGS = 2
 # RFC 9659 lets a sender assume a window of 8 MiB.
 _ZSTD_WINDOW = 8 << 20
-# What a byte can become: deflate copies 258 bytes for two bits and more, a zstd block of 3 bytes becomes 128 KiB, a
-# snappy copy of 3 bytes becomes 64.
-_DEFLATE_RATIO, _ZSTD_RATIO, _SNAPPY_RATIO = 1032, (128 << 10) // 3 + 1, 22
+# What a byte can become: a zstd block of 3 bytes becomes 128 KiB, a snappy copy of 3 bytes becomes 64.
+_ZSTD_RATIO, _SNAPPY_RATIO = (128 << 10) // 3 + 1, 22
 _LEAST_PIECE, _NEXT_PIECE, _PIECE = 64, 512, 64 << 10
+# zlib puts together what it returns from pieces, which takes as much again.
+_PART = 1 << 20
+_ZLIB = type(zlib.decompressobj())
 
 
 def decompress(body: bytes, encoding: str, limit: int) -> bytes:
     """Return the body without its Content-Encoding; at most `limit` bytes are ever inflated.
 
     What the body is counts for more than what the header claims: JSON is taken as it is, and gzip and zstd
-    are known by their first bytes, which start neither JSON nor what Fluent Bit sends as MessagePack.
+    are known by their first bytes, which start neither JSON nor what Fluent Bit sends as MessagePack. One coding is
+    enough: a few hundred bytes that are compressed twice can become gigabytes on the way.
     Raises UnsupportedEncoding, BodyTooLarge, Undecodable.
     """
     names = [name for part in encoding.split(",") if (name := part.strip().lower()) not in ("", "identity")]
@@ -45,10 +47,9 @@ def decompress(body: bytes, encoding: str, limit: int) -> bytes:
         names = ["gzip"]
     elif not names and body.startswith(_ZSTD_MAGIC):
         names = ["zstd"]
-    if len(names) > _MAX_CODINGS or any(name not in _DECODERS for name in names):
+    if len(names) > 1 or any(name not in _DECODERS for name in names):
         raise UnsupportedEncoding(encoding)
-    # RFC 9110, 8.4: listed in the order in which they were applied.
-    for name in reversed(names):
+    for name in names:
         body = _undo(body, name, limit)
     if len(body) > limit:
         raise BodyTooLarge(limit)
@@ -64,57 +65,57 @@ def _undo(body: bytes, name: str, limit: int) -> bytes:
         raise Undecodable(name) from error
 
 
-def _inflate(body: bytes, limit: int, ratio: int, begin: Callable[[], _Inflater]) -> bytes:
-    """Inflate members up to the limit; what follows a complete one of gzip and is none itself is padding."""
+def _inflate(body: bytes, limit: int, begin: Callable[[], _Inflater], magic: bytes | None) -> bytes:
+    """Inflate a stream up to the limit, and those after it that start with `magic`; what else follows is padding."""
     view, parts, left, position = memoryview(body), list[bytes](), limit, 0
     for number in range(_MAX_MEMBERS):
         # The bytes after a member are copied on its end, so another one starts on a small piece.
         member, piece = begin(), _NEXT_PIECE if number else _PIECE
-        try:
-            while not member.eof:
-                # All that is given is inflated, whatever size is declared: it must not become much more than the limit.
-                piece = min(piece, max(left // ratio, _LEAST_PIECE))
-                given = view[position : position + piece]
-                if not given:
-                    raise EOFError
-                part = member.decompress(given)
-                if len(part) > left:
-                    raise BodyTooLarge(limit)
+        while not member.eof:
+            if position == len(view):
+                raise EOFError
+            if not isinstance(member, _ZLIB):
+                piece = min(piece, max(left // _ZSTD_RATIO, _LEAST_PIECE))
+            given = view[position : position + piece]
+            for part in _parts(member, given):
                 left -= len(part)
+                if left < 0:
+                    raise BodyTooLarge(limit)
                 parts.append(part)
-                position += len(given) - len(member.unused_data)
-                piece = min(2 * piece, _PIECE)
-        except zlib.error:
-            if not number:
-                raise
-            return b"".join(parts)
-        if position == len(view):
+            position += len(given) - len(member.unused_data)
+            piece = min(2 * piece, _PIECE)
+        if position == len(view) or magic is None or view[position : position + len(magic)] != magic:
             return b"".join(parts)
     raise ValueError(_MAX_MEMBERS)
 
 
+def _parts(member: _Inflater, data: bytes | memoryview) -> Iterator[bytes]:
+    if not isinstance(member, _ZLIB):
+        yield member.decompress(data)  # all of it at once: it must not become much more than the limit
+        return
+    part = None
+    while part is None or (len(part) == _PART and not member.eof):
+        part = member.decompress(data, _PART)
+        data = member.unconsumed_tail
+        yield part
+
+
 def _gunzip(body: bytes, limit: int) -> bytes:
-    return _inflate(body, limit, _DEFLATE_RATIO, lambda: zlib.decompressobj(16 + zlib.MAX_WBITS))
+    """Undo gzip. A damaged member after the first makes all of it undecodable: half a body would be lost in silence."""
+    return _inflate(body, limit, lambda: zlib.decompressobj(16 + zlib.MAX_WBITS), _GZIP_MAGIC)
 
 
 def _unzstd(body: bytes, limit: int) -> bytes:
-    decompressor = zstandard.ZstdDecompressor(max_window_size=max(_ZSTD_WINDOW, limit))
-    return _inflate(body, limit, _ZSTD_RATIO, decompressor.decompressobj)
+    """Undo zstd, of which any number of frames may follow each other."""
+    return _inflate(body, limit, zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW).decompressobj, b"")
 
 
 def _undeflate(body: bytes, limit: int) -> bytes:
     """Undo RFC 9110's deflate: a zlib stream, or bare deflate data as some senders have it."""
     try:
-        stream = zlib.decompressobj()
-        data = stream.decompress(body, limit + 1)
+        return _inflate(body, limit, zlib.decompressobj, None)
     except zlib.error:
-        stream = zlib.decompressobj(-zlib.MAX_WBITS)
-        data = stream.decompress(body, limit + 1)
-    if len(data) > limit:
-        raise BodyTooLarge(limit)
-    if not stream.eof:
-        raise EOFError
-    return data
+        return _inflate(body, limit, lambda: zlib.decompressobj(-zlib.MAX_WBITS), None)
 
 
 def _unsnappy(body: bytes, limit: int) -> bytes:

@@ -8,14 +8,14 @@ class BodyError(Exception):
 
 
 class UnsupportedEncoding(BodyError):
-    """The body has a Content-Encoding that is not known here."""
+    """The body has a Content-Encoding that is not known here, or more than one."""
 
     def __init__(self, encoding: str) -> None:
         super().__init__(encoding)
         self.encoding = encoding
 
     def __str__(self) -> str:
-        return "the Content-Encoding is not one of gzip, deflate, snappy, zstd and identity"
+        return "the Content-Encoding must be one of gzip, deflate, snappy, zstd and identity"
 
 
 class BodyTooLarge(BodyError):

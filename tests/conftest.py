@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import json
 import logging
+import socket
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tornado.ioloop import IOLoop
+
+pytest_plugins = ["tests.process"]
 
 API_SECRET = "an-api-secret-for-tests"
 INGEST_SECRET = "an-ingest-secret-for-tests"
@@ -143,20 +146,36 @@ def options() -> dict[str, Any]:
 
 
 @pytest.fixture
+def bodies_bytes() -> int | None:
+    """Memory for the request bodies that arrive at `live` at the same time; None: as the server has it by itself."""
+    return None
+
+
+@pytest.fixture
+def send_buffer() -> int | None:
+    """About how many bytes the kernel of `live` holds for a connection; None: as many as it likes."""
+    return None
+
+
+@pytest.fixture
 def settings(options: dict[str, Any]) -> Settings:
-    """The settings of `live`; override this fixture for others."""
-    given: dict[str, Any] = {"port": 0, "drain_seconds": 0} | options
+    """The settings of `live`; override this fixture for others. Tests post the same body more than once."""
+    given: dict[str, Any] = {"port": 0, "drain_seconds": 0, "duplicate_window_seconds": 0} | options
     return Settings(api_secret=API_SECRET, ingest_secret=INGEST_SECRET, jwt_signing_key=JWT_SIGNING_KEY, **given)
 
 
 @pytest.fixture
-def live(io_loop: IOLoop, settings: Settings) -> Iterator[LiveServer]:
+def live(
+    io_loop: IOLoop, settings: Settings, bodies_bytes: int | None, send_buffer: int | None
+) -> Iterator[LiveServer]:
     """A running server."""
 
     async def start() -> LiveServer:
         listening, port = bind_unused_port(address="127.0.0.1")
+        if send_buffer is not None:  # connections inherit it
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
         clock = Clock()
-        server = Server(settings, now=clock.now, monotonic=clock.monotonic)
+        server = Server(settings, now=clock.now, monotonic=clock.monotonic, bodies_bytes=bodies_bytes)
         await server.start([listening])
         return LiveServer(server, clock, port)
 
@@ -168,13 +187,16 @@ def live(io_loop: IOLoop, settings: Settings) -> Iterator[LiveServer]:
 
 @pytest.fixture(autouse=True)
 def quiet_log(request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    """Fail a test in which something is logged as a warning or worse, unless it is marked `logs`."""
+    """Fail a test in which something is logged as a warning or worse, unless it is marked `logs`.
+
+    That a body was refused, the answer has told the test already.
+    """
     yield
     if request.node.get_closest_marker("logs") is None:
         unexpected = [
             record.getMessage()
             for when in ("setup", "call")
             for record in caplog.get_records(when)
-            if record.levelno >= logging.WARNING
+            if record.levelno >= logging.WARNING and not record.getMessage().startswith("ingest refused")
         ]
         assert not unexpected, f"unexpected log lines: {unexpected}"

@@ -67,10 +67,16 @@ def test_only_what_the_server_runs_on_is_copied() -> None:
     assert copied_from_the_context() == {
         "requirements.txt",
         "logurt.py",
+        "server.py",
+        "environment.py",
         "settings.py",
-        "handlers",
+        "protocol.py",
+        "log_format.py",
+        "ingest",
         "buffer",
-        "clients",
+        "delivery",
+        "handlers",
+        "cli",
     }
 
 

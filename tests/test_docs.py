@@ -8,13 +8,17 @@ import pytest
 
 import logurt
 from delivery.filter import MAX_PATTERN_CHARACTERS, MAX_PATTERNS
-from delivery.gap import _BECAUSE
 from delivery.hub import MAX_PATTERNS_IN_USE
-from handlers import _MAX_MESSAGE_BYTES, ROUTES
-from handlers.base import _STATUSES
+from handlers import sources
+from handlers.errors import STATUSES
+from handlers.metrics import METRICS
 from handlers.query import PARAMETERS
-from handlers.sessions import DISCONNECTS, HEARTBEAT_SECONDS
-from handlers.tokens import MAX_LABEL_KEY_LENGTH, MAX_NAME_LENGTH, MAX_TOKEN_BYTES
+from handlers.routes import MAX_MESSAGE_BYTES, ROUTES
+from handlers.selection import MAX_ALTERNATIVES, MAX_LABEL_KEY_LENGTH, MAX_NAME_LENGTH, MAX_REQUIREMENTS
+from handlers.sessions import HEARTBEAT_SECONDS
+from handlers.tokens import MAX_TOKEN_BYTES
+from protocol import DISCONNECTS, GAP_REASONS
+from server import MAX_HEADER_BYTES
 from settings import VARIABLES
 
 ROOT = Path(__file__).parent.parent
@@ -77,21 +81,31 @@ def test_the_protocol_has_every_parameter_in_order_and_no_other() -> None:
     assert tuple(rows(PROTOCOL, "### Parameters")) == PARAMETERS
 
 
+def test_the_protocol_has_every_parameter_of_the_list_of_sources() -> None:
+    assert tuple(rows(PROTOCOL, "## GET /api/sources")) == sources.PARAMETERS
+
+
 def test_the_protocol_has_every_close_code_with_its_reason() -> None:
     documented = {int(code): cells[0].strip("`") for code, cells in rows(PROTOCOL, "### How a stream ends").items()}
     # 1009 is Tornado's, for a message that is too long.
-    assert documented == {ending.code: ending.reason for ending in DISCONNECTS} | {1009: "message too big"}
+    assert documented == {one.code: one.reason for one in DISCONNECTS} | {1009: "message too big"}
+
+
+def test_the_protocol_has_every_metric() -> None:
+    table = rows(PROTOCOL, "## GET /metrics")
+    documented = {name: [cell.replace("`", "") for cell in cells] for name, cells in table.items()}
+    assert documented == {one.name: [one.kind, ", ".join(one.labels) or "-", one.meaning] for one in METRICS}
 
 
 def test_the_protocol_has_every_status_that_an_error_can_have() -> None:
     documented = {int(status) for status in rows(PROTOCOL, "## Errors")}
     always = {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.INTERNAL_SERVER_ERROR}
-    assert documented == {int(status) for status in {*_STATUSES.values(), *always}}
+    assert documented == {int(status) for status in {*STATUSES.values(), *always}}
 
 
 def test_the_protocol_has_every_reason_of_a_gap() -> None:
     section = PROTOCOL.partition("| `reason` | what happened")[2].partition("\n\n")[0]
-    assert set(re.findall(r"^\| `(\w+)`", section, re.MULTILINE)) == set(_BECAUSE)
+    assert set(re.findall(r"^\| `(\w+)`", section, re.MULTILINE)) == set(GAP_REASONS)
 
 
 def test_the_readme_has_every_route_and_no_other() -> None:
@@ -112,8 +126,12 @@ def test_the_protocol_has_the_limits_of_the_code() -> None:
     assert limits["a name in a token"][0] == f"{MAX_NAME_LENGTH} characters"
     assert limits["a label in a token"][0] == f"key {MAX_LABEL_KEY_LENGTH}, value {MAX_NAME_LENGTH} characters"
     assert limits["a token"][0] == f"{MAX_TOKEN_BYTES >> 10} KiB"
+    assert limits["names in a selection, or labels with their values"][0] == str(MAX_ALTERNATIVES)
+    assert limits["requirements for labels"][0] == str(MAX_REQUIREMENTS)
+    assert limits["request line and headers"][0] == f"{MAX_HEADER_BYTES >> 10} KiB"
+    assert limits["sources on a page"][0] == f"{sources.MAX_LIMIT:,}"
     assert limits["time between signs of life"][0] == f"{HEARTBEAT_SECONDS} s"
-    assert limits["a client's WebSocket message"][0] == f"{_MAX_MESSAGE_BYTES >> 10} KiB"
+    assert limits["a client's WebSocket message"][0] == f"{MAX_MESSAGE_BYTES >> 10} KiB"
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)

@@ -1,28 +1,48 @@
-"""The house rules of the tree: who may import whom."""
+"""The house rules of the tree: its rooms, who may import whom, and how long a file may be."""
 
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
-OURS = ("logurt", "settings", "handlers", "buffer", "clients")
-# Which of ours each may import, itself aside.
-ALLOWED = {
-    "logurt": {"settings", "handlers", "buffer", "clients"},
-    "settings": set(),
-    "handlers": {"settings", "buffer"},
-    "buffer": set(),
-    "clients": set(),
+# Each room, and which others it may import. What both ends of the wire know, all of them may.
+ROOMS = {
+    "logurt": {"server", "settings", "environment", "cli"},
+    "server": {"handlers", "delivery", "buffer", "settings", "log_format"},
+    "handlers": {"delivery", "ingest", "buffer", "settings", "log_format"},
+    "delivery": {"buffer"},
+    "ingest": {"buffer"},
+    "buffer": set[str](),
+    "cli": set[str](),
+    "environment": set[str](),
+    "settings": set[str](),
+    "protocol": set[str](),
+    "log_format": set[str](),
 }
-ORDER = ["source", "chunk", "ring", "view", "hub"]
+CORE = ("ingest", "buffer", "delivery")
+# What the core does not know: the network, clocks, files and the environment.
+OUTSIDE = {"tornado", "asyncio", "socket", "ssl", "http", "time", "os", "pathlib", "jwt", "dotenv", "logging"}
+# Whoever waits, waits for a broker.
+MAY_WAIT = {"buffer/broker.py"}
+ORDER = ["source", "chunk", "ring", "store"]
+MAX_LINES = 320
 
 
 def files() -> list[Path]:
-    return [path for name in OURS for path in [*ROOT.glob(f"{name}.py"), *sorted((ROOT / name).glob("**/*.py"))]]
+    return [path for room in ROOMS for path in [*ROOT.glob(f"{room}.py"), *sorted((ROOT / room).glob("**/*.py"))]]
+
+
+def in_core() -> list[Path]:
+    return [path for path in files() if room_of(path) in CORE]
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
 
 
 def imported(path: Path) -> set[str]:
@@ -38,25 +58,37 @@ def imported(path: Path) -> set[str]:
     return found
 
 
+def packages(path: Path) -> set[str]:
+    return {name.partition(".")[0] for name in imported(path)}
+
+
 def named(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
 @pytest.mark.parametrize("path", files(), ids=named)
-def test_a_file_imports_only_what_its_place_allows(path: Path) -> None:
-    place = path.relative_to(ROOT).parts[0].removesuffix(".py")
-    ours = {name.partition(".")[0] for name in imported(path)} & set(OURS)
-    assert ours - {place} <= ALLOWED[place]
+def test_a_file_imports_only_what_its_room_allows(path: Path) -> None:
+    room = room_of(path)
+    assert (packages(path) & ROOMS.keys()) - {room, "protocol"} <= ROOMS[room]
 
 
-@pytest.mark.parametrize("path", [path for path in files() if "buffer" in path.parts], ids=named)
-def test_the_buffer_knows_no_network(path: Path) -> None:
-    packages = {name.partition(".")[0] for name in imported(path)}
-    forbidden = {"tornado", "asyncio", "socket", "ssl", "http", "time", "os", "jwt", "dotenv"}
-    assert not packages & (forbidden if path.name == "jetstream.py" else forbidden | {"nats"})
+def test_the_rooms_are_all_that_there_is() -> None:
+    packages = {path.parent.name for path in ROOT.glob("*/__init__.py")}
+    modules = {path.stem for path in ROOT.glob("*.py")}
+    assert packages | modules == ROOMS.keys() | {"benchmarks"}
 
 
-@pytest.mark.parametrize("path", [path for path in files() if "buffer" in path.parts], ids=named)
+@pytest.mark.parametrize("path", in_core(), ids=named)
+def test_the_core_knows_no_network_no_clock_and_no_settings(path: Path) -> None:
+    allowed = {"asyncio"} if named(path) in MAY_WAIT else set()
+    assert not (packages(path) & OUTSIDE) - allowed
+
+
+def test_what_both_ends_know_is_made_of_the_standard_library_alone() -> None:
+    assert packages(ROOT / "protocol.py") <= set(sys.stdlib_module_names)
+
+
+@pytest.mark.parametrize("path", [path for path in files() if room_of(path) == "buffer"], ids=named)
 def test_the_buffer_imports_one_way(path: Path) -> None:
     """Follow imports of imports: nothing leads back, and nothing lower in the order to something higher."""
     reached, ahead = set[str](), {path.stem}
@@ -72,6 +104,11 @@ def test_the_buffer_imports_one_way(path: Path) -> None:
         assert not reached & set(ORDER[ORDER.index(path.stem) :])
 
 
+@pytest.mark.parametrize("path", files(), ids=named)
+def test_a_file_is_short(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= MAX_LINES
+
+
 def test_no_module_at_the_root_hides_one_of_the_standard_library() -> None:
     names = {path.stem for path in ROOT.glob("*.py")} | {path.parent.name for path in ROOT.glob("*/__init__.py")}
     assert not names & set(sys.stdlib_module_names)
@@ -80,3 +117,16 @@ def test_no_module_at_the_root_hides_one_of_the_standard_library() -> None:
 
 def test_no_file_is_named_after_nothing() -> None:
     assert not {path.stem for path in files()} & {"utils", "helpers", "manager", "common", "misc"}
+
+
+# Tests ask what anybody may ask. A named tuple's `_asdict` and `_replace` are public whatever they look like.
+_PRIVATE = re.compile(r"[\])a-z]\._(?!asdict|replace)[a-z]")
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "tests").glob("**/*.py")), ids=named)
+def test_a_test_touches_nothing_private(path: Path) -> None:
+    if path == Path(__file__):
+        return
+    lines = enumerate(path.read_text().splitlines(), start=1)
+    found = [f"{number}: {line.strip()}" for number, line in lines if "self._" not in line and _PRIVATE.search(line)]
+    assert not found

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import fnmatch
+import os
 import re
 import shutil
 import subprocess
@@ -12,11 +13,13 @@ import pytest
 import yaml
 
 import settings
+from server import StopBounds
 
 ROOT = Path(__file__).parents[1]
 MANIFESTS = ROOT / "manifests"
 OVERLAY = MANIFESTS / "overlays" / "with-fluent-bit"
 EXAMPLE_SECRET = MANIFESTS / "base" / "secret.example.yaml"
+REFERENCES = MANIFESTS / "fluent-bit" / "references.yaml"
 KUBERNETES_VERSION = "1.34"
 
 CONTAINER_ID = "0123456789abcdef" * 4
@@ -110,7 +113,7 @@ def test_the_schema_check_refuses_a_misspelt_member() -> None:
 
 def test_every_manifest_is_used_but_the_example_secret() -> None:
     config = MANIFESTS / "fluent-bit" / "fluent-bit.yaml"
-    used = {*LISTED, *(folder / "kustomization.yaml" for folder in FOLDERS), config}
+    used = {*LISTED, *(folder / "kustomization.yaml" for folder in FOLDERS), config, REFERENCES}
     assert set(MANIFESTS.rglob("*.yaml")) - used == {EXAMPLE_SECRET}
 
 
@@ -173,6 +176,13 @@ def test_the_role_is_bound_to_the_account_of_fluent_bit() -> None:
     assert pod(DAEMON_SET)["serviceAccountName"] == account
 
 
+def test_the_binding_follows_the_account_into_the_namespace_of_any_overlay() -> None:
+    account = only("ServiceAccount")["metadata"]
+    (subject,) = only("ClusterRoleBinding")["subjects"]
+    # kustomize rewrites a subject that names an account as its file has it: without a namespace, that is in `default`.
+    assert subject["namespace"] == account.get("namespace", "default")
+
+
 @pytest.mark.parametrize("workload", WORKLOADS)
 def test_secrets_come_by_reference_from_members_the_secret_has(workload: dict[str, Any]) -> None:
     members = only("Secret")["stringData"]
@@ -210,7 +220,7 @@ def test_the_probes_ask_the_health_routes_at_the_port_of_the_server(probe: str, 
 
 
 def test_the_pod_is_given_more_time_to_end_than_readers_are_drained_over() -> None:
-    assert pod(DEPLOYMENT)["terminationGracePeriodSeconds"] >= running_settings().drain_seconds + 10
+    assert pod(DEPLOYMENT)["terminationGracePeriodSeconds"] > StopBounds.of(running_settings()).total
 
 
 def test_the_memory_holds_the_ring_twice_and_a_request_of_the_largest_size() -> None:
@@ -250,10 +260,14 @@ def test_the_pods_ask_to_be_left_out_of_the_logs(workload: dict[str, Any]) -> No
         ("logurt-6d5f7c9b8-x2x7k_logurt_logurt", True),
         ("logurt-6d5f7c9b8-x2x7k_monitoring_logurt", True),
         ("logurt-fluent-bit-4x9vz_logurt_fluent-bit", True),
+        ("prod-logurt-6d5f7c9b8-x2x7k_logurt_logurt", True),
+        ("prod-logurt-fluent-bit-4x9vz_logurt_fluent-bit", True),
+        ("shop-logurt-0_shop_logurt", True),  # called alike, whoever made it
         ("web-0_myapp_web", False),
         ("logurt-viewer-0_logurt_web", False),
         ("fluent-bit-4x9vz_other_fluent-bit", False),
         ("logurt-demo_logurt-demo_web", False),
+        ("prod-web-0_logurt_web", False),
     ],
 )
 def test_only_their_own_log_files_are_left_out_by_name(file: str, *, left_out: bool) -> None:
@@ -265,13 +279,12 @@ def test_only_their_own_log_files_are_left_out_by_name(file: str, *, left_out: b
 def test_fluent_bit_posts_to_the_service_with_the_ingest_secret_of_its_environment() -> None:
     output = plugin("outputs", "http")
     service = only("Service")
-    assert (output["host"], output["port"]) == (
-        service["metadata"]["name"],
-        service["spec"]["ports"][0]["port"],
-    )
+    assert output["host"] == "${LOGURT_HOST}"
+    assert literals(DAEMON_SET) == {"LOGURT_HOST": service["metadata"]["name"]}
+    assert output["port"] == service["spec"]["ports"][0]["port"]
     assert (output["uri"], output["format"]) == ("/_ingest/fluentbit", "json")
     assert output["header"] == ["Authorization Token ${INGEST_SECRET}"]
-    assert list(environment(DAEMON_SET)) == ["INGEST_SECRET"]
+    assert list(environment(DAEMON_SET)) == ["LOGURT_HOST", "INGEST_SECRET"]
 
 
 def test_fluent_bit_sends_the_tag_for_records_without_metadata() -> None:
@@ -279,9 +292,17 @@ def test_fluent_bit_sends_the_tag_for_records_without_metadata() -> None:
     assert plugin("inputs", "tail")["tag"] == "kube.*"
 
 
-def test_fluent_bit_tries_again_for_ever_and_soon() -> None:
+def test_fluent_bit_tries_for_ever_and_at_least_every_ten_seconds() -> None:
+    service = fluent_bit()["service"]
     assert plugin("outputs", "http")["retry_limit"] == "no_limits"
-    assert fluent_bit()["service"]["scheduler.cap"] <= 30
+    # It waits a second more than a random number from base to cap. Beyond 10 s, waits are rounded up (flb_scheduler.h).
+    assert 0 < service["scheduler.base"] <= service["scheduler.cap"] < 10 - 1
+
+
+def test_fluent_bit_reads_files_it_has_not_seen_from_their_beginning_and_finds_them_soon() -> None:
+    tail = plugin("inputs", "tail")
+    assert tail["read_from_head"] is True
+    assert tail["refresh_interval"] <= 1
 
 
 def test_fluent_bit_keeps_chunks_and_places_in_the_one_folder_it_can_write_to() -> None:
@@ -301,11 +322,12 @@ def test_what_fluent_bit_keeps_has_a_bound() -> None:
     assert 4 * chunks <= mebibytes(container(DAEMON_SET)["resources"]["limits"]["memory"])
 
 
-def test_lines_reach_logurt_as_text_with_labels_and_without_annotations() -> None:
+def test_lines_reach_logurt_as_text_with_labels_and_owners_and_without_annotations() -> None:
     kubernetes = plugin("filters", "kubernetes")
-    assert {key: kubernetes[key] for key in ("merge_log", "labels", "annotations")} == {
+    assert {key: kubernetes[key] for key in ("merge_log", "labels", "owner_references", "annotations")} == {
         "merge_log": False,
         "labels": True,
+        "owner_references": True,
         "annotations": False,
     }
     assert plugin("inputs", "tail")["multiline.parser"] == "docker, cri"
@@ -329,13 +351,31 @@ def test_fluent_bit_is_asked_at_the_port_of_its_http_server_whether_it_runs() ->
 # What kustomize makes of it
 
 
-@pytest.fixture(scope="module")
-def built() -> list[dict[str, Any]]:
+def kustomized(folder: Path) -> list[dict[str, Any]]:
     kubectl = shutil.which("kubectl")
     if kubectl is None:
         pytest.skip("kubectl is not installed; the files themselves are checked above")
-    command = [kubectl, "kustomize", str(OVERLAY)]
+    command = [kubectl, "kustomize", str(folder)]
     return documents(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+@pytest.fixture(scope="module")
+def built() -> list[dict[str, Any]]:
+    return kustomized(OVERLAY)
+
+
+@pytest.fixture(scope="module")
+def renamed(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """Return the shipped overlay as another overlay puts it into a namespace of its own, under other names."""
+    folder = tmp_path_factory.mktemp("overlay").resolve()
+    overlay = {"namespace": "team-a", "namePrefix": "prod-", "resources": [os.path.relpath(OVERLAY, folder)]}
+    (folder / "kustomization.yaml").write_text(yaml.safe_dump(overlay))
+    return kustomized(folder)
+
+
+def one(kind: str, objects: list[dict[str, Any]]) -> dict[str, Any]:
+    (found,) = [each for each in objects if each["kind"] == kind]
+    return found
 
 
 def test_kustomize_builds_objects_that_fit_the_schema(built: list[dict[str, Any]]) -> None:
@@ -345,17 +385,35 @@ def test_kustomize_builds_objects_that_fit_the_schema(built: list[dict[str, Any]
     assert kinds == {each["kind"] for _, each in OBJECTS} - {"Secret"} | {"ConfigMap"}
 
 
-def test_kustomize_puts_everything_into_the_namespace_of_the_overlay(built: list[dict[str, Any]]) -> None:
-    namespaced = [each for each in built if each["kind"] not in {"Namespace", "ClusterRole", "ClusterRoleBinding"}]
-    (binding,) = [each for each in built if each["kind"] == "ClusterRoleBinding"]
-    namespace = kustomization(OVERLAY)["namespace"]
+@pytest.mark.parametrize(("overlay", "namespace"), [("built", "logurt"), ("renamed", "team-a")])
+def test_kustomize_puts_everything_into_the_namespace_of_the_overlay(
+    overlay: str, namespace: str, request: pytest.FixtureRequest
+) -> None:
+    objects = request.getfixturevalue(overlay)
+    namespaced = [each for each in objects if each["kind"] not in {"Namespace", "ClusterRole", "ClusterRoleBinding"}]
     assert {each["metadata"]["namespace"] for each in namespaced} == {namespace}
-    assert {each["namespace"] for each in binding["subjects"]} == {namespace}
+    assert one("Namespace", objects)["metadata"]["name"] == namespace
+
+
+@pytest.mark.parametrize(("overlay", "namespace"), [("built", "logurt"), ("renamed", "team-a")])
+def test_kustomize_binds_the_role_to_the_account_that_fluent_bit_runs_as(
+    overlay: str, namespace: str, request: pytest.FixtureRequest
+) -> None:
+    objects = request.getfixturevalue(overlay)
+    (subject,) = one("ClusterRoleBinding", objects)["subjects"]
+    assert (subject["name"], subject["namespace"]) == (
+        pod(one("DaemonSet", objects))["serviceAccountName"],
+        namespace,
+    )
+
+
+def test_kustomize_gives_fluent_bit_the_new_name_of_the_service(renamed: list[dict[str, Any]]) -> None:
+    assert literals(one("DaemonSet", renamed)) == {"LOGURT_HOST": "prod-logurt"}
+    assert one("Service", renamed)["metadata"]["name"] == "prod-logurt"
 
 
 def test_kustomize_names_the_configuration_by_its_content(built: list[dict[str, Any]]) -> None:
-    (daemon_set,) = [each for each in built if each["kind"] == "DaemonSet"]
-    (config,) = [each for each in built if each["kind"] == "ConfigMap"]
-    (volume,) = [each for each in pod(daemon_set)["volumes"] if "configMap" in each]
+    config = one("ConfigMap", built)
+    (volume,) = [each for each in pod(one("DaemonSet", built))["volumes"] if "configMap" in each]
     assert volume["configMap"]["name"] == config["metadata"]["name"]
     assert re.fullmatch("logurt-fluent-bit-[a-z0-9]{10}", config["metadata"]["name"])

@@ -1,26 +1,15 @@
 from __future__ import annotations
 
-import dataclasses
-import os
-from typing import TYPE_CHECKING
-
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from settings import VARIABLES, Settings, SettingsError, Variable, WholeNumber, from_mapping, load
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from settings import VARIABLES, Settings, SettingsError, Variable, from_mapping
 
 API_SECRET = "an-api-secret"
 JWT_SIGNING_KEY = "0123456789abcdef0123456789abcdef"
 REQUIRED = {"API_SECRET": API_SECRET, "JWT_SIGNING_KEY": JWT_SIGNING_KEY}
-NUMBERS = [
-    pytest.param(variable, variable.read, id=variable.name)
-    for variable in VARIABLES
-    if isinstance(variable.read, WholeNumber)
-]
+NUMBERS = [pytest.param(variable, *variable.bounds, id=variable.name) for variable in VARIABLES if variable.bounds]
 # The total can be no less than its part; each bound is tried with the other out of the way.
 ROOM = {"BUFFER_NAMESPACE_MIB": "1", "BUFFER_TOTAL_MIB": "1048576"}
 
@@ -29,6 +18,10 @@ def problems_of(variables: dict[str, str]) -> tuple[str, ...]:
     with pytest.raises(SettingsError) as caught:
         from_mapping(variables)
     return caught.value.problems
+
+
+def vars_of(settings: Settings) -> dict[str, object]:
+    return {name: getattr(settings, name) for name in settings.__struct_fields__}
 
 
 def names_of(problems: tuple[str, ...]) -> list[str]:
@@ -55,7 +48,21 @@ def test_variables_of_others_are_ignored() -> None:
 
 
 def test_every_field_has_its_variable() -> None:
-    assert {field.name for field in dataclasses.fields(Settings)} == {variable.field for variable in VARIABLES}
+    assert Settings.__struct_fields__ == tuple(variable.field for variable in VARIABLES)
+    assert all(variable.name == variable.field.upper() for variable in VARIABLES)
+
+
+def test_every_number_has_its_bounds_around_its_default() -> None:
+    numbers = {name for name, value in vars_of(from_mapping(REQUIRED)).items() if isinstance(value, int)}
+    assert numbers == {variable.field for variable in VARIABLES if variable.bounds}
+    for variable in VARIABLES:
+        if variable.bounds:
+            assert variable.bounds[0] <= int(variable.default) <= variable.bounds[1]
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(AttributeError):
+        from_mapping(REQUIRED).port = 1  # type: ignore[misc]
 
 
 def test_every_shown_default_is_the_one_that_holds() -> None:
@@ -78,22 +85,24 @@ def test_the_ingest_secret_is_the_api_secret_unless_it_is_set() -> None:
 
 def test_no_secret_shows_in_the_repr_of_settings() -> None:
     secrets = {v.name: f"{v.name.lower()}-{'x' * 32}" for v in VARIABLES if "SECRET" in v.name or "KEY" in v.name}
-    shown = repr(from_mapping(secrets))
+    settings = from_mapping(secrets)
     assert len(secrets) == 6
-    assert not [secret for secret in secrets.values() if secret in shown]
+    for shown in (repr(settings), str(settings), f"{settings!r:.5000}"):
+        assert not [secret for secret in secrets.values() if secret in shown]
+    assert repr(settings).startswith("Settings(jwt_expiration_minutes=60, port=8080, address='', ")
 
 
-@pytest.mark.parametrize(("variable", "number"), NUMBERS)
-def test_a_number_is_read_at_both_of_its_bounds(variable: Variable, number: WholeNumber) -> None:
-    for bound in (number.low, number.high):
+@pytest.mark.parametrize(("variable", "low", "high"), NUMBERS)
+def test_a_number_is_read_at_both_of_its_bounds(variable: Variable, low: int, high: int) -> None:
+    for bound in (low, high):
         settings = from_mapping(ROOM | REQUIRED | {variable.name: str(bound)})
         assert getattr(settings, variable.field) == bound
 
 
-@pytest.mark.parametrize(("variable", "number"), NUMBERS)
-def test_a_number_beyond_its_bounds_is_refused_with_the_bounds(variable: Variable, number: WholeNumber) -> None:
-    expected = f"{variable.name} must be a whole number from {number.low} to {number.high}"
-    for beyond in (number.low - 1, number.high + 1):
+@pytest.mark.parametrize(("variable", "low", "high"), NUMBERS)
+def test_a_number_beyond_its_bounds_is_refused_with_the_bounds(variable: Variable, low: int, high: int) -> None:
+    expected = f"{variable.name} must be a whole number from {low} to {high}"
+    for beyond in (low - 1, high + 1):
         assert problems_of(REQUIRED | {variable.name: str(beyond)}) == (expected,)
 
 
@@ -229,54 +238,3 @@ def test_any_text_is_read_or_refused_by_its_name(variables: dict[str, str]) -> N
     else:
         refused = []
     assert set(refused) <= variables.keys()
-
-
-def test_without_a_dotenv_file_the_environment_is_enough(tmp_path: Path) -> None:
-    assert load(REQUIRED, tmp_path / ".env") == from_mapping(REQUIRED)
-
-
-def test_the_environment_wins_over_the_dotenv_file_where_it_is_not_empty(tmp_path: Path) -> None:
-    path = tmp_path / ".env"
-    path.write_text("PORT=1\nMAX_READERS=2\nDEFAULT_TAIL=3\nLOG_LEVEL\nADDRESS=\n")
-    settings = load(REQUIRED | {"PORT": "9", "MAX_READERS": ""}, path)
-    assert (settings.port, settings.max_readers, settings.default_tail) == (9, 2, 3)
-
-
-def test_the_dotenv_file_does_not_change_the_environment(tmp_path: Path) -> None:
-    path = tmp_path / ".env"
-    path.write_text("LOGURT_TEST_LEAK=1\n")
-    load(REQUIRED, path)
-    assert "LOGURT_TEST_LEAK" not in os.environ
-
-
-def test_a_secret_in_the_dotenv_file_keeps_its_dollars(tmp_path: Path) -> None:
-    path = tmp_path / ".env"
-    path.write_text(f"API_SECRET=a$HOME${{PATH}}b\nJWT_SIGNING_KEY='{JWT_SIGNING_KEY}'\n")
-    assert load({}, path).api_secret == "a$HOME${PATH}b"
-
-
-def test_a_byte_order_mark_does_not_hide_the_first_variable(tmp_path: Path) -> None:
-    path = tmp_path / ".env"
-    path.write_text("PORT=1234\n", encoding="utf-8-sig")
-    assert load(REQUIRED, path).port == 1234
-
-
-def test_a_dotenv_file_that_is_not_utf8_is_refused_without_its_content(tmp_path: Path) -> None:
-    path = tmp_path / ".env"
-    path.write_bytes(b"API_SECRET=caf\xe9\n")
-    with pytest.raises(SettingsError) as caught:
-        load(REQUIRED, path)
-    assert str(caught.value) == "bad settings: .env must be UTF-8 text"
-
-
-def test_a_dotenv_file_that_cannot_be_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / ".env"
-    path.write_text("PORT=1\n")
-
-    def refuse(*_: object, **__: object) -> None:
-        raise PermissionError(13, "Permission denied", str(path))
-
-    # Permissions do not stop the superuser, whom tests often run as.
-    monkeypatch.setattr("builtins.open", refuse)
-    with pytest.raises(SettingsError, match=r"^bad settings: \.env cannot be read$"):
-        load(REQUIRED, path)

@@ -46,11 +46,11 @@ def test_all_lines_that_a_fan_out_posts_are_received() -> None:
 
 
 def test_a_sample_belongs_to_the_innermost_stage_that_knows_one_of_its_frames() -> None:
-    outer = "main (logurt.py:1);Handle._run (asyncio/events.py:80);IOStream.write (tornado/iostream.py:5)"
+    outer = "main (logurt.py:1);Handle.run (asyncio/events.py:80);IOStream.write (tornado/iostream.py:5)"
     stacks = [
         "main (logurt.py:1);0x7f (libc.so.6) 1",
         f"{outer} 2",
-        f"{outer};Group.flush (buffer/group.py:9);Session._write (handlers/session.py:7);send (libc.so.6) 4",
+        f"{outer};Group.flush (delivery/group.py:9);Session.write (handlers/session.py:7);send (libc.so.6) 4",
         f"{outer};_store (handlers/ingest.py:3);skip (msgspec/_core.so);memcmp (libc) 8",
     ]
     assert profile.tally(stacks) == {"other": 1, "Tornado": 2, "send": 4, "decode": 8}
@@ -59,11 +59,11 @@ def test_a_sample_belongs_to_the_innermost_stage_that_knows_one_of_its_frames() 
 def test_a_line_has_a_cost_whatever_there_is_beside_it() -> None:
     with Child("benchmarks.receivers") as receivers:
         for kind in (growth.KINDS[1], growth.KINDS[-1]):
-            assert growth._cost(kind, 3, receivers, options(growth, SMALL[growth])) > 0
+            assert growth.cost(kind, 3, receivers, options(growth, SMALL[growth])) > 0
 
 
 def test_bodies_at_once_take_memory() -> None:
-    table = memory._burst(options(memory, SMALL[memory]))
+    table = memory.burst(options(memory, SMALL[memory]))
     before, peak = table.rows[0][1:3]
     assert isinstance(before, float)
     assert isinstance(peak, float)
@@ -81,7 +81,7 @@ def test_a_soak_accounts_for_every_line_and_finds_nothing_left() -> None:
 def test_what_a_server_still_holds_is_called_a_leak() -> None:
     before: dict[str, Any] = {"readers": 0, "files": 7, "tasks": 1, "bytes": 0, "bytes_counted": 0, "chunks": 0}
     held = before | {"readers": 2, "files": 9, "objects": {"WebSocketSession": 2}}
-    assert soak._leaks(before | {"objects": {}}, held, aged=False) == [
+    assert soak.leaks(before | {"objects": {}}, held, aged=False) == [
         "readers: 2, and 0 before",
         "files: 9, and 7 before",
         "2 objects of WebSocketSession",
@@ -90,13 +90,13 @@ def test_what_a_server_still_holds_is_called_a_leak() -> None:
 
 @pytest.mark.parametrize("encode", [fluentbit.as_json, fluentbit.as_messagepack])
 def test_bodies_are_what_fluent_bit_sends(encode: Any) -> None:
-    ((run,), skipped), *rest = decode(encode(fluentbit.records("shop", "web-0", 3)))
+    ((run,), skipped), *rest = decode(encode(fluentbit.records("shop", "web-0", 3)), {})
     assert (run.source.namespace, run.source.pod, len(run.texts), skipped, rest) == ("shop", "web-0", 3, 0, [])
     assert {len(text.encode()) for text in run.texts} == {fluentbit.TEXT_BYTES}
 
 
 def test_a_stamped_body_tells_the_time_in_its_last_line() -> None:
-    ((run,), _), *_ = decode(fluentbit.Stamped("shop", "web-0", 3).body(123))
+    ((run,), _), *_ = decode(fluentbit.Stamped("shop", "web-0", 3).body(123), {})
     assert ["t=00000000000000000123;" in text for text in run.texts] == [False, False, True]
 
 

@@ -158,10 +158,12 @@ def test_several_workload_conditions_must_all_hold() -> None:
     assert (both.admits(writer), neither.admits(writer)) == (True, False)
 
 
-def test_a_selector_shows_only_what_it_demands() -> None:
-    assert str(selector()) == "namespace='n'"
+def test_a_selector_tells_what_it_demands() -> None:
+    nothing = {"pod": "", "container": "", "labels": "", "workload": ""}
+    assert selector().facts == {"namespace": "n"} | nothing
     wanted = selector(pod="web-*", container="app", workload="deployment/web", app="web")
-    assert str(wanted) == "namespace='n' pod='web-*' container='app' labels='app=web' workload='deployment/web'"
+    facts = {"pod": "web-*", "container": "app", "labels": "app=web", "workload": "deployment/web"}
+    assert wanted.facts == {"namespace": "n"} | facts
 
 
 @given(st.lists(REQUIREMENTS, max_size=4))

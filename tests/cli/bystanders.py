@@ -4,21 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import os
+import ssl
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+import trustme
+from tornado.httpserver import HTTPServer
+from tornado.testing import bind_unused_port
+from tornado.web import Application
+from tornado.websocket import WebSocketHandler
 
 from cli.address import Address
 from cli.credential import GivenToken
 from cli.stream import Pauses, Stream
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 
     from cli.credential import Credential
     from cli.message import Message
     from tests.conftest import LiveServer
+
+Answer: TypeAlias = "Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[None, None, None]]"
 
 COMMAND = Path(__file__).parents[2] / "logurt.py"
 
@@ -70,19 +80,29 @@ class NoPauses(Pauses):
         return 0
 
 
-def stream(
-    url: str, credential: Credential | str, watcher: Watcher, pauses: Pauses | None = None, **query: str
-) -> Stream:
-    if isinstance(credential, str):
-        credential = GivenToken(credential)
-    wanted = {name: [value] for name, value in query.items()}
-    address = Address.parse(url)
-    return Stream(address, credential, wanted, watcher.show, tell=watcher.tell, pauses=pauses or NoPauses())
+async def follow(
+    url: str,
+    credential: Credential | str,
+    watcher: Watcher,
+    pauses: Pauses | None = None,
+    report_seconds: float = 60,
+    **query: str,
+) -> None:
+    """Run a stream to its end."""
+    following = Stream(
+        Address.parse(url),
+        GivenToken(credential) if isinstance(credential, str) else credential,
+        {name: [value] for name, value in query.items()},
+        tell=watcher.tell,
+        pauses=pauses or NoPauses(),
+        report_seconds=report_seconds,
+    )
+    await following.run(watcher.show)
 
 
 @contextlib.asynccontextmanager
-async def running(following: Stream) -> AsyncIterator[asyncio.Task[None]]:
-    task = asyncio.create_task(following.run())
+async def running(following: Coroutine[None, None, None]) -> AsyncIterator[asyncio.Task[None]]:
+    task = asyncio.create_task(following)
     try:
         yield task
     finally:
@@ -112,6 +132,31 @@ class Cutter:
             await asyncio.gather(upward, return_exceptions=True)
 
 
+class Gate:
+    """A proxy that can be shut: then all connections are cut, and new ones come to nothing."""
+
+    def __init__(self, port: int) -> None:
+        self._relay = Cutter(port, itertools.repeat(0))
+        self._is_open = True
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.ensure_future(self._relay(reader, writer)) if self._is_open else None
+        if task is None:
+            return
+        self._tasks.add(task)
+        await asyncio.gather(task, return_exceptions=True)
+        self._tasks.discard(task)
+
+    def shut(self) -> None:
+        self._is_open = False
+        for task in self._tasks:
+            task.cancel()
+
+    def open(self) -> None:
+        self._is_open = True
+
+
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, budget: int) -> None:
     with contextlib.suppress(OSError):
         while data := await reader.read(budget or 65536):
@@ -123,7 +168,9 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, budg
 
 @contextlib.asynccontextmanager
 async def serving(
-    answer: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[None, None, None]],
+    answer: Answer,
+    *,
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[str]:
     """Listen on a free port, and give the URL."""
     tasks: set[asyncio.Task[None]] = set()
@@ -138,9 +185,9 @@ async def serving(
     def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         tasks.add(asyncio.create_task(serve(reader, writer)))
 
-    server = await asyncio.start_server(handle, "127.0.0.1", 0)
+    server = await asyncio.start_server(handle, "127.0.0.1", 0, ssl=tls)
     try:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        yield f"{'https' if tls else 'http'}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     finally:
         server.close()
         for task in tasks:
@@ -148,15 +195,105 @@ async def serving(
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def saying(response: bytes) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[None, None, None]]:
-    """Return a server that answers each request with these bytes."""
+def untrusted() -> ssl.SSLContext:
+    """Return TLS for a server whose certificate nobody trusts."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    return context
+
+
+def answering(status: str, body: bytes = b"", *fields: str) -> bytes:
+    """Return an HTTP answer with a body of known length."""
+    head = "\r\n".join([f"HTTP/1.1 {status}", *fields, f"Content-Length: {len(body)}", "", ""])
+    return head.encode() + body
+
+
+def saying(response: bytes, note: Callable[[bytes], None] = lambda _: None) -> Answer:
+    """Return a server that answers each request with these bytes, and whose requests are noted."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
+        note(await reader.readuntil(b"\r\n\r\n"))
         writer.write(response)
         await writer.drain()
 
     return answer
+
+
+def routed(answers: Mapping[str, bytes], otherwise: bytes) -> Answer:
+    """Return a server that answers each path with its bytes."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        target = (await reader.readuntil(b"\r\n\r\n")).split()[1].decode()
+        writer.write(answers.get(target.partition("?")[0], otherwise))
+        await writer.drain()
+
+    return answer
+
+
+def changing(port: int, before: bytes, after: bytes) -> Answer:
+    """Return a proxy that changes a part of each request on its way."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        request = await reader.readuntil(b"\r\n\r\n")
+        upstream_reader, upstream_writer = await asyncio.open_connection("127.0.0.1", port)
+        try:
+            upstream_writer.write(request.replace(before, after))
+            await _pump(upstream_reader, writer, 0)
+        finally:
+            upstream_writer.transport.abort()
+
+    return answer
+
+
+async def silent(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+    """Answer nothing for as long as the client stays."""
+    await reader.read()
+
+
+class Visit(NamedTuple):
+    """What a scripted server does with one connection: it sends texts, then closes with a code; 0 leaves it open."""
+
+    texts: tuple[str, ...] = ()
+    code: int = 0
+    reason: str = ""
+
+
+class Script:
+    """A WebSocket server that follows a script; `asked` has the query of each connection."""
+
+    def __init__(self, visits: Sequence[Visit]) -> None:
+        self.asked: list[dict[str, list[str]]] = []
+        self._visits = iter(visits)
+
+    def next(self, arguments: dict[str, list[bytes]]) -> Visit:
+        self.asked.append({name: [value.decode() for value in values] for name, values in arguments.items()})
+        return next(self._visits)
+
+
+class _ScriptHandler(WebSocketHandler):
+    def initialize(self, script: Script) -> None:
+        self._script = script
+
+    async def open(self) -> None:
+        visit = self._script.next(self.request.query_arguments)
+        for text in visit.texts:
+            await self.write_message(text)
+        if visit.code:
+            self.close(visit.code, visit.reason)
+
+
+@contextlib.asynccontextmanager
+async def scripted(*visits: Visit) -> AsyncIterator[tuple[str, Script]]:
+    """Serve a script on a free port, and give the URL and the script."""
+    script = Script(visits)
+    server = HTTPServer(Application([("/logs", _ScriptHandler, {"script": script})], log_function=lambda _: None))
+    listening, port = bind_unused_port(address="127.0.0.1")
+    server.add_sockets([listening])
+    try:
+        yield f"http://127.0.0.1:{port}", script
+    finally:
+        server.stop()
+        await server.close_all_connections()
 
 
 async def command(

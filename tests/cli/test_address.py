@@ -21,7 +21,35 @@ def test_a_url_is_read_as_people_write_it(text: str, url: str) -> None:
 
 
 def test_a_link_gives_its_token() -> None:
-    assert Address.parse("https://x.example/logs?token=a.b.c&tail=3") == Address("https://x.example", "a.b.c")
+    assert Address.parse("https://x.example/logs?token=a.b.c") == Address("https://x.example", "a.b.c")
+
+
+def test_a_link_gives_its_other_parameters_even_those_that_are_empty() -> None:
+    address = Address.parse("https://x.example/logs?tail=3&token=a&label=app%20in%20(a,b)&label=x&pod=")
+    assert address.query == {"tail": ["3"], "label": ["app in (a,b)", "x"], "pod": [""]}
+
+
+def test_a_link_for_browsers_has_everything_in_its_fragment() -> None:
+    address = Address.parse("https://x.example/team/view#token=a.b.c&tail=3")
+    assert (address.url, address.token, address.query) == ("https://x.example/team", "a.b.c", {"tail": ["3"]})
+
+
+@pytest.mark.parametrize(
+    ("url", "other"),
+    [
+        ("http://x:8080/team", "https://x:8080/team"),
+        ("https://x", "http://x:443"),
+        ("http://[::1]", "https://[::1]:80"),
+    ],
+)
+def test_the_other_scheme_is_of_the_same_port(url: str, other: str) -> None:
+    assert Address.parse(url).other_scheme == other
+
+
+def test_a_path_of_the_server_is_resolved_and_a_url_stays() -> None:
+    address = Address("https://x.example/team")
+    assert address.resolve("/logs?token=a") == "https://x.example/team/logs?token=a"
+    assert address.resolve("https://y.example/logs") == "https://y.example/logs"
 
 
 @pytest.mark.parametrize("text", ["", "ftp://x", "http://", "http://x:port", "http://[", "http://a b", "http://a\x1b"])

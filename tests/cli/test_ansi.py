@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli.ansi import harmless, harmless_json, notice, pod_colour
+from cli.ansi import harmless, harmless_json, notice
 
 _TEXT = st.text(st.sampled_from("ab\t\n\r\x00\x1b[]0;1m\x07\x08\x7f\x9b\x85é漢") | st.characters())
 _OBEYED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -51,12 +51,6 @@ def test_harmless_text_stays_as_it_is(text: str) -> None:
 
 def test_json_says_the_same_in_other_letters() -> None:
     assert harmless_json('"a\x9b\x7f"') == '"a\\u009b\\u007f"'
-
-
-def test_a_pod_has_one_colour_and_pods_have_several() -> None:
-    colours = {pod_colour(f"web-{number}") for number in range(100)}
-    assert len(colours) == 10
-    assert pod_colour("web-0") == pod_colour("web-0")
 
 
 def test_a_notice_ends_its_own_colour() -> None:

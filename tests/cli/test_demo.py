@@ -5,7 +5,6 @@ import asyncio
 import re
 import signal
 import socket
-import sys
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -14,7 +13,9 @@ from tornado.httpclient import AsyncHTTPClient
 
 from cli import demo
 from cli.address import Address
-from cli.demo import ServerEnded
+from cli.credential import Signed
+from cli.demo import introduction
+from cli.demo_server import ServerEnded
 from cli.errors import Unreachable
 from tests.cli.bystanders import command, outcome, saying, serving
 
@@ -62,6 +63,13 @@ async def test_the_link_of_the_demo_can_be_read_meanwhile(tmp_path: Path) -> Non
     assert re.match(rb"[a-z0-9-]+/[a-z]+ .", response.body)
 
 
+def test_a_server_with_a_page_for_browsers_has_it_opened_there() -> None:
+    said = introduction(Address("http://x"), Signed("a.b.c", view="/view#token=a.b.c")).splitlines()
+    assert said[1].endswith(
+        "curl -N 'http://x/logs?token=a.b.c&prefix=true', or in a browser: http://x/view#token=a.b.c"
+    )
+
+
 async def test_a_demo_ends_after_its_seconds(tmp_path: Path) -> None:
     returned, _, err = await outcome(await command(None, "demo", "--seconds", "0.1", cwd=tmp_path))
     assert (returned, err.count("\n")) == (0, 3)
@@ -75,36 +83,10 @@ async def test_a_port_that_is_taken_ends_the_demo(tmp_path: Path) -> None:
     assert err.startswith(f"logurt: the demo's server has ended: logurt: cannot listen on port {port}")
 
 
-async def test_a_server_that_dies_ends_the_demo() -> None:
-    async with demo._server({"API_SECRET": "s", "JWT_SIGNING_KEY": "k" * 32}) as (process, _):
-        process.kill()
-        with pytest.raises(ServerEnded, match="the demo's server has ended"):
-            await demo._watch(process)
-
-
-async def test_what_the_server_complains_of_is_passed_on(capsys: pytest.CaptureFixture[str]) -> None:
-    script = "import sys; sys.stderr.write('1 INFO all is well\\n2 ERROR it is not\\n')"
-    process = await asyncio.create_subprocess_exec(sys.executable, "-c", script, stderr=asyncio.subprocess.PIPE)
-    with pytest.raises(ServerEnded, match="2 ERROR it is not"):
-        await demo._watch(process)
-    assert capsys.readouterr().err == "2 ERROR it is not\n"
-
-
-async def test_a_server_that_does_not_stop_is_ended_by_force(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(demo, "_STOP_SECONDS", 0)
-    pipe = asyncio.subprocess.PIPE
-    script = "import signal, time; signal.signal(15, signal.SIG_IGN); print(flush=True); time.sleep(60)"
-    process = await asyncio.create_subprocess_exec(sys.executable, "-c", script, stdout=pipe)
-    assert process.stdout is not None
-    await process.stdout.readline()
-    await demo._stop(process)
-    assert process.returncode == -signal.SIGKILL
-
-
 async def test_feeding_nobody_is_a_failure() -> None:
     async with serving(saying(b"")) as url:
         with pytest.raises(Unreachable):
-            await demo._feed(Address.parse(url), "secret")
+            await demo.feed(Address.parse(url), "secret")
 
 
 @pytest.fixture
@@ -116,37 +98,10 @@ def _signal_handlers() -> Iterator[None]:
         signal.signal(number, handler)
 
 
-def _run_and_signal(monkeypatch: pytest.MonkeyPatch, *numbers: signal.Signals) -> tuple[int, list[int]]:
-    """Run a demo in this process that gets signals and takes a moment to clean up."""
-    died: list[int] = []
-
-    async def interrupted(_options: argparse.Namespace) -> None:
-        for number in numbers:
-            signal.raise_signal(number)
-        try:
-            await asyncio.Event().wait()
-        finally:
-            await asyncio.sleep(0)
-
-    monkeypatch.setattr(demo, "die_of", died.append)
-    monkeypatch.setattr(demo, "_demo", interrupted)
-    return demo.run(argparse.Namespace()), died
-
-
-@pytest.mark.usefixtures("_signal_handlers")
-def test_an_interruption_is_how_a_demo_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert _run_and_signal(monkeypatch, signal.SIGINT, signal.SIGTERM) == (0, [])
-
-
-@pytest.mark.usefixtures("_signal_handlers")
-def test_a_demo_that_is_told_to_end_dies_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert _run_and_signal(monkeypatch, signal.SIGTERM) == (0, [signal.SIGTERM])
-
-
 @pytest.mark.usefixtures("_signal_handlers")
 def test_a_demo_in_this_process_shows_lines(capfd: pytest.CaptureFixture[str]) -> None:
     options = argparse.Namespace(seconds=0.5, output="text", timestamps=False, prefix=True, color="never")
-    assert demo.run(options) == 0
+    assert demo.run(options, {}) == 0
     shown = capfd.readouterr()
     assert "/" in shown.out
     assert "as `python logurt.py tail demo` would show them" in shown.err
@@ -157,12 +112,4 @@ async def test_the_first_part_that_fails_ends_the_others() -> None:
         raise ServerEnded("")
 
     with pytest.raises(ServerEnded, match="it did not say why"):
-        await demo._first_of(None, asyncio.Event().wait(), fail())
-
-
-async def test_a_server_that_never_listens_ends_the_demo() -> None:
-    pipe = asyncio.subprocess.PIPE
-    script = "import sys; sys.stderr.write('no\\nway\\n')"
-    process = await asyncio.create_subprocess_exec(sys.executable, "-c", script, stderr=pipe)
-    with pytest.raises(ServerEnded, match="no\nway"):
-        await demo._address_of(process)
+        await demo.first_of(None, asyncio.Event().wait(), fail())

@@ -6,7 +6,7 @@ import json
 import random
 
 from cli.demo_shop import CONTAINERS, NAMESPACE, posts
-from handlers import fluentbit
+from ingest.fluentbit.decode import decode
 
 _NOW = dt.datetime(2025, 11, 22, 8, 15, 1, 123457, tzinfo=dt.UTC)
 
@@ -17,7 +17,7 @@ def _some() -> list[list[dict[str, object]]]:
 
 def test_every_post_is_read_by_the_server_whole() -> None:
     for post in _some():
-        batches = list(fluentbit.decode(json.dumps(post).encode()))
+        batches = list(decode(json.dumps(post).encode(), {}))
         assert [(len(batch.runs), batch.skipped) for batch in batches] == [(1, 0)]
         assert [run.texts for batch in batches for run in batch.runs] == [[record["log"] for record in post]]
 

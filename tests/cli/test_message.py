@@ -26,9 +26,9 @@ def test_what_no_server_says_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize("reason", get_args(Reason))
 @pytest.mark.parametrize("lost", [None, 1, 7])
-def test_a_gap_is_told_as_the_server_tells_it(lost: int | None, reason: Reason) -> None:
+def test_a_gap_reads_as_in_the_servers_text_format(lost: int | None, reason: Reason) -> None:
     assert Message("gap", lost=lost, reason=reason).gap() == str(Gap(lost, reason))
 
 
-def test_a_gap_of_an_unknown_reason_is_told() -> None:
+def test_a_gap_of_an_unknown_reason_shows_the_reason() -> None:
     assert Message("gap", lost=2, reason="gremlins").gap() == "[logurt] 2 lines lost: gremlins"

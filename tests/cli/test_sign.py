@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 import logurt
-from cli.credential import claims
+from cli.address import Address
+from cli.claims import claims
+from cli.credential import Signed
+from cli.sign import report
 from tests.conftest import API_SECRET
 
 if TYPE_CHECKING:
@@ -28,17 +31,30 @@ async def test_a_token_alone_goes_to_standard_output(live: LiveServer, capsys: p
     shown = capsys.readouterr()
     token = shown.out.removesuffix("\n")
     grant = live.services.tokens.verify(token)
-    assert (grant.selector.namespace, grant.selector.labels) == ("myapp", (("app", "web"),))
+    assert str(grant.selector) == "namespace='myapp' labels='app=web'"
     assert grant.expires_at - claims(token)["iat"] == 600
-    assert shown.err.startswith("opens myapp until 2")
+    assert shown.err.startswith("This token opens\n  namespace  myapp\n  labels     app=web\n  until      2")
 
 
 async def test_the_link_can_be_followed(live: LiveServer, capfd: pytest.CaptureFixture[str]) -> None:
     await live.write("one")
     await _sign(live)
-    link = capfd.readouterr().err.splitlines()[-1]
+    link = capfd.readouterr().err.split()[-1]
     response = await live.http.fetch(f"{link}&follow=false")
     assert response.body == b"one\n"
+
+
+def test_links_of_the_server_go_before_one_that_is_made_here() -> None:
+    signed = Signed("a.b.c", url="https://logs.example.com/logs?token=a.b.c", view="/view#token=a.b.c")
+    assert report(Address("http://localhost:8080"), signed).splitlines() == [
+        "This token opens",
+        "  link       https://logs.example.com/logs?token=a.b.c",
+        "  view       http://localhost:8080/view#token=a.b.c",
+    ]
+
+
+def test_a_server_that_gives_no_link_has_one_made_for_it() -> None:
+    assert report(Address("http://x"), Signed("a.b.c")).endswith("  link       http://x/logs?token=a.b.c")
 
 
 @pytest.mark.parametrize(
@@ -46,6 +62,13 @@ async def test_the_link_can_be_followed(live: LiveServer, capfd: pytest.CaptureF
     [
         ("", (), 2, "API_SECRET is missing, in the environment and in .env"),
         ("wrong", (), 1, "the server refuses to sign a token: API_SECRET is not the server's (401)"),
+        (API_SECRET, ("-n", "other"), 2, "two namespaces are given, myapp and other"),
+        (
+            API_SECRET,
+            ("-p", "Web_0"),
+            1,
+            "the server refuses to sign a token: pod must have names that Kubernetes allows, unlike Web_0 (400)",
+        ),
         (API_SECRET, ("--expires-in", "x"), 2, "a duration must be like 600, 90s, 10m or 1h30m, not 'x'"),
     ],
 )

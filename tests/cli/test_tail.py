@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import argparse
 import asyncio
-import io
 import json
 import os
 import signal
@@ -12,7 +10,6 @@ import pytest
 
 import logurt
 from cli import tail
-from cli.errors import NotLogurt
 from tests.cli.bystanders import command, outcome, saying, serving
 from tests.conftest import API_SECRET
 
@@ -21,54 +18,7 @@ if TYPE_CHECKING:
 
     from tests.conftest import LiveServer
 
-
-def _options(*given: str) -> argparse.Namespace:
-    parser = argparse.ArgumentParser()
-    tail.add_command(parser.add_subparsers())
-    return parser.parse_args(["tail", *given])
-
-
-@pytest.mark.parametrize(
-    ("given", "query"),
-    [
-        ((), {}),
-        (("--pod", "p", "-c", "c", "--stream", "stderr"), {"pod": ["p"], "container": ["c"], "stream": ["stderr"]}),
-        (("-l", "a=b,c=d", "--label", "e=f"), {"label": ["a=b", "c=d", "e=f"]}),
-        (("--tail", "all", "--since", "5m"), {"tail": ["all"], "since": ["5m"]}),
-        (("--tail=-1",), {"tail": ["all"]}),
-        (("-i", "x", "--include", "y", "-e", "z"), {"include": ["x", "y"], "exclude": ["z"]}),
-        (("--no-follow",), {"follow": ["false"]}),
-        (("-f", "-t", "-o", "json", "--no-prefix"), {}),
-    ],
-)
-def test_options_become_a_query(given: tuple[str, ...], query: dict[str, list[str]]) -> None:
-    assert tail.query_of(_options("myapp", *given)) == query
-
-
-class _Terminal(io.BytesIO):
-    def isatty(self) -> bool:
-        return True
-
-
-@pytest.mark.parametrize(
-    ("out", "given", "known", "coloured"),
-    [
-        (_Terminal(), "auto", {}, True),
-        (_Terminal(), "auto", {"NO_COLOR": "1"}, False),
-        (_Terminal(), "auto", {"TERM": "dumb"}, False),
-        (_Terminal(), "never", {}, False),
-        (io.BytesIO(), "auto", {}, False),
-        (io.BytesIO(), "always", {"NO_COLOR": "1"}, True),
-    ],
-)
-def test_colours_are_for_terminals_unless_asked_otherwise(
-    out: io.BytesIO,
-    given: str,
-    known: dict[str, str],
-    coloured: bool,  # noqa: FBT001 - a parameter of the test
-) -> None:
-    style = tail.screen(out, _options("--color", given), known)._style
-    assert (style.coloured, style.is_terminal) == (coloured, out.isatty())
+_FIELDS = "{timestamp}, {namespace}, {pod}, {container}, {stream}, {log}"
 
 
 async def test_lines_come_out_of_a_pipe_as_they_were(live: LiveServer, tmp_path: Path) -> None:
@@ -99,7 +49,7 @@ async def _run(live: LiveServer, token: str, *given: str) -> int:
 @pytest.fixture
 def _no_handlers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Signal handlers cannot be set in a thread."""
-    monkeypatch.setattr(terminal, "die_quietly", lambda: None)
+    monkeypatch.setattr(tail, "die_quietly", lambda: None)
 
 
 @pytest.mark.usefixtures("_no_handlers")
@@ -117,23 +67,62 @@ async def test_a_refusal_is_one_line(live: LiveServer, capfd: pytest.CaptureFixt
     assert capfd.readouterr() == ("", f"logurt: {sentence}\n")
 
 
+@pytest.mark.usefixtures("_no_handlers")
+@pytest.mark.parametrize(
+    ("link", "given", "shown"),
+    [
+        ("tail=1&follow=false", (), "web-1/app two\n"),
+        ("tail=1&follow=false", ("--tail", "all"), "web-0/app one\nweb-1/app two\n"),
+        ("pod=web-0&follow=false&prefix=false&timestamps=true", (), "2025-11-22T08:15:01.123457790Z one\n"),
+        ("pod=web-0&follow=false", ("-p", "web-1,web-2", "--no-prefix"), "two\n"),
+        ("label=app%20in%20(web,api)&follow=false", ("-l", "app notin (web)"), "web-0/app one\n"),
+    ],
+)
+async def test_a_link_is_read_with_its_parameters_and_options_go_before_them(
+    live: LiveServer, capfd: pytest.CaptureFixture[str], link: str, given: tuple[str, ...], shown: str
+) -> None:
+    await live.write("one", pod="web-0")
+    await live.write("two", pod="web-1", labels={"app": "web"})
+    url = f"{live.url('/logs')}?token={await live.sign()}&{link}"
+    assert await asyncio.to_thread(logurt.main, ["tail", "--url", url, *given]) == 0
+    assert capfd.readouterr() == (shown, "")
+
+
+@pytest.mark.usefixtures("_no_handlers")
+@pytest.mark.parametrize(
+    ("link", "problem"), [("tial=1", "tial is not known"), ("format=xml", "format must be text or json")]
+)
+async def test_what_a_link_has_wrong_is_said_by_the_server(
+    live: LiveServer, capfd: pytest.CaptureFixture[str], link: str, problem: str
+) -> None:
+    url = f"{live.url('/logs')}?token={await live.sign()}&{link}"
+    assert await asyncio.to_thread(logurt.main, ["tail", "--url", url]) == 1
+    assert capfd.readouterr().err == f"logurt: the server refuses this stream: parameter {problem} (400)\n"
+
+
+@pytest.mark.usefixtures("_no_handlers")
+async def test_a_template_knows_the_namespace_of_the_token(live: LiveServer, capfd: pytest.CaptureFixture[str]) -> None:
+    await live.write("one", namespace="other")
+    given = ("--template", "{namespace} {pod} {log}", "--no-follow", "-n", "other")
+    assert await _run(live, await live.sign("other"), *given) == 0
+    assert capfd.readouterr() == ("other web-0 one\n", "")
+
+
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
         (("--url", "ftp://x"), "the URL must be like http://localhost:8080, not 'ftp://x'"),
-        (("-l", "x"), "a label must be like app=web, not 'x'"),
+        (("-n", "a", "b"), "two namespaces are given, b and a"),
+        (("--timezone", "Mars"), "--timezone must be a name such as Europe/Berlin or UTC, or local, not 'Mars'"),
+        (
+            ("--since-time", "5m"),
+            "--since-time must be a time such as 2026-11-22T08:15:00Z, not '5m': that is for --since",
+        ),
     ],
 )
 def test_wrong_usage_is_one_line(given: tuple[str, ...], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert logurt.main(["tail", *given, "--token", "a.b.c"]) == 2
     assert capsys.readouterr() == ("", f"logurt: {sentence}\n")
-
-
-def test_options_that_are_not_known_come_with_the_usage(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        logurt.main(["tail", "--output", "xml"])
-    assert ended.value.code == 2
-    assert capsys.readouterr().err.startswith("usage: logurt.py tail")
 
 
 async def test_no_server_is_an_error_with_a_hint(tmp_path: Path) -> None:
@@ -200,51 +189,3 @@ async def test_a_terminal_gets_colours_and_nothing_that_it_would_obey(live: Live
     os.close(slave)
     os.close(master)
     assert shown.decode().endswith("mweb-0/app\x1b[0m a␛[2Jb\r\n")
-
-
-def test_a_failure_is_one_line_and_exit_code_1(capfd: pytest.CaptureFixture[str]) -> None:
-    async def fail() -> None:
-        raise NotLogurt("http://x")
-
-    assert tail.finish(fail()) == 1
-    sentence = "logurt: what answers at http://x does not speak as a logurt server does\n"
-    assert capfd.readouterr() == ("", sentence)
-
-
-def test_a_full_disk_is_one_line_and_exit_code_1(capfd: pytest.CaptureFixture[str]) -> None:
-    async def fail() -> None:
-        with open("/dev/full", "wb") as out:  # noqa: ASYNC230, PTH123 - a device
-            out.write(b"x")
-
-    assert tail.finish(fail()) == 1
-    assert capfd.readouterr() == ("", "logurt: cannot write: No space left on device\n")
-
-
-@pytest.mark.parametrize("is_broken", [True, False])
-async def test_only_a_pipe_that_is_broken_ends_the_process(
-    monkeypatch: pytest.MonkeyPatch,
-    is_broken: bool,  # noqa: FBT001 - a parameter of the test
-) -> None:
-    died: list[int] = []
-    monkeypatch.setattr(terminal, "die_of", died.append)
-    reading, writing = os.pipe()
-    if is_broken:
-        os.close(reading)
-    tail._die_if_broken(writing)
-    assert died == ([signal.SIGPIPE] if is_broken else [])
-
-
-def test_a_broken_pipe_ends_the_process_by_its_signal(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def fail() -> None:
-        raise BrokenPipeError
-
-    died: list[int] = []
-    monkeypatch.setattr(terminal, "die_of", died.append)
-    tail.finish(fail())
-    assert died == [signal.SIGPIPE]
-
-
-def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        logurt.main(["--version"])
-    assert capsys.readouterr().out == f"logurt {logurt.__version__}\n"

@@ -6,11 +6,12 @@ import asyncio
 import json
 import socket
 import struct
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
-
-from handlers import tcp
+from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,6 +47,14 @@ def request(path: str, headers: dict[str, str] | None = None, *, version: str = 
     return "\r\n".join([*head, "", ""]).encode()
 
 
+def received(uri: str, *fields: tuple[str, str], version: str = "HTTP/1.1", host: str = "logurt") -> HTTPServerRequest:
+    """A request as Tornado hands it to a handler."""
+    headers = HTTPHeaders()
+    for name, value in (("Host", host), *fields):
+        headers.add(name, value)
+    return HTTPServerRequest(start_line=RequestStartLine("GET", uri, version), headers=headers)
+
+
 def client_frame(opcode: int, payload: bytes = b"", *, fin: bool = True) -> bytes:
     """A masked frame (RFC 6455, section 5.2), with a mask that changes nothing."""
     size = len(payload)
@@ -53,21 +62,24 @@ def client_frame(opcode: int, payload: bytes = b"", *, fin: bool = True) -> byte
     return bytes([0x80 * fin | opcode]) + length + bytes(4) + payload
 
 
+def with_send_buffer(size: int) -> pytest.MarkDecorator:
+    """Have the kernel of `live` hold about so many bytes for a connection."""
+    return pytest.mark.parametrize("send_buffer", [size], ids=["send_buffer"])
+
+
 def quicken(live: LiveServer) -> None:
-    """Have all heartbeats come with the next sweep, as if 25 seconds had passed, and sweep."""
-    for session in live.services.sessions._sessions:
+    """Have all heartbeats come due at once, and sweep."""
+    for session in live.services.sessions:
         session.heartbeat_at = 0.0
     live.services.sessions.sweep()
 
 
 def let_pass(live: LiveServer, seconds: float) -> None:
-    """Have so much time passed for tokens and stalls, and sweep. Heartbeats stay as far off as they are."""
-    readers = live.services.sessions
-    now, monotonic = readers._now, readers._monotonic
-    readers._now, readers._monotonic = lambda: now() + seconds, lambda: monotonic() + seconds
-    for session in readers._sessions:
+    """Let so much time pass for tokens and stalls, and sweep. Heartbeats stay as far off as they are."""
+    live.clock.advance(seconds)
+    for session in live.services.sessions:
         session.heartbeat_at += seconds
-    readers.sweep()
+    live.services.sessions.sweep()
 
 
 async def until(condition: Callable[[], Any], seconds: float = 5) -> None:
@@ -78,7 +90,7 @@ async def until(condition: Callable[[], Any], seconds: float = 5) -> None:
 
 
 def nobody_is_left(live: LiveServer) -> bool:
-    return len(live.services.sessions) == 0 and not live.services.hub._feeds and not live.services.hub._queue
+    return len(live.services.sessions) == 0 and not any(live.services.hub.statistics())
 
 
 class Peer:
@@ -107,6 +119,12 @@ class Peer:
                 raise EOFError
         data, self._received = self._received[:size], self._received[size:]
         return data
+
+    def take_now(self) -> None:
+        """Take what the kernel has, without a turn of the event loop."""
+        with suppress(BlockingIOError):
+            while data := self.socket.recv(65536):
+                self._received += data
 
     async def read_until(self, end: bytes) -> bytes:
         while (place := self._received.find(end)) < 0:
@@ -179,19 +197,24 @@ async def join(live: LiveServer, peer: Peer, headers: dict[str, str] = UPGRADE, 
     """Become a reader for 100 seconds by WebSocket or HTTP; return the session."""
     await peer.send(request(f"/logs?token={await live.sign(expires_in=100)}{query}", headers))
     await peer.head()
-    sessions = list(live.services.sessions._sessions)
+    sessions = list(live.services.sessions)
     return sessions[-1] if sessions else None
 
 
-async def acknowledged(session: Any) -> None:
-    await until(lambda: not tcp.send_queue(session._stream.socket))
+def in_flight(peer: Peer) -> int:
+    """How many bytes the kernel has from the server for this peer that the peer's kernel has not acknowledged."""
+    ours, theirs = (f"{address[1]:04X}" for address in (peer.socket.getpeername(), peer.socket.getsockname()))
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        _, local, remote, _, queues, *_ = line.split()
+        if (local[-4:], remote[-4:]) == (ours, theirs):
+            return int(queues.partition(":")[0], 16)
+    return 0
 
 
 async def stuff(live: LiveServer, peer: Peer, headers: dict[str, str] = UPGRADE) -> Any:
-    """Join, and be sent more than the socket takes; return the session."""
+    """Join, and be sent more than the socket takes; return the session. It is quick with a small send buffer."""
     session = await join(live, peer, headers, "&tail=0")
-    session._stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 32 * 1024)
-    while not session._stream.writing():
+    while not session.is_blocked:
         await live.write(*LONG_LINES)
     return session
 

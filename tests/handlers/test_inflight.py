@@ -10,19 +10,19 @@ async def test_nothing_is_waited_for_where_nothing_is_under_way() -> None:
 
 
 async def test_the_last_request_to_be_over_ends_the_wait() -> None:
-    underway = Inflight()
-    underway.add("one")
-    underway.add("two")
-    waiting = asyncio.ensure_future(underway.over(60))
-    underway.remove("one")
-    underway.remove("one")
+    inflight = Inflight()
+    inflight.add("one")
+    inflight.add("two")
+    waiting = asyncio.ensure_future(inflight.over(60))
+    inflight.remove("one")
+    inflight.remove("one")
     await asyncio.sleep(0)
     assert not waiting.done()
-    underway.remove("two")
+    inflight.remove("two")
     await asyncio.wait_for(waiting, 1)
 
 
 async def test_a_request_that_takes_too_long_is_not_waited_for() -> None:
-    underway = Inflight()
-    underway.add("slow")
-    await asyncio.wait_for(underway.over(0.01), 1)
+    inflight = Inflight()
+    inflight.add("slow")
+    await asyncio.wait_for(inflight.over(0.01), 1)

@@ -8,7 +8,6 @@ import logging
 import re
 import zlib
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,17 +17,18 @@ import zstandard
 
 from buffer.broker import BrokerUnavailable
 from handlers.ingest import IngestRequest
+from server import StopBounds
 from tests.conftest import API_SECRET, INGEST_SECRET
+from tests.handlers.peers import until
 from tests.wire import Answer, Wire, connected, head, request
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Iterator
+    from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 
     from tornado.websocket import WebSocketClientConnection
 
     from buffer.broker import Broker
     from buffer.chunk import Chunk
-    from settings import Settings
     from tests.conftest import LiveServer
 
 PATH = "/_ingest/fluentbit"
@@ -41,9 +41,17 @@ MIB = 1 << 20
 
 
 @pytest.fixture
-def settings(settings: Settings) -> Settings:
-    # The budget for bodies that arrive at the same time is four times this.
-    return replace(settings, max_body_mib=1, max_line_kib=64, ingest_secret_previous="the-secret-of-yesterday")
+def options() -> dict[str, Any]:
+    return {"max_body_mib": 1, "max_line_kib": 64, "ingest_secret_previous": "the-secret-of-yesterday"}
+
+
+# Have `live` know a body that comes again.
+remembering = pytest.mark.parametrize("options", [{"duplicate_window_seconds": 120}], ids=["remembering"])
+
+
+def with_room_for_bodies(size: int) -> pytest.MarkDecorator:
+    """Have `live` take request bodies of so many bytes at the same time."""
+    return pytest.mark.parametrize("bodies_bytes", [size], ids=["bodies_bytes"])
 
 
 def record(
@@ -228,6 +236,7 @@ REFUSALS: dict[str, tuple[list[str], bytes, int]] = {
     "too large": ([TOKEN], b"[%b]" % (b" " * MIB), 413),
     "too large inside": ([TOKEN, "Content-Encoding: gzip"], gzip.compress(b" " * 2 * MIB), 413),
     "unknown encoding": ([TOKEN, "Content-Encoding: br"], batch("hello"), 415),
+    "two encodings": ([TOKEN, "Content-Encoding: gzip, gzip"], gzip.compress(gzip.compress(batch("hello"))), 415),
     "no records": ([TOKEN], b"no records at all", 400),
     "broken gzip": ([TOKEN, "Content-Encoding: gzip"], gzip.compress(batch("hello"))[:-20], 400),
 }
@@ -270,7 +279,7 @@ async def test_a_broker_that_cannot_take_logs_has_them_sent_again(
 async def test_an_endless_body_without_a_secret_takes_no_memory(live: LiveServer) -> None:
     async with connected(live.port) as wire:
         await wire.send(head(PATH, "Transfer-Encoding: chunked"), *[b"10000\r\n%b\r\n" % (b"x" * 65536)] * 200)
-        assert live.services.bodies._taken == 0
+        assert live.services.bodies.taken == 0
         assert await wire.is_silent()
         wire.vanish()
 
@@ -312,7 +321,7 @@ async def test_a_body_that_does_not_come_closes_the_connection(
     async with connected(live.port) as wire:
         await wire.send(head(PATH, TOKEN, f"Content-Length: {len(sent) + 1}"), sent)
         assert await wire.rest() == b""
-    assert (live.services.bodies._taken, live.services.inflight._requests) == (0, set())
+    assert (live.services.bodies.taken, len(live.services.inflight)) == (0, 0)
 
 
 async def test_what_came_of_a_body_before_its_client_left_is_no_request(live: LiveServer) -> None:
@@ -376,13 +385,13 @@ SCOPES: list[dict[str, Any]] = [
     {"namespace": "myapp", "pod": "web-0"},
     {"namespace": "myapp", "container": "side"},
     {"namespace": "myapp", "pod": "web-0", "container": "app"},
-    {"namespace": "myapp", "labels": {"app": "myapp/web-1/app"}},
-    {"namespace": "other", "labels": {"app": "myapp/web-1/app"}},
+    {"namespace": "myapp", "labels": {"app": "myapp.web-1.app"}},
+    {"namespace": "other", "labels": {"app": "myapp.web-1.app"}},
 ]
 
 
 def expected_in(scope: dict[str, Any]) -> list[str]:
-    named = [(dict(zip(("namespace", "pod", "container"), pod, strict=True)), "/".join(pod)) for pod in PODS]
+    named = [(dict(zip(("namespace", "pod", "container"), pod, strict=True)), ".".join(pod)) for pod in PODS]
     wanted = scope.get("labels", {}).get("app")
     return [
         name
@@ -395,7 +404,7 @@ def expected_in(scope: dict[str, Any]) -> list[str]:
 async def test_nothing_of_a_mixed_batch_reaches_a_reader_out_of_its_scope(
     live: LiveServer, scope: dict[str, Any]
 ) -> None:
-    records = [record("/".join(pod), *pod, labels={"app": "/".join(pod)}) for pod in PODS]
+    records = [record(".".join(pod), *pod, labels={"app": ".".join(pod)}) for pod in PODS]
     expected = expected_in(scope) * 2
     async with following(live, **scope) as reader:
         assert await counts(live, json.dumps(records * 2).encode()) == {"accepted": 8, "skipped": 0}
@@ -411,7 +420,6 @@ def bombs() -> dict[str, bytes]:
     spaces = b" " * (16 * MIB)
     return {
         "gzip": gzip.compress(spaces),
-        "gzip, gzip": gzip.compress(gzip.compress(spaces)),
         "deflate": zlib.compress(spaces),
         "zstd": zstandard.ZstdCompressor(write_content_size=False).compress(spaces),
         "snappy": bytes(cramjam.snappy.compress_raw(spaces)),
@@ -430,7 +438,12 @@ async def test_a_bomb_is_refused(live: LiveServer, encoding: str) -> None:
         413,
         {"error": "the body is larger than 1048576 bytes, after decompression if there is any"},
     )
-    assert live.services.bodies._taken == 0
+    assert live.services.bodies.taken == 0
+
+
+async def test_a_body_that_is_compressed_twice_is_refused(live: LiveServer) -> None:
+    bomb = gzip.compress(BOMBS["gzip"])
+    assert (await posted(live, bomb, TOKEN, "Content-Encoding: gzip, gzip")).status == 415
 
 
 # Bodies that arrive at the same time
@@ -438,12 +451,12 @@ async def test_a_bomb_is_refused(live: LiveServer, encoding: str) -> None:
 
 @asynccontextmanager
 async def half_sent(live: LiveServer) -> AsyncIterator[list[Wire]]:
-    """Send all but ten bytes of each of four bodies of a mebibyte, and vanish in the end."""
+    """Send all but ten bytes of each of three bodies of a mebibyte, and vanish in the end."""
     async with AsyncExitStack() as stack:
-        wires = [await stack.enter_async_context(connected(live.port)) for _ in range(4)]
+        wires = [await stack.enter_async_context(connected(live.port)) for _ in range(3)]
         for wire in wires:
             await wire.send(head(PATH, TOKEN, f"Content-Length: {MIB}"), b"[" + b" " * (MIB - 11))
-        await taken(live, 4 * MIB)
+        await taken(live, 3 * MIB)
         yield wires
         for wire in wires:
             wire.vanish()
@@ -452,14 +465,19 @@ async def half_sent(live: LiveServer) -> AsyncIterator[list[Wire]]:
 async def taken(live: LiveServer, size: int) -> None:
     """Wait until the budget has so many bytes taken."""
     for _ in range(2000):
-        if live.services.bodies._taken == size:
+        if live.services.bodies.taken == size:
             return
         await asyncio.sleep(0.001)
-    assert live.services.bodies._taken == size
+    assert live.services.bodies.taken == size
 
 
+async def inflight(live: LiveServer, count: int) -> None:
+    """Wait until so many requests have begun and are not over."""
+    await until(lambda: len(live.services.inflight) == count)
+
+
+@with_room_for_bodies(4 * MIB)
 async def test_more_bodies_at_the_same_time_than_fit_are_to_come_again(live: LiveServer) -> None:
-    live.services.bodies._limit = 4 * MIB
     async with half_sent(live) as wires:
         answer = await posted(live, batch("hello"))
         assert (answer.status, set(answer.json)) == (503, {"error"})
@@ -469,17 +487,17 @@ async def test_more_bodies_at_the_same_time_than_fit_are_to_come_again(live: Liv
     await taken(live, 0)
 
 
+@with_room_for_bodies(1000)
 async def test_a_body_that_says_it_is_too_large_takes_no_room_of_others(live: LiveServer) -> None:
     async with connected(live.port) as wire:
         await wire.send(head(PATH, TOKEN, f"Content-Length: {2 * MIB}"), b" " * MIB)
-        live.services.bodies._limit = 1000
         assert await counts(live, batch("hello")) == {"accepted": 1, "skipped": 0}
         await wire.send(b" " * MIB)
         assert (await wire.answer()).status == 413
 
 
+@with_room_for_bodies(400_000)
 async def test_a_body_that_runs_out_of_room_midway_is_read_to_its_end(live: LiveServer) -> None:
-    live.services.bodies._limit = 400_000
     async with connected(live.port) as wire:
         await wire.send(request(PATH, TOKEN, body=b" " * 900_000) + request(PATH, TOKEN, body=batch("hello")))
         assert (await wire.answer()).status == 503
@@ -492,7 +510,7 @@ async def test_a_client_that_vanishes_amid_a_body_gives_its_memory_back(live: Li
             pass
         await taken(live, 0)
     assert await counts(live, batch("hello")) == {"accepted": 1, "skipped": 0}
-    assert not live.services.inflight._requests
+    assert not len(live.services.inflight)
 
 
 async def test_a_refused_request_is_gone_without_the_garbage_collector(live: LiveServer) -> None:
@@ -512,7 +530,7 @@ async def test_the_memory_of_an_answered_body_is_given_back(live: LiveServer) ->
         await posted(live, body, *fields, "X-Any: 1")
     for _ in range(10):
         await counts(live, batch("x" * 900_000))
-    assert live.services.bodies._taken == 0
+    assert live.services.bodies.taken == 0
 
 
 # A broker that takes its time
@@ -526,7 +544,7 @@ class Gate:
         self.reached = asyncio.Event()
         self.opened = asyncio.Event()
 
-    async def publish(self, chunks: Iterable[Chunk]) -> None:
+    async def publish(self, chunks: Sequence[Chunk]) -> None:
         self.reached.set()
         await self.opened.wait()
         await self._publish(chunks)
@@ -565,7 +583,7 @@ async def test_what_is_being_stored_when_its_client_leaves_is_stored_once(
     gate.opened.set()
     await taken(live, 0)
     assert await backlog(live) == ["hello"]
-    assert not live.services.inflight._requests
+    assert not len(live.services.inflight)
 
 
 @pytest.mark.parametrize("framing", FRAMED)
@@ -598,18 +616,45 @@ async def test_a_stop_waits_for_what_is_being_stored(live: LiveServer, gate: Gat
 
 @pytest.mark.parametrize("framing", FRAMED)
 async def test_a_stop_does_not_wait_for_ever_for_what_is_being_stored(
-    live: LiveServer, gate: Gate, monkeypatch: pytest.MonkeyPatch, framing: str
+    live: LiveServer, gate: Gate, framing: str
 ) -> None:
-    monkeypatch.setattr("logurt._ANSWER_SECONDS", 0.05)
-    monkeypatch.setattr("logurt._CLOSE_SECONDS", 0.05)
     async with connected(live.port) as first, connected(live.port) as second:
         for wire in (first, second):
             await wire.send(FRAMED[framing])
         await gate.reached.wait()
-        await asyncio.wait_for(live.server.stop(), 5)
+        await asyncio.wait_for(live.server.stop(StopBounds(flush=0, drain=0, answers=0.05, close=0.05)), 5)
         await end_tasks()
         assert (await first.rest(), await second.rest()) == (b"", b"")
-    assert (live.services.bodies._taken, live.services.inflight._requests) == (0, set())
+    assert (live.services.bodies.taken, len(live.services.inflight)) == (0, 0)
+
+
+@pytest.mark.parametrize("framing", FRAMED)
+async def test_a_body_that_arrives_while_the_server_is_stopping_is_to_come_again(
+    live: LiveServer, framing: str
+) -> None:
+    async with connected(live.port) as wire:
+        await wire.send(FRAMED[framing][:-10])
+        await until(lambda: len(live.services.inflight))
+        live.services.sessions.stopping = True
+        await wire.send(FRAMED[framing][-10:])
+        answer = await wire.answer()
+        assert (answer.status, answer.json) == (503, {"error": "the server is stopping"})
+        assert answer.headers["connection"] == "close"
+    assert live.services.hub.store.statistics().lines == 0
+
+
+async def test_a_stop_closes_a_connection_once_its_request_has_been_answered(live: LiveServer, gate: Gate) -> None:
+    async with connected(live.port) as busy, connected(live.port) as idle:
+        await idle.send(request("/healthz", method="GET"))
+        await idle.answer()
+        await busy.send(FRAMED["fixed"])
+        await gate.reached.wait()
+        stop = asyncio.create_task(live.server.stop())
+        assert await idle.rest() == b""
+        gate.opened.set()
+        assert (await busy.answer()).json == {"accepted": 1, "skipped": 0}
+        assert await busy.rest() == b""
+        await stop
 
 
 def broken(records: int, text: str) -> bytes:
@@ -618,30 +663,78 @@ def broken(records: int, text: str) -> bytes:
 
 
 async def test_a_broken_body_lets_others_be_served_meanwhile(live: LiveServer) -> None:
-    body = broken(10_000, "x")
+    body = broken(60_000, "x")
     async with connected(live.port) as slow, connected(live.port) as quick:
         await slow.send(request(PATH, TOKEN, body=body))
         await taken(live, len(body))
         await quick.send(request(PATH, TOKEN, body=batch("hello")))
         assert (await quick.answer()).json == {"accepted": 1, "skipped": 0}
-        assert live.services.bodies._taken == len(body)
+        assert live.services.bodies.taken == len(body)
         assert (await slow.answer()).status == 200
 
 
+@with_room_for_bodies(4 * MIB)
 async def test_broken_bodies_count_for_what_they_are_when_inflated(live: LiveServer) -> None:
-    live.services.bodies._limit = 4 * MIB
     body = gzip.compress(broken(2000, "x" * 400))
     assert len(body) * 12 < MIB
     answers = await asyncio.gather(*[posted(live, body, TOKEN, "Content-Encoding: gzip") for _ in range(12)])
     assert {answer.status for answer in answers} == {200, 503}
-    assert live.services.bodies._taken == 0
+    assert live.services.bodies.taken == 0
 
 
-async def test_a_client_that_leaves_right_after_its_body_has_been_heard(live: LiveServer) -> None:
-    async with following(live) as reader:
-        async with connected(live.port) as wire:
-            await wire.send(request(PATH, TOKEN, body=batch("hello")))
-        assert await reader.read_message() == "hello"
+async def test_what_a_client_leaves_behind_is_not_stored_since_it_will_come_again(live: LiveServer) -> None:
+    async with connected(live.port) as wire:
+        await wire.send(request(PATH, TOKEN, body=batch("hello")))
+    await taken(live, 0)
+    assert await backlog(live) == []
+
+
+@remembering
+async def test_a_body_that_comes_again_is_answered_and_not_stored_again(live: LiveServer) -> None:
+    body = batch("once")
+    answers = [(await posted(live, body, TOKEN)).json for _ in range(3)]
+    assert answers == [{"accepted": 1, "skipped": 0}] + [{"accepted": 0, "skipped": 0, "duplicate": True}] * 2
+    assert await backlog(live) == ["once"]
+
+
+@remembering
+async def test_a_body_that_comes_again_after_the_window_or_with_another_tag_is_another(live: LiveServer) -> None:
+    body = batch("often")
+    await posted(live, body, TOKEN)
+    await posted(live, body, TOKEN, "Fluent-Tag: another")
+    live.clock.advance(300)
+    await posted(live, body, TOKEN)
+    assert await backlog(live) == ["often"] * 3
+
+
+@remembering
+async def test_equal_records_without_a_time_of_their_own_are_different_records(live: LiveServer) -> None:
+    untimed = json.dumps([{name: value for name, value in record("tick").items() if name != "time"}]).encode()
+    for _ in range(2):
+        assert (await posted(live, untimed, TOKEN)).json == {"accepted": 1, "skipped": 0}
+    assert await backlog(live) == ["tick"] * 2
+
+
+@remembering
+async def test_a_body_that_comes_again_while_it_is_being_stored_is_sent_away(live: LiveServer, gate: Gate) -> None:
+    body = batch("once")
+    first = asyncio.create_task(posted(live, body, TOKEN))
+    await gate.reached.wait()
+    assert (await posted(live, body, TOKEN)).status == 503
+    gate.opened.set()
+    assert (await first).json == {"accepted": 1, "skipped": 0}
+
+
+async def test_bodies_of_one_tag_are_stored_in_the_order_of_their_heads(live: LiveServer) -> None:
+    large, small = batch(*[f"first {number}" for number in range(2000)]), batch("second")
+    async with connected(live.port) as first:
+        await first.send(head(PATH, TOKEN, "Fluent-Tag: t", f"Content-Length: {len(large)}"), large[:1000])
+        await inflight(live, 1)
+        second = asyncio.create_task(posted(live, small, TOKEN, "Fluent-Tag: t"))
+        await inflight(live, 2)
+        await first.send(large[1000:])
+        assert [(await first.answer()).status, (await second).status] == [200, 200]
+    assert (await backlog(live))[-1] == "second"
 
 
 # The log

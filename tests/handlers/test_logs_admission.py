@@ -9,7 +9,18 @@ import jwt
 import pytest
 from websockets.asyncio.client import connect as dial_websocket
 
-from tests.handlers.peers import ACCEPT, UPGRADE, error, nobody_is_left, request, until, with_settings
+from tests.handlers.peers import (
+    ACCEPT,
+    CLOSE,
+    TEXT,
+    UPGRADE,
+    client_frame,
+    error,
+    nobody_is_left,
+    request,
+    until,
+    with_settings,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -127,6 +138,99 @@ async def test_a_server_that_is_stopping_takes_no_readers(
     assert (code, error(body)) == (503, "the server is stopping")
 
 
+# Refusals that a page can see
+
+
+PAGE = UPGRADE | {"Origin": "https://any.example"}
+
+
+async def closed(peer: Peer, path: str, headers: dict[str, str] = PAGE) -> tuple[int, str]:
+    """Close code and reason of a WebSocket that is closed as soon as it is open."""
+    await peer.send(request(path, headers))
+    assert (await peer.head()).startswith("HTTP/1.1 101")
+    frame = await peer.frame()
+    return frame.close_code, frame.payload[2:].decode()
+
+
+@pytest.mark.parametrize(
+    ("query", "code", "sentence"),
+    [
+        ("", 4401, "a token is needed: Authorization: Bearer <token>, or ?token=<token>"),
+        ("token=nonsense", 4401, "the token is not a JWT signed with HS256"),
+        ("token={token}&pod=web-1", 4403, "parameter pod asks for something outside the token's scope"),
+        ("token={token}&nonsense=1", 4400, "parameter nonsense is not known"),
+        ("token={token}&cursor=x", 4400, "cursor is not one that this server has given out"),
+    ],
+)
+async def test_a_page_is_told_by_close_code_why_its_websocket_is_refused(
+    live: LiveServer, connect: Connect, query: str, code: int, sentence: str
+) -> None:
+    token = await live.sign(pod="web-0")
+    assert await closed(connect(), f"/logs?{query.format(token=token)}") == (code, sentence)
+
+
+@with_settings(max_readers=1)
+async def test_a_page_is_told_by_close_code_that_it_may_come_back(live: LiveServer, connect: Connect) -> None:
+    path, first = f"/logs?token={await live.sign()}", connect()
+    await first.send(request(path, PAGE))
+    await first.head()
+    assert await closed(connect(), path) == (4503, "there are 1 readers already")
+    live.services.sessions.stopping = True
+    assert await closed(connect(), path) == (4503, "the server is stopping")
+
+
+async def test_a_reason_that_is_too_long_for_a_close_frame_is_cut(live: LiveServer, connect: Connect) -> None:
+    code, reason = await closed(connect(), f"/logs?token={await live.sign()}&include=({'%C3%A9' * 100}")
+    assert (code, reason[:45]) == (4400, "parameter include is not a usable pattern: mi")
+    assert 120 < len(reason.encode()) <= 123
+
+
+async def test_a_refused_page_gets_its_subprotocol_and_no_lines(live: LiveServer, connect: Connect) -> None:
+    await live.write("secret")
+    peer = connect()
+    await peer.send(request("/logs", PAGE | {"Sec-WebSocket-Protocol": "logurt, bearer.nonsense"}))
+    assert "sec-websocket-protocol: logurt" in (await peer.head()).lower()
+    assert (await peer.frame()).close_code == 4401
+    await peer.send(client_frame(TEXT, b"is anybody there?") + client_frame(CLOSE, b"\x11\x31"))
+    assert await peer.rest() == b""
+
+
+async def test_a_page_s_handshake_that_cannot_be_is_refused_with_a_status(connect: Connect) -> None:
+    code, _, body = await answer(connect(), "/logs", PAGE | {"Sec-WebSocket-Version": "8"})
+    assert (code, error(body)) == (400, "only version 13 of the WebSocket protocol is spoken here")
+
+
+@with_settings(max_readers=1)
+@pytest.mark.parametrize("version", ["1.1", "1.0"])
+@pytest.mark.parametrize(
+    ("is_stopping", "why"), [(False, "there are 1 readers already"), (True, "the server is stopping")]
+)
+async def test_an_event_source_is_put_off_and_not_sent_away_for_good(
+    live: LiveServer, connect: Connect, version: str, *, is_stopping: bool, why: str
+) -> None:
+    token, first, waits = await live.sign(), connect(), set[int]()
+    await first.get(token)
+    live.services.sessions.stopping = is_stopping
+    for _ in range(5):
+        peer = connect()
+        head = await peer.get(token, version=version, Accept="text/event-stream", Connection="close")
+        assert head.startswith("HTTP/1.1 200")
+        assert "Content-Type: text/event-stream; charset=utf-8" in head
+        comment, retry, end = (await peer.rest()).decode().split("\n", 2)
+        assert (comment, end) == (f": {why}", "\n")
+        waits.add(int(retry.removeprefix("retry: ")))
+    assert len(waits) > 1
+    assert all(1000 <= wait <= 5000 for wait in waits)
+
+
+async def test_an_event_source_is_refused_for_good_where_coming_back_is_of_no_use(
+    live: LiveServer, connect: Connect
+) -> None:
+    live.services.sessions.stopping = True
+    code, _, _ = await answer(connect(), "/logs?token=nonsense", EVENTS)
+    assert code == 401
+
+
 @pytest.mark.parametrize(
     ("changed", "sentence"),
     [
@@ -159,6 +263,9 @@ async def test_an_upgrade_of_http_1_0_is_refused(live: LiveServer, connect: Conn
         {"Sec-WebSocket-Extensions": "permessage-deflate; client_max_window_bits, x-webkit-deflate-frame"},
         {"Sec-WebSocket-Extensions": ';;=,"'},
         {"Sec-WebSocket-Protocol": ",, ,chat"},
+        {"Origin": "http://["},
+        {"Origin": "null", "Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "cross-site"},
     ],
     ids=str,
 )
@@ -196,7 +303,13 @@ async def test_a_page_is_let_in_by_its_origin(
     peer = connect()
     await peer.send(request(f"/logs?token={await live.sign()}", headers | {"Origin": origin}))
     head = await peer.head()
-    assert head.split(" ")[1] == ("403" if not is_allowed else "101" if headers == UPGRADE else "200")
+    if headers == UPGRADE:
+        assert head.startswith("HTTP/1.1 101")
+        await live.write("hello")
+        frame = await peer.frame()
+        assert frame == ((TEXT, b"hello") if is_allowed else (CLOSE, b"\x11\x33this origin is not allowed"))
+    else:
+        assert head.split(" ")[1] == ("200" if is_allowed else "403")
     assert (f"Access-Control-Allow-Origin: {origin}\r\n" in head) == is_allowed
     assert ("Vary: Origin" in head) == is_allowed
 
@@ -238,12 +351,25 @@ async def test_the_log_tells_of_readers_and_of_no_token(
         peer.close()
         count = len(live.services.sessions)
         await until(lambda: len(live.services.sessions) < count)  # noqa: B023 - awaited at once
-    expected = [
-        "reader joined namespace='myapp' pod='web-0' labels='app=web' by WebSocket; readers: 1",
-        "reader joined namespace='myapp' pod='web-0' container='app' labels='app=web' by http; readers: 2",
-        "reader left namespace='myapp' pod='web-0' labels='app=web': the client has gone; readers: 1",
-        "reader left namespace='myapp' pod='web-0' container='app' labels='app=web': the client has gone; readers: 0",
+    events = [(one.getMessage(), vars(one)["fields"]) for one in caplog.records if one.name == "logurt"]
+    told = [[facts.get(name) for name in ("pod", "container", "labels", "transport", "readers")] for _, facts in events]
+    assert [event for event, _ in events] == [
+        "token signed",
+        "reader joined",
+        "reader joined",
+        "/logs refused with 403",
+        "reader left",
+        "reader left",
     ]
-    assert [record.getMessage() for record in caplog.records if record.name == "logurt"] == expected
+    assert told == [
+        ["web-0", None, "app=web", None, None],
+        ["web-0", None, "app=web", "WebSocket", 1],
+        ["web-0", "app", "app=web", "http", 2],
+        [None, None, None, None, None],
+        ["web-0", None, "app=web", "WebSocket", 1],
+        ["web-0", "app", "app=web", "http", 0],
+    ]
+    assert {facts["client"] for _, facts in events} == {"127.0.0.1"}
+    assert len({facts["jti"] for event, facts in events if "reader" in event or "signed" in event}) == 1
     assert token[:20] not in caplog.text
     assert nobody_is_left(live)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import shutil
 from asyncio.subprocess import PIPE
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from handlers.sessions import STOPPING
+from protocol import STOPPING
 from tests.delivery.doubles import Event, server_sent
-from tests.handlers.peers import nobody_is_left, quicken, request, until
+from tests.handlers.peers import let_pass, nobody_is_left, quicken, request, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -149,6 +150,25 @@ async def test_a_heartbeat_is_a_comment_for_events_and_nothing_for_plain_lines(
     assert (await plain.chunk(), len(live.services.sessions)) == (b"hello\n", 2)
 
 
+@pytest.mark.parametrize("version", ["1.1", "1.0"])
+async def test_event_sources_that_are_sent_away_come_back_at_different_times(
+    live: LiveServer, connect: Connect, version: str
+) -> None:
+    await live.write("a")
+    token, peers, waits = await live.sign(), [connect() for _ in range(5)], set[int]()
+    for peer in peers:
+        await peer.get(token, version=version, Accept="text/event-stream")
+    await live.services.sessions.drain(0)
+    for peer in peers:
+        sent = await peer.rest()
+        assert sent.endswith(b"\r\n0\r\n\r\n") == (version == "1.1")
+        first, *_, last = re.findall(rb"retry: (\d+)\n\n", sent)
+        assert first == b"2000"
+        waits.add(int(last))
+    assert len(waits) > 1
+    assert all(1000 <= wait <= 5000 for wait in waits)
+
+
 @TRANSPORTS
 @pytest.mark.parametrize("ends_by", ["expiry", "drain"])
 async def test_a_stream_ends_with_its_token_and_with_the_server(
@@ -160,8 +180,7 @@ async def test_a_stream_ends_with_its_token_and_with_the_server(
     if ends_by == "drain":
         await live.services.sessions.drain(0)
     else:
-        live.services.sessions._now = lambda: live.services.now() + 60
-        live.services.sessions.sweep()
+        let_pass(live, 60)
     await until(lambda: nobody_is_left(live))
     assert (await peer.rest()).endswith(b"0\r\n\r\n") == (version == "1.1")
 
@@ -207,15 +226,14 @@ async def test_a_client_that_is_gone_before_it_is_answered_leaves_nothing_behind
 async def test_a_client_that_takes_nothing_is_cut_off_when_its_stream_ends(
     live: LiveServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("handlers.session._GOODBYE_SECONDS", 0.01)
+    monkeypatch.setattr("handlers.session.GOODBYE_SECONDS", 0.01)
     await live.write(*["x" * 1000] * 12_000)
     peer = connect(4096)
     await peer.get(await live.sign(), "tail=all")
-    (session,) = live.services.sessions._sessions
-    written: Any = session._stream  # type: ignore[attr-defined]
-    await until(written.writing)
+    (session,) = live.services.sessions
+    await until(lambda: session.is_blocked)
     session.end(STOPPING)
-    await until(written.closed)
+    await until(lambda: not session.is_open)
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")

@@ -8,20 +8,34 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from buffer.source import Selector, Source, sorted_labels
+from buffer.selector import Names, Operator, Requirement, Selector
 from delivery.cursor import BadCursor, Cursor
 from delivery.filter import TextFilter
-from handlers.query import PARAMETERS, BadParameter, OutOfScope, Query, parse
+from delivery.framing import Chunked, PlainLines, ServerSentEvents, WebSocketBatches, WebSocketMessages
+from handlers.query import (
+    NARROWING,
+    PARAMETERS,
+    BadParameter,
+    Narrowing,
+    Query,
+    decode_arguments,
+    parse,
+)
 from handlers.transport import Transport
 
 NOW = 1_700_000_000.0
-REPEATABLE = {"label", "include", "exclude"}
+REPEATABLE = {*NARROWING, "include", "exclude"}
 
 
 def parsed(**arguments: str | list[str]) -> Query:
     """A query of these arguments; the default tail is 100."""
     lists = {name: value if isinstance(value, list) else [value] for name, value in arguments.items()}
-    return parse(lists, 100, NOW)
+    encoded = {name: [value.encode("utf-8", "surrogateescape") for value in values] for name, values in lists.items()}
+    return parse(decode_arguments(encoded, PARAMETERS), 100, NOW)
+
+
+def equal(key: str, value: str) -> Requirement:
+    return Requirement(key, Operator.IN, Names.of(value))
 
 
 def refused(**arguments: str | list[str]) -> str:
@@ -46,12 +60,12 @@ def test_no_parameters_are_the_defaults() -> None:
         ("cursor", "e1-a-0", "cursor", Cursor("e1", 10, 0)),
         ("follow", "false", "follow", False),
         ("follow", "true", "follow", True),
-        ("pod", "web-0", "pod", "web-0"),
-        ("container", "app", "container", "app"),
-        ("label", "app=web", "labels", (("app", "web"),)),
-        ("label", "app=", "labels", (("app", ""),)),
-        ("label", "a=b=c", "labels", (("a", "b=c"),)),
-        ("label", ["a=1", "b=2"], "labels", (("a", "1"), ("b", "2"))),
+        ("pod", "web-0,api-*", "narrowing", Narrowing(pods=Names.of("web-0", "api-*"))),
+        ("pod", ["web-0", "web-1"], "narrowing", Narrowing(pods=Names.of("web-0", "web-1"))),
+        ("container", "app", "narrowing", Narrowing(containers=Names.of("app"))),
+        ("label", "app=web", "narrowing", Narrowing(labels=(equal("app", "web"),))),
+        ("label", ["b=2", "a=1"], "narrowing", Narrowing(labels=(equal("a", "1"), equal("b", "2")))),
+        ("workload", "deployment/web", "narrowing", Narrowing(workloads=Names.of("deployment/web"))),
         ("stream", "stderr", "stream", "stderr"),
         ("include", ["x", "(?i)y"], "text", TextFilter(("x", "(?i)y"))),
         ("exclude", ".", "text", TextFilter((), (".",))),
@@ -79,7 +93,8 @@ def test_a_good_value_is_taken(name: str, value: str | list[str], member: str, e
         ("batch", ["", "0"]),
         ("pod", [""]),
         ("container", [""]),
-        ("label", ["", "app", "=web", "="]),
+        ("label", ["", "=web", "=", "a=b=c", "!a=b", "a>1"]),
+        ("workload", ["", "web", "pod/web"]),
         ("stream", ["", "stdin", "STDOUT", "stdout,stderr"]),
         ("format", ["", "JSON", "xml"]),
         ("include", ["(", "*", "a{2000}", r"\1", "x" * 1001]),
@@ -109,8 +124,8 @@ def test_ten_patterns_are_taken_and_eleven_refused(name: str) -> None:
 
 @given(st.text().filter(lambda name: name not in PARAMETERS))
 def test_an_unknown_parameter_is_named_short_and_printable(name: str) -> None:
-    with pytest.raises(BadParameter) as caught:
-        parse({name: ["x"]}, 100, NOW)
+    with pytest.raises(BadParameter, match="is not known") as caught:
+        decode_arguments({name: [b"x"]}, PARAMETERS)
     assert caught.value.name == "".join(one if one.isprintable() else "?" for one in name)[:64]
 
 
@@ -146,48 +161,24 @@ def test_whatever_is_asked_is_answered_or_refused_by_name(arguments: dict[str, l
         parse(arguments, 100, NOW)
 
 
-few = st.sampled_from(["a", "b"])
-names = st.none() | few
-labels = st.dictionaries(few, few).map(sorted_labels)
-scopes = st.builds(Selector, st.just("n"), names, names, labels)
-sources = st.builds(Source, st.sampled_from(["n", "m"]), few, few, labels)
-
-
-@given(scopes, names, names, st.lists(st.tuples(few, few), max_size=2), sources)
-def test_narrowing_shows_what_both_scope_and_query_admit_and_never_more(
-    scope: Selector, pod: str | None, container: str | None, asked: list[tuple[str, str]], source: Source
-) -> None:
-    query = Query(pod=pod, container=container, labels=tuple(asked))
-    wanted = (
-        pod in {None, source.pod}
-        and container in {None, source.container}
-        and all(label in source.labels for label in asked)
-    )
-    try:
-        view = query.view(scope, "e1", Transport.WEBSOCKET)
-    except OutOfScope:
-        assert not (scope.admits(source) and wanted), "what is admitted was refused"
-        return
-    assert view.selector.admits(source) == (scope.admits(source) and wanted)
+def test_labels_in_any_order_are_one_view() -> None:
+    views = [
+        parsed(label=order).view(Selector("n"), "e1", Transport.HTTP)
+        for order in (["a=1", "b=2"], ["b=2", "a=1"], ["b=2,a=1"])
+    ]
+    assert views[0] == views[1] == views[2]
 
 
 @pytest.mark.parametrize(
-    ("asked", "named"),
+    ("transport", "arguments", "framing"),
     [
-        (Query(pod="other"), "pod"),
-        (Query(container="other"), "container"),
-        (Query(labels=(("app", "other"),)), "label"),
-        (Query(labels=(("new", "1"), ("new", "2"))), "label"),
+        (Transport.WEBSOCKET, {}, WebSocketMessages()),
+        (Transport.WEBSOCKET, {"batch": "true"}, WebSocketBatches()),
+        (Transport.EVENTS, {}, Chunked(ServerSentEvents("e1"))),
+        (Transport.EVENTS_1_0, {}, ServerSentEvents("e1")),
+        (Transport.HTTP, {"batch": "true"}, Chunked(PlainLines())),
+        (Transport.HTTP_1_0, {}, PlainLines()),
     ],
 )
-def test_what_is_outside_the_scope_is_refused_by_name(asked: Query, named: str) -> None:
-    scope = Selector("n", "web-0", "app", (("app", "web"),))
-    with pytest.raises(OutOfScope, match=f"parameter {named} asks for something outside the token's scope"):
-        asked.view(scope, "e1", Transport.WEBSOCKET)
-
-
-def test_labels_in_any_order_are_one_view() -> None:
-    views = [
-        parsed(label=order).view(Selector("n"), "e1", Transport.HTTP) for order in (["a=1", "b=2"], ["b=2", "a=1"])
-    ]
-    assert views[0] == views[1]
+def test_a_transport_has_its_framing(transport: Transport, arguments: dict[str, Any], framing: object) -> None:
+    assert parsed(**arguments).view(Selector("n"), "e1", transport).framing == framing

@@ -6,11 +6,12 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tornado.httputil import HTTPHeaders, HTTPServerRequest
 
-from delivery.group import Reader
+from delivery.reader import Reader
 from handlers.logs import LogsHandler
 from handlers.session import Session
-from handlers.sessions import STOPPING
+from protocol import STOPPING
 from tests.handlers.peers import (
     BINARY,
     CLOSE,
@@ -19,8 +20,8 @@ from tests.handlers.peers import (
     PONG,
     TEXT,
     UPGRADE,
-    acknowledged,
     client_frame,
+    in_flight,
     join,
     let_pass,
     nobody_is_left,
@@ -28,6 +29,7 @@ from tests.handlers.peers import (
     request,
     stuff,
     until,
+    with_send_buffer,
     with_settings,
 )
 
@@ -44,6 +46,9 @@ TRANSPORTS = pytest.mark.parametrize(
 )
 
 
+SMALL_BUFFER = with_send_buffer(32 * 1024)
+
+
 async def last_frame(peer: Peer) -> Any:
     while (frame := await peer.frame()).opcode == TEXT:
         pass
@@ -51,6 +56,7 @@ async def last_frame(peer: Peer) -> Any:
 
 
 @TRANSPORTS
+@SMALL_BUFFER
 @with_settings(stall_timeout_seconds=60)
 async def test_a_reader_that_takes_nothing_is_ended_once_the_time_is_up_and_no_sooner(
     live: LiveServer, connect: Connect, headers: dict[str, str]
@@ -66,6 +72,7 @@ async def test_a_reader_that_takes_nothing_is_ended_once_the_time_is_up_and_no_s
         assert (await last_frame(peer)).close_code == 4408
 
 
+@SMALL_BUFFER
 async def test_a_reader_that_takes_little_but_steadily_is_let_be(live: LiveServer, connect: Connect) -> None:
     peer = connect(4096)
     session = await stuff(live, peer)
@@ -74,37 +81,37 @@ async def test_a_reader_that_takes_little_but_steadily_is_let_be(live: LiveServe
         await live.write(*LONG_LINES)
         let_pass(live, 59)
         session.expires_at += 59
-    assert (len(live.services.sessions), session._pending > 0) == (1, True)
+    assert (len(live.services.sessions), session.is_blocked) == (1, True)
 
 
 async def test_a_reader_is_pinged_and_one_that_does_not_answer_is_cut(live: LiveServer, connect: Connect) -> None:
     peer = connect()
-    session = await join(live, peer)
+    await join(live, peer)
     for _ in range(2):
-        await acknowledged(session)
+        await until(lambda: not in_flight(peer))
         quicken(live)
         assert await peer.frame() == (PING, b"")
         await peer.send(client_frame(PONG) + client_frame(PING, b"done"))
         assert await peer.frame() == (PONG, b"done")
     for _ in range(2):
-        await acknowledged(session)
+        await until(lambda: not in_flight(peer))
         quicken(live)
     assert await peer.frame() == (PING, b"")
     assert await peer.rest() == b""
     assert nobody_is_left(live)
 
 
+@with_send_buffer(1 << 20)
 async def test_a_reader_that_is_slow_to_come_to_its_ping_is_not_taken_for_dead(
     live: LiveServer, connect: Connect
 ) -> None:
     peer = connect(4096)
     session = await join(live, peer, query="&tail=0")
-    session._stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
-    for _ in range(4):
+    for _ in range(2):
         await live.write(*LONG_LINES)
-    await until(lambda: session._reader in session._reader.group.live)
-    assert not session._stream.writing(), "the kernel has not taken it all"
-    for _ in range(8):
+    await until(lambda: session.is_live)
+    assert not session.is_blocked, "the kernel has not taken it all"
+    for _ in range(4):
         for _ in range(10):
             await peer.take(4096)
         quicken(live)
@@ -113,13 +120,14 @@ async def test_a_reader_that_is_slow_to_come_to_its_ping_is_not_taken_for_dead(
 
 async def test_a_sweep_right_after_a_connection_broke_does_no_harm(live: LiveServer, connect: Connect) -> None:
     peer = connect()
-    session = await join(live, peer)
-    session._stream.close()
+    await join(live, peer)
+    peer.reset()
     quicken(live)
     await until(lambda: nobody_is_left(live))
 
 
 @TRANSPORTS
+@SMALL_BUFFER
 @pytest.mark.parametrize("is_stuffed", [True, False])
 async def test_a_token_is_honoured_to_its_last_second_and_no_longer(
     live: LiveServer, connect: Connect, headers: dict[str, str], *, is_stuffed: bool
@@ -198,6 +206,7 @@ async def test_draining_closes_every_reader_with_the_code_that_says_come_back(
     await until(lambda: nobody_is_left(live))
 
 
+@SMALL_BUFFER
 @pytest.mark.parametrize("phase", ["asked", "joined", "stuffed", "closing", "finished"])
 @pytest.mark.parametrize("way", ["close", "reset", "half"])
 async def test_a_client_that_goes_leaves_nothing_behind(
@@ -244,8 +253,24 @@ async def test_a_reader_that_has_gone_is_gone_without_the_garbage_collector(
         gc.enable()
 
 
+async def test_a_page_that_was_refused_is_gone_without_the_garbage_collector(connect: Connect) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(3):
+            peer = connect()
+            await peer.send(request("/logs", UPGRADE | {"Origin": "https://any.example"}))
+            await peer.head()
+            assert (await peer.frame()).close_code == 4401
+            peer.close()
+        await until(lambda: not any(isinstance(one, LogsHandler) for one in gc.get_objects()))
+    finally:
+        gc.enable()
+
+
 async def test_an_open_websocket_keeps_nothing_of_its_request(live: LiveServer, connect: Connect) -> None:
-    session = await join(live, connect())
-    request = session._handler.request
-    assert (request.uri, request.query, request.arguments, list(request.headers)) == ("/logs", "", {}, [])
-    assert not hasattr(request, "connection")
+    await join(live, connect(), UPGRADE | {"X-Mark": "not-needed-any-more"}, "&exclude=not-needed-any-more")
+    gc.collect()
+    kept = [vars(one) for one in gc.get_objects() if isinstance(one, HTTPHeaders | HTTPServerRequest)]
+    assert len(kept) >= 2
+    assert "not-needed-any-more" not in str(kept)

@@ -3,18 +3,17 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import jwt
 import pytest
 
-from buffer.source import Selector
+from buffer.selector import Names, Selector
+from handlers.selection import parse_labels
 from tests.conftest import API_SECRET, INGEST_SECRET, JWT_SIGNING_KEY
 from tests.wire import Answer, connected, request
 
 if TYPE_CHECKING:
-    from settings import Settings
     from tests.conftest import LiveServer
 
 TOKEN = f"Authorization: Token {API_SECRET}"
@@ -23,8 +22,8 @@ PREVIOUS = "the-api-secret-of-yesterday"
 
 
 @pytest.fixture
-def settings(settings: Settings) -> Settings:
-    return replace(settings, api_secret_previous=PREVIOUS, jwt_expiration_minutes=10)
+def options() -> dict[str, Any]:
+    return {"api_secret_previous": PREVIOUS, "jwt_expiration_minutes": 10}
 
 
 async def signed(live: LiveServer, *fields: str, body: bytes = MYAPP) -> Answer:
@@ -47,7 +46,19 @@ async def test_an_answer_has_a_token_a_url_and_when_it_expires(live: LiveServer)
 async def test_the_token_grants_what_was_asked_for(live: LiveServer) -> None:
     answer = await asked(live, namespace="myapp", pod="web-0", container="app", labels={"b": "2", "a": "1"})
     grant = live.services.tokens.verify(answer.json["token"])
-    assert grant.selector == Selector("myapp", "web-0", "app", (("a", "1"), ("b", "2")))
+    assert grant.selector == Selector("myapp", Names.of("web-0"), Names.of("app"), parse_labels(["a=1,b=2"]))
+
+
+async def test_the_token_grants_sets_prefixes_and_workloads(live: LiveServer) -> None:
+    scope = {"pod": "web-*,api-0", "labels": "app in (web,api),!canary", "workload": "Deployment/web"}
+    answer = await asked(live, namespace="myapp", **scope)
+    grant = live.services.tokens.verify(answer.json["token"])
+    assert grant.selector == Selector(
+        "myapp",
+        Names.of("web-*", "api-0"),
+        labels=parse_labels(["app in (api,web)", "!canary"]),
+        workloads=(Names.of("deployment/web"),),
+    )
 
 
 async def test_the_url_of_an_answer_reads_the_lines_of_its_namespace(live: LiveServer) -> None:
@@ -76,7 +87,11 @@ async def test_expires_at_is_the_end_of_the_token_in_utc(
         ({"namespace": 7}, "namespace"),
         ({"namespace": "a", "pod": ["web-0"]}, "pod"),
         ({"namespace": "a", "container": None}, "container"),
-        ({"namespace": "a", "labels": "app=web"}, "labels"),
+        ({"namespace": "a", "labels": "app=a=b"}, "labels"),
+        ({"namespace": "a", "labels": ["app=web"]}, "labels"),
+        ({"namespace": "a", "workload": "web"}, "workload"),
+        ({"namespace": "a", "pod": "Web_0"}, "pod"),
+        ({"namespace": "a*"}, "namespace"),
         ({"namespace": "a", "labels": {"app": 1}}, "labels.app"),
         ({"namespace": "a", "expires_in": 601}, "expires_in"),
         ({"namespace": "a", "expires_in": "60"}, "expires_in"),

@@ -14,17 +14,16 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from buffer.source import Selector, sorted_labels
+from buffer.selector import Names, Operator, Requirement, Selector, sorted_requirements
+from handlers.authorisation import Unauthorized
+from handlers.scope import InvalidMember
 from handlers.tokens import (
     MAX_BODY_BYTES,
     MAX_TOKEN_BYTES,
     Grant,
     InvalidBody,
-    InvalidMember,
-    Secrets,
     SignRequest,
     Tokens,
-    Unauthorized,
     parse_sign_request,
 )
 
@@ -37,18 +36,43 @@ CLAIMS: dict[str, Any] = {"exp": NOW + 60, "iat": NOW, "namespace": "myapp"}
 NOT_HS256 = "the token is not a JWT signed with HS256"
 HEADER = {"alg": "HS256", "typ": "JWT"}
 
-names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
-labels = st.dictionaries(names, st.text(st.characters(exclude_categories=["Cs"]), max_size=20), max_size=4)
-selectors = st.builds(Selector, names, st.none() | names, st.none() | names, labels.map(sorted_labels))
+# Names and labels as Kubernetes allows them; those of tokens that others mint may be anything.
+name = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?", fullmatch=True)
+label_value = st.from_regex(r"([A-Za-z0-9]([A-Za-z0-9_.-]{0,18}[A-Za-z0-9])?)?", fullmatch=True)
+labels = st.dictionaries(name, label_value, max_size=4)
+
+
+def sets_of(texts: st.SearchStrategy[str]) -> st.SearchStrategy[Names]:
+    return st.lists(texts | texts.filter(bool).map("{}*".format), min_size=1, max_size=3).map(lambda f: Names.of(*f))
+
+
+requirements = st.builds(
+    Requirement, name, st.sampled_from([Operator.IN, Operator.NOT_IN]), sets_of(label_value)
+) | st.builds(Requirement, name, st.sampled_from([Operator.EXISTS, Operator.MISSING]))
+some = st.none() | sets_of(name)
+workloads = sets_of(name.map("deployment/{}".format) | name.map("job/{}".format))
+selectors = st.builds(
+    Selector,
+    name,
+    some,
+    some,
+    st.lists(requirements, max_size=3).map(sorted_requirements),
+    st.just(()) | st.tuples(workloads),
+)
+anything = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=8,
 )
-claim_values = names | labels | st.integers(NOW - 2, NOW + 2) | json_values
+claim_values = anything | labels | st.integers(NOW - 2, NOW + 2) | json_values
 
 
-def tokens(key: str = KEY, previous_key: str | None = None, now: float = NOW) -> Tokens:
+def equal(**found: str) -> tuple[Requirement, ...]:
+    return sorted_requirements(Requirement(key, Operator.IN, Names.of(value)) for key, value in found.items())
+
+
+def tokens(key: str = KEY, previous_key: str = "", now: float = NOW) -> Tokens:
     return Tokens(key, previous_key, LIFETIME, lambda: now)
 
 
@@ -78,69 +102,52 @@ def invalid_member(body: object, max_expires_in: int = LIFETIME) -> tuple[str, s
     return caught.value.member, str(caught.value)
 
 
-# Secrets
-
-
-def test_a_token_with_the_secret_is_accepted() -> None:
-    assert Secrets("s3cret").accepts(["Token s3cret"])
-
-
-@pytest.mark.parametrize("header", ["token s3cret", "TOKEN s3cret", "Token   s3cret ", "\tToken\ts3cret\t"])
-def test_the_scheme_has_no_case_and_space_around_the_secret_does_not_count(header: str) -> None:
-    assert Secrets("s3cret").accepts([header])
-
-
-@pytest.mark.parametrize("scheme", ["", "Bearer ", "Basic ", "Token", "Token:", "Token s3cret ", "X-Token "])
-def test_the_secret_in_another_scheme_is_not_accepted(scheme: str) -> None:
-    assert not Secrets("s3cret").accepts([f"{scheme}s3cret"])
-
-
-@pytest.mark.parametrize("credential", ["", "S3CRET", "s3cret2", "s3cre", "s3cret\0", "\udcff", "\u00e9"])
-def test_anything_but_the_secret_is_not_accepted(credential: str) -> None:
-    assert not Secrets("s3cret").accepts([f"Token {credential}"])
-
-
-def test_the_secret_is_found_beside_the_basic_credentials_of_fluent_bit() -> None:
-    assert Secrets("s3cret").accepts(["Basic dXNlcjpwYXNz", "Token wrong", "Token s3cret", "Basic eDp5"])
-
-
-def test_no_header_at_all_is_not_accepted() -> None:
-    assert not Secrets("s3cret").accepts([])
-
-
-def test_each_of_many_secrets_is_accepted() -> None:
-    secrets = Secrets("new", None, "old")
-    assert [secrets.accepts([f"Token {one}"]) for one in ("new", "old", "None", "newold")] == [
-        True,
-        True,
-        False,
-        False,
-    ]
-
-
-def test_an_empty_secret_opens_nothing() -> None:
-    assert not Secrets("", None).accepts(["Token ", "Token", "Token  "])
-
-
 # Signing and verifying
 
 
 @given(selectors, st.none() | st.integers(1, LIFETIME))
 def test_a_signed_token_grants_what_was_signed(selector: Selector, expires_in: int | None) -> None:
-    token, expires_at = tokens().sign(selector, expires_in)
-    assert expires_at == NOW + (expires_in or LIFETIME)
-    assert tokens().verify(token) == Grant(selector, expires_at)
+    token, grant = tokens().sign(SignRequest(selector, expires_in, "jane"))
+    assert grant == Grant(selector, NOW + (expires_in or LIFETIME), grant.jti, "jane")
+    assert tokens().verify(token) == grant
+
+
+def test_no_two_tokens_have_the_same_name() -> None:
+    request = SignRequest(Selector("myapp"))
+    assert len({tokens().sign(request).grant.jti for _ in range(100)}) == 100
 
 
 def test_only_what_is_given_becomes_a_claim() -> None:
-    token, _ = tokens().sign(Selector("myapp"), 60)
-    assert jwt.decode(token, KEY, ["HS256"], options={"verify_exp": False}) == CLAIMS
+    token, _ = tokens().sign(SignRequest(Selector("myapp"), 60))
+    assert decoded(token) == CLAIMS
+
+
+def decoded(token: str) -> dict[str, Any]:
+    """Return the claims of a token but its name, which is a random one."""
+    claims: dict[str, Any] = jwt.decode(token, KEY, ["HS256"], options={"verify_exp": False})
+    assert claims.pop("jti")
+    return claims
 
 
 def test_the_names_of_the_claims_are_those_of_the_selector() -> None:
-    token, _ = tokens().sign(Selector("myapp", "web-1", "nginx", (("app", "web"),)), 60)
-    expected = CLAIMS | {"pod": "web-1", "container": "nginx", "labels": {"app": "web"}}
-    assert jwt.decode(token, KEY, ["HS256"], options={"verify_exp": False}) == expected
+    scope = Selector(
+        "myapp", Names.of("web-1"), Names.of("nginx", "side-*"), equal(app="web"), (Names.of("deployment/web"),)
+    )
+    expected = CLAIMS | {
+        "pod": "web-1",
+        "container": "nginx,side-*",
+        "labels": {"app": "web"},
+        "workload": "deployment/web",
+    }
+    token, _ = tokens().sign(SignRequest(scope, 60))
+    assert decoded(token) == expected
+
+
+def test_labels_that_are_more_than_equal_become_text_as_kubectl_takes_it() -> None:
+    scope = Selector("myapp", labels=(*equal(app="web"), Requirement("canary", Operator.MISSING)))
+    token, _ = tokens().sign(SignRequest(scope, 60))
+    claims = jwt.decode(token, KEY, ["HS256"], options={"verify_exp": False})
+    assert claims["labels"] == "app=web,!canary"
 
 
 def test_a_token_of_another_minter_is_honoured() -> None:
@@ -149,21 +156,21 @@ def test_a_token_of_another_minter_is_honoured() -> None:
 
 
 def test_a_token_is_never_longer_than_what_is_verified() -> None:
-    long_labels = tuple((f"{number:03}", "v" * 250) for number in range(40))
+    long_labels = equal(**{f"{number:03}": "v" * 250 for number in range(40)})
     with pytest.raises(InvalidBody, match=r"^the request body asks for a token of more than 8192 bytes$"):
-        tokens().sign(Selector("myapp", labels=long_labels))
+        tokens().sign(SignRequest(Selector("myapp", labels=long_labels)))
 
 
 @given(st.data(), selectors)
 def test_a_token_with_any_character_changed_is_refused(data: st.DataObject, selector: Selector) -> None:
-    token, _ = tokens().sign(selector)
+    token, _ = tokens().sign(SignRequest(selector))
     place = data.draw(st.integers(0, len(token) - 1))
     other = data.draw(st.sampled_from(string.printable).filter(lambda character: character != token[place]))
     assert refusal(token[:place] + other + token[place + 1 :])
 
 
 def test_a_signature_has_one_spelling() -> None:
-    token, _ = tokens().sign(Selector("myapp"))
+    token, _ = tokens().sign(SignRequest(Selector("myapp")))
     # The last of 43 characters carries four bits; its neighbours in the alphabet stand for the same four.
     same_bits = base64.urlsafe_b64decode(token[-43:] + "=")
     spellings = [token[:-1] + last for last in string.ascii_letters + string.digits + "-_"]
@@ -174,7 +181,7 @@ def test_a_signature_has_one_spelling() -> None:
 
 @given(st.data())
 def test_a_token_with_anything_added_or_cut_is_refused(data: st.DataObject) -> None:
-    token, _ = tokens().sign(Selector("myapp"))
+    token, _ = tokens().sign(SignRequest(Selector("myapp")))
     place = data.draw(st.integers(0, len(token)))
     added = data.draw(st.text(min_size=1, max_size=3) | st.sampled_from(["=", "\n", " "]))
     assert refusal(token[:place] + added + token[place:])
@@ -195,23 +202,23 @@ def test_a_token_that_is_too_long_is_refused_before_it_is_read() -> None:
 
 
 def test_a_token_of_another_key_is_refused() -> None:
-    token, _ = tokens(OTHER_KEY).sign(Selector("myapp"))
+    token, _ = tokens(OTHER_KEY).sign(SignRequest(Selector("myapp")))
     assert refusal(token) == "the token's signature is wrong"
 
 
 def test_a_token_of_the_previous_key_is_honoured() -> None:
-    token, _ = tokens(OTHER_KEY).sign(Selector("myapp"))
+    token, _ = tokens(OTHER_KEY).sign(SignRequest(Selector("myapp")))
     assert tokens(KEY, OTHER_KEY).verify(token).selector == Selector("myapp")
 
 
 def test_tokens_are_signed_with_the_new_key_while_there_is_a_previous_one() -> None:
-    token, _ = tokens(KEY, OTHER_KEY).sign(Selector("myapp"))
+    token, _ = tokens(KEY, OTHER_KEY).sign(SignRequest(Selector("myapp")))
     assert tokens(KEY).verify(token)
     assert refusal(token, tokens(OTHER_KEY))
 
 
 def test_a_token_of_neither_key_is_refused() -> None:
-    token, _ = tokens("x" * 32).sign(Selector("myapp"))
+    token, _ = tokens("x" * 32).sign(SignRequest(Selector("myapp")))
     assert refusal(token, tokens(KEY, OTHER_KEY)) == "the token's signature is wrong"
 
 
@@ -250,7 +257,7 @@ def test_the_key_is_never_taken_from_the_header_of_a_token() -> None:
 
 
 def test_a_token_without_a_signature_is_refused() -> None:
-    assert refusal(jwt.encode(CLAIMS, None, "none")) == NOT_HS256
+    assert refusal(jwt.encode(CLAIMS, None, "none")) == NOT_HS256  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("header", [b"[]", b"7", b"{", b"\xff", b"[" * 2000, b'{"alg":' + b"9" * 5000 + b"}"])
@@ -307,28 +314,60 @@ def test_a_token_without_a_namespace_is_refused() -> None:
     assert refusal(minted(b'{"exp": 2000000000}')) == "the token's claim namespace is missing"
 
 
-@pytest.mark.parametrize("claim", ["namespace", "pod", "container"])
-@pytest.mark.parametrize("name", ["", None, 7, True, ["a"], {"a": "b"}, "a" * 254])
+@pytest.mark.parametrize("claim", ["namespace", "pod", "container", "workload"])
+@pytest.mark.parametrize("name", ["", None, 7, True, ["a"], {"a": "b"}])
 def test_a_scope_of_the_wrong_type_is_refused(claim: str, name: object) -> None:
-    expected = f"the token's claim {claim} must be a string of 1 to 253 characters"
+    expected = f"the token's claim {claim} must be a string that is not empty"
     assert refusal(claiming(**{claim: name})) == expected
 
 
-@pytest.mark.parametrize("value", [None, [], "app=web", {"app": 7}, {"app": None}, {"": "web"}, {"app": "x" * 254}])
+@pytest.mark.parametrize(
+    ("claims", "sentence"),
+    [
+        ({"namespace": "a" * 254}, "namespace must be a string of 1 to 253 characters"),
+        ({"pod": "a" * 254}, "pod must have names of 1 to 253 characters"),
+        ({"pod": ","}, "pod must have names of 1 to 253 characters"),
+        ({"container": "a*b"}, "container may have * only at the end of a name"),
+        ({"workload": "web"}, "workload must be like deployment/web, with one of "),
+        ({"labels": "app=a=b"}, "labels must be like app=web, "),
+        ({"labels": ""}, "labels must be like app=web, "),
+        ({"labels": {"app": "*x"}}, "labels.app may have * only at the end of a name"),
+    ],
+)
+def test_a_scope_that_cannot_be_read_is_refused(claims: dict[str, Any], sentence: str) -> None:
+    assert refusal(claiming(**claims)).startswith(f"the token's claim {sentence}")
+
+
+@pytest.mark.parametrize("value", [None, [], 7, {"app": 7}, {"app": None}, {"": "web"}, {"app": "x" * 254}])
 def test_labels_of_the_wrong_type_are_refused(value: object) -> None:
     assert refusal(claiming(labels=value)).startswith("the token's claim labels")
 
 
-@given(st.dictionaries(st.sampled_from(["namespace", "pod", "container", "labels", "exp", "nbf"]), claim_values))
+def test_names_that_kubernetes_does_not_allow_are_honoured_in_the_tokens_of_others() -> None:
+    grant = tokens().verify(claiming(namespace="My_App", pod="Web_0", labels={"a b": "c/d"}))
+    assert grant.selector == Selector("My_App", Names.of("Web_0"), None, equal(**{"a b": "c/d"}))
+
+
+@pytest.mark.parametrize("namespace", ["*", "my*", "myapp,other", " myapp"])
+def test_a_namespace_is_taken_by_the_letter(namespace: str) -> None:
+    assert tokens().verify(claiming(namespace=namespace)).selector == Selector(namespace)
+
+
+MEMBERS = ["namespace", "pod", "container", "labels", "workload", "exp", "nbf"]
+
+
+@given(st.dictionaries(st.sampled_from(MEMBERS), claim_values))
 def test_what_is_granted_is_what_was_claimed(claims: dict[str, Any]) -> None:
     wanted = CLAIMS | claims
     # Any other exception than this one would be answered 500.
     with contextlib.suppress(Unauthorized):
         grant = tokens().verify(claiming(**claims))
         assert wanted["exp"] > NOW >= wanted.get("nbf", 0)
-        assert (grant.selector.namespace, grant.selector.pod) == (wanted["namespace"], wanted.get("pod"))
-        assert grant.selector.container == wanted.get("container")
-        assert dict(grant.selector.labels) == wanted.get("labels", {})
+        assert grant.selector.namespace == wanted["namespace"]
+        for claim, found in (("pod", grant.selector.pods), ("container", grant.selector.containers)):
+            assert (found is None) == (claim not in wanted)
+            assert found is None or found == Names.of(*(part.strip() for part in wanted[claim].split(",")))
+        assert bool(grant.selector.labels) == bool(wanted.get("labels"))
 
 
 # The request for a token
@@ -340,10 +379,38 @@ def test_a_request_needs_only_a_namespace() -> None:
 
 @given(selectors, st.integers(1, LIFETIME))
 def test_a_request_is_read_as_it_was_written(selector: Selector, expires_in: int) -> None:
-    scope = {"namespace": selector.namespace, "pod": selector.pod, "container": selector.container}
-    body = {name: value for name, value in scope.items() if value is not None}
-    full = json.dumps(body | {"labels": dict(selector.labels), "expires_in": expires_in}).encode()
-    assert parse_sign_request(full, LIFETIME) == SignRequest(selector, expires_in)
+    scope = {
+        "pod": selector.pods,
+        "container": selector.containers,
+        "labels": ",".join(map(str, selector.labels)),
+        "workload": ",".join(map(str, selector.workloads)),
+    }
+    body = {"namespace": selector.namespace, "expires_in": expires_in}
+    body |= {member: str(value) for member, value in scope.items() if value}
+    assert parse_sign_request(json.dumps(body).encode(), LIFETIME) == SignRequest(selector, expires_in)
+
+
+@given(labels)
+def test_an_object_of_labels_demands_each_of_them(found: dict[str, str]) -> None:
+    body = json.dumps({"namespace": "a", "labels": found}).encode()
+    assert parse_sign_request(body, LIFETIME).selector.labels == equal(**found)
+
+
+@pytest.mark.parametrize(
+    ("members", "sentence"),
+    [
+        ({"namespace": "My_App"}, "namespace must have names that Kubernetes allows, unlike My_App"),
+        ({"namespace": "*"}, "namespace must have names that Kubernetes allows, unlike *"),
+        ({"namespace": "my*"}, "namespace must have names that Kubernetes allows, unlike my*"),
+        ({"pod": "web-0,Web_0"}, "pod must have names that Kubernetes allows, unlike Web_0"),
+        ({"container": "a.b"}, "container must have names that Kubernetes allows, unlike a.b"),
+        ({"labels": {"a b": "c"}}, "labels must have keys that Kubernetes allows, unlike a b"),
+        ({"labels": "app in (a/b)"}, "labels must have values that Kubernetes allows, unlike a/b"),
+        ({"workload": "job/a b"}, "workload must have names that Kubernetes allows, unlike a b"),
+    ],
+)
+def test_names_that_kubernetes_does_not_allow_are_not_signed(members: dict[str, Any], sentence: str) -> None:
+    assert invalid_member({"namespace": "myapp"} | members)[1] == sentence
 
 
 def test_of_equal_members_the_last_counts() -> None:
@@ -352,7 +419,7 @@ def test_of_equal_members_the_last_counts() -> None:
 
 def test_an_empty_label_value_is_one_like_others() -> None:
     request = parse_sign_request(b'{"namespace": "a", "labels": {"canary": ""}}', LIFETIME)
-    assert request.selector.labels == (("canary", ""),)
+    assert request.selector.labels == equal(canary="")
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b'"a"', b"{", b"{} {}", b"\xff", b'{"namespace": "\xff"}', b"[" * 9000])
@@ -378,10 +445,10 @@ def test_a_request_without_a_namespace_is_told_so() -> None:
     assert invalid_member({"pod": "web-1"}) == ("namespace", "namespace is missing")
 
 
-@pytest.mark.parametrize("member", ["namespace", "pod", "container"])
-@pytest.mark.parametrize("name", ["", None, 7, True, [], {}, "a" * 254])
+@pytest.mark.parametrize("member", ["namespace", "pod", "container", "workload"])
+@pytest.mark.parametrize("name", ["", None, 7, True, [], {}])
 def test_a_name_of_the_wrong_type_is_named(member: str, name: object) -> None:
-    expected = f"{member} must be a string of 1 to 253 characters"
+    expected = f"{member} must be a string that is not empty"
     assert invalid_member({"namespace": "myapp", member: name}) == (member, expected)
 
 
@@ -396,7 +463,7 @@ def test_a_lifetime_out_of_bounds_or_of_the_wrong_type_is_named(expires_in: obje
     [
         (None, "labels"),
         ([], "labels"),
-        ("app=web", "labels"),
+        ("app=a=b", "labels"),
         ({"": "web"}, "labels"),
         ({"k" * 318: "web"}, "labels"),
         ({"app": 7}, "labels.app"),
@@ -424,8 +491,8 @@ def test_the_name_of_a_member_is_shown_short_and_printable(member: str) -> None:
     assert len(json.dumps({"error": sentence})) < 1024
 
 
-@given(labels | json_values)
-def test_labels_of_any_shape_are_read_as_they_are_or_refused(value: object) -> None:
+@given(st.dictionaries(anything, anything) | json_values)
+def test_labels_of_any_shape_are_read_or_refused(value: object) -> None:
     body = json.dumps({"namespace": "a", "labels": value}).encode()
     with contextlib.suppress(InvalidBody, InvalidMember):
-        assert dict(parse_sign_request(body, LIFETIME).selector.labels) == value
+        assert bool(parse_sign_request(body, LIFETIME).selector.labels) == bool(value)

@@ -17,12 +17,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from buffer.source import Source
-from handlers import fluentbit
-from ingest.compression import Undecodable, decompress
-from ingest.fluentbit import fallback as dense_lines
-from ingest.fluentbit.decode import Batch, decode
+from ingest.batch import Batch
+from ingest.compression import decompress
+from ingest.errors import Undecodable
+from ingest.fluentbit import decode as decoder
+from ingest.fluentbit import fallback
+from ingest.fluentbit.decode import decode
 
-DATA = Path(__file__).parent.parent / "data" / "fluentbit"
+DATA = Path(__file__).parents[2] / "data" / "fluentbit"
 TAG = f"kube.var.log.containers.web-7d4b9c6f5-x2x7k_myapp_app-{'0' * 64}.log"
 TIME = "2025-11-22T08:15:01.123457790Z"
 WEB = Source(
@@ -58,8 +60,12 @@ def lines(batches: list[Batch]) -> list[Seen]:
     ]
 
 
+def tagged(tag: str) -> dict[str, str]:
+    return {"Fluent-Tag": tag} if tag else {}
+
+
 def read(body: bytes, tag: str = "") -> list[Seen]:
-    return lines(list(decode(body, tag)))
+    return lines(list(decode(body, tagged(tag))))
 
 
 def texts(body: bytes, tag: str = "") -> list[str]:
@@ -67,7 +73,7 @@ def texts(body: bytes, tag: str = "") -> list[str]:
 
 
 def skipped(body: bytes, tag: str = "") -> int:
-    return sum(batch.skipped for batch in decode(body, tag))
+    return sum(batch.skipped for batch in decode(body, tagged(tag)))
 
 
 def capture(name: str) -> bytes:
@@ -100,7 +106,7 @@ def test_the_default_capture_has_the_lines_that_were_logged() -> None:
 
 @pytest.mark.parametrize("name", ["json.gzip", "json.snappy", "json.zstd", "json_lines", "json_stream", "readme-json"])
 def test_every_way_to_send_json_gives_the_same_lines_in_one_batch(name: str) -> None:
-    [batch] = decode(capture(name))
+    [batch] = decode(capture(name), {})
     assert lines([batch]) == REFERENCE
     assert batch.skipped == 0
 
@@ -157,14 +163,14 @@ def test_the_docker_parser_keeps_newlines() -> None:
 
 def test_a_capture_with_a_tag_header_names_the_same_source_by_both() -> None:
     head = BytesParser().parsebytes((DATA / "json.header-tag.head").read_bytes().split(b"\n", 1)[1])
-    [run] = [run for batch in decode(capture("json.header-tag"), head["X-Fluent-Tag"]) for run in batch.runs]
+    [run] = [run for batch in decode(capture("json.header-tag"), dict(head)) for run in batch.runs]
     assert (run.source.namespace, run.source.pod, run.source.container) == ("myapp", "worker-0", "main")
     assert run.texts == [f"job {number} done" for number in range(5)]
 
 
 @pytest.mark.parametrize("body", [b"", b" \r\n", b"[]", b" [ ]\n", b"\xef\xbb\xbf[]", b"\x90"])
 def test_a_body_without_records_is_one_empty_batch(body: bytes) -> None:
-    assert list(decode(body)) == [Batch([], 0)]
+    assert list(decode(body, {})) == [Batch([], 0)]
 
 
 @pytest.mark.parametrize(
@@ -188,7 +194,7 @@ def test_a_body_without_records_is_one_empty_batch(body: bytes) -> None:
 )
 def test_a_body_that_holds_no_record_is_undecodable(body: bytes) -> None:
     with pytest.raises(Undecodable) as refused:
-        next(decode(body, TAG))
+        next(decode(body, tagged(TAG)))
     assert str(refused.value) == "the body cannot be read as JSON or MessagePack records"
 
 
@@ -201,7 +207,7 @@ def test_the_documented_shape_is_read() -> None:
 def test_lines_of_several_sources_keep_their_order() -> None:
     one, two = {"namespace": "one"}, {"namespace": "two"}
     body = msgspec.json.encode([record(log=str(at), kubernetes=two if at % 3 else one) for at in range(9)])
-    runs = [run for batch in decode(body) for run in batch.runs]
+    runs = [run for batch in decode(body, {}) for run in batch.runs]
     assert [(run.source.namespace, run.texts) for run in runs][:2] == [("one", ["0"]), ("two", ["1", "2"])]
     assert texts(body) == [str(at) for at in range(9)]
 
@@ -255,7 +261,7 @@ def test_messagepack_may_be_one_array_of_entries(texts_sent: list[str]) -> None:
 
 def test_messagepack_of_parser_cri_is_read_in_one_batch() -> None:
     cri = {"time": TIME, "logtag": "F", "message": "m", "kubernetes": {"namespace": "a"}}
-    [batch] = decode(entry(cri) * 300)
+    [batch] = decode(entry(cri) * 300, {})
     assert batch.runs[0].texts == ["m"] * 300
 
 
@@ -267,7 +273,7 @@ def test_group_markers_are_neither_lines_nor_skipped() -> None:
     body = start + entry(record()) * 2 + end
     assert texts(body, TAG) == ["a line"] * 2
     assert skipped(body, TAG) == 0
-    assert list(decode(start + end)) == [Batch([], 0)]
+    assert list(decode(start + end, {})) == [Batch([], 0)]
 
 
 def test_messagepack_text_may_be_bytes_or_cesu_8() -> None:
@@ -342,7 +348,7 @@ def test_a_messagepack_record_of_too_many_values_costs_no_neighbour() -> None:
 
 def test_an_unusual_body_comes_in_batches_of_bounded_size() -> None:
     body = msgspec.json.encode([record(log=str(at)) for at in range(1000)])[:-1]
-    sizes = [sum(len(run.texts) for run in batch.runs) for batch in decode(body)]
+    sizes = [sum(len(run.texts) for run in batch.runs) for batch in decode(body, {})]
     assert sum(sizes) == 1000
     assert max(sizes) <= 256
 
@@ -362,15 +368,15 @@ def test_an_unusual_body_comes_in_batches_of_bounded_size() -> None:
 def test_a_body_of_tiny_things_takes_little_memory_before_the_first_batch(body: bytes) -> None:
     tracemalloc.start()
     with suppress(Undecodable):
-        next(decode(body, TAG))
+        next(decode(body, tagged(TAG)))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 8 * len(body)
 
 
 def test_a_dense_body_is_read_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dense_lines, "_LARGE", 10_000)
-    monkeypatch.setattr(fluentbit, "_LARGE", 10_000)
+    monkeypatch.setattr(fallback, "_LARGE", 10_000)
+    monkeypatch.setattr(decoder, "_LARGE", 10_000)
     body = b"[" + b'{"log":"x"},' * 10_000 + b'{"log":"y"}]'
     found = texts(body, TAG)
     assert (len(found), found[-1]) == (10_001, "y")

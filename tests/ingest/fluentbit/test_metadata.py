@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from buffer.source import Source
-from handlers import metadata
+from ingest.fluentbit import metadata
 
 HASH = "0123456789abcdef" * 4
 OWN = {"pod_name": "web-1", "namespace_name": "shop", "container_name": "app", "labels": {"b": "2", "a": "1"}}

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from buffer.source import Source
-from handlers import record
+from ingest.fluentbit import record
 from ingest.fluentbit.record import Line, UnreadableError, line_of, rfc3339, timestamp
 
 TAGGED = Source("shop", "web", "app")

@@ -1,0 +1,84 @@
+"""The HTTP server that listens: Tornado's, with an eye on which connections it can afford."""
+
+from __future__ import annotations
+
+import resource
+import time
+from typing import TYPE_CHECKING, Any, cast
+
+from tornado.httpserver import HTTPServer
+
+from handlers.base import log
+from handlers.inflight import Inflight
+
+if TYPE_CHECKING:
+    from tornado.http1connection import HTTP1Connection, HTTP1ServerConnection
+    from tornado.httputil import HTTPConnection, HTTPMessageDelegate
+    from tornado.iostream import IOStream
+
+# File descriptors that connections leave free.
+_SPARE_FILES = 16
+_WARNING_SECONDS = 60
+
+# How long Tornado may take to notice that a connection has been closed.
+_CLOSE_SECONDS = 0.1
+
+
+class Listener(HTTPServer):
+    """An HTTP server that closes new connections while file descriptors run out, and idle ones once it drains.
+
+    Without the former, `accept` would fail and be called again as fast as the processor goes.
+    """
+
+    def initialize(self, *args: Any, **options: Any) -> None:
+        """Take what `HTTPServer` takes."""
+        super().initialize(*args, **options)
+        self._quiet_until = 0.0
+        self._requests: dict[HTTP1ServerConnection, HTTP1Connection] = {}  # what each reads or answers
+        self._open = Inflight()  # the same connections
+
+    def handle_stream(self, stream: IOStream, address: tuple[object, ...]) -> None:
+        """Serve a connection, or close it."""
+        # A new descriptor gets the lowest free number, so a high one means that all below it are in use.
+        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if soft == resource.RLIM_INFINITY or stream.socket.fileno() < soft - _SPARE_FILES:
+            super().handle_stream(stream, address)
+            return
+        stream.close()
+        if time.monotonic() >= self._quiet_until:
+            self._quiet_until = time.monotonic() + _WARNING_SECONDS
+            log.warning("too many open files: new connections are closed, the limit is %d", soft)
+
+    def start_request(self, server_conn: object, request_conn: HTTPConnection) -> HTTPMessageDelegate:
+        """Return what takes the next request of a connection; while draining, a connection has but one."""
+        connection, request = cast("HTTP1ServerConnection", server_conn), cast("HTTP1Connection", request_conn)
+        if self.conn_params.no_keep_alive and connection in self._requests:
+            request.close()
+        self._requests[connection] = request
+        self._open.add(connection)
+        return super().start_request(server_conn, request_conn)
+
+    def on_close(self, server_conn: object) -> None:
+        """Forget a connection."""
+        self._requests.pop(cast("HTTP1ServerConnection", server_conn), None)
+        self._open.remove(server_conn)
+        super().on_close(server_conn)
+
+    def drain(self, inflight: Inflight) -> None:
+        """Close all connections without a request in flight, and from now on each of the others after its answer.
+
+        Clients that keep connections alive would otherwise stay with a server that is about to go.
+        """
+        self.conn_params.no_keep_alive = True
+        for request in list(self._requests.values()):
+            stream: IOStream | None = request.stream  # None once a reader has it
+            if request not in inflight and stream is not None and not stream.writing():
+                request.close()
+
+    async def close(self, seconds: float) -> None:
+        """Stop listening, and close all connections: those that drain have so many seconds to send their answers."""
+        self.stop()
+        await self._open.over(seconds)
+        for connection in list(self._requests):
+            connection.stream.close()
+        await self._open.over(_CLOSE_SECONDS)

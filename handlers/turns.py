@@ -1,0 +1,63 @@
+"""Turns: what one sender posts with one tag is stored in the order in which its heads arrived.
+
+Fluent Bit posts several chunks of one file at the same time, and a small later one may be complete before a large
+earlier one. Whoever posts from elsewhere cannot hold them up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+# How long a request waits for the ones before it: an order is worth a delay, but no loss.
+MAX_WAIT_SECONDS = 2.0
+
+
+class Turn:
+    """A request's place among those with its tag."""
+
+    __slots__ = ("_over", "_previous", "_tag", "_turns")
+
+    def __init__(self, turns: Turns, tag: str, previous: Turn | None) -> None:
+        self._turns = turns
+        self._tag = tag
+        self._previous = previous
+        self._over = asyncio.Event()
+
+    async def come(self) -> bool:
+        """Wait until the request before is over, but only for so long; tell whether there was one to wait for."""
+        previous, self._previous = self._previous, None
+        if previous is None or previous._over.is_set():  # noqa: SLF001 - of the same class
+            return False
+        with suppress(TimeoutError):
+            await asyncio.wait_for(previous._over.wait(), MAX_WAIT_SECONDS)  # noqa: SLF001
+        return True
+
+    def end(self) -> None:
+        """Let the next one have its turn. Does nothing the second time."""
+        if not self._over.is_set():
+            self._over.set()
+            self._previous = None
+            self._turns.forget(self._tag, self)
+
+
+class Turns:
+    """The last request of each tag that is not over."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, Turn] = {}
+
+    def __len__(self) -> int:
+        return len(self._last)
+
+    def take(self, tag: str) -> Turn:
+        """Return the turn of a new request; without a tag it waits for nobody. It must be ended."""
+        turn = Turn(self, tag, self._last.get(tag))
+        if tag:
+            self._last[tag] = turn
+        return turn
+
+    def forget(self, tag: str, turn: Turn) -> None:
+        """Forget a turn that is over, unless a later request waits for its own."""
+        if self._last.get(tag) is turn:
+            del self._last[tag]

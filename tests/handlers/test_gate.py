@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import asyncio
+import time
+
+from handlers.gate import Gate
+
+
+async def test_one_goes_through_in_each_pass_of_the_loop_in_order() -> None:
+    gate, passes, through = Gate(), 0, list[tuple[int, int]]()
+
+    async def enter(number: int) -> None:
+        await gate.enter()
+        through.append((number, passes))
+
+    tasks = [asyncio.create_task(enter(number)) for number in range(5)]
+    while len(through) < 5:
+        await asyncio.sleep(0)
+        passes += 1
+    await asyncio.gather(*tasks)
+    assert [number for number, _ in through] == [0, 1, 2, 3, 4]
+    assert len({when for _, when in through}) == 5
+
+
+async def test_an_open_gate_keeps_nobody() -> None:
+    gate = Gate()
+    for _ in range(3):
+        await gate.enter()
+        await asyncio.sleep(0)
+    assert len(gate) == 0
+
+
+async def test_one_who_gives_up_keeps_nobody_waiting() -> None:
+    gate = Gate()
+    tasks = [asyncio.create_task(gate.enter()) for _ in range(3)]
+    await asyncio.sleep(0)
+    tasks[1].cancel()
+    await asyncio.wait_for(tasks[2], 1)
+    assert len(gate) == 0
+
+
+async def test_long_work_is_followed_by_as_long_a_time_for_others() -> None:
+    gate, loop = Gate(), asyncio.get_running_loop()
+    began = loop.time()
+    for _ in range(3):
+        await gate.enter()
+        time.sleep(0.02)  # noqa: ASYNC251 - this is the work
+    assert loop.time() - began >= 5 * 0.02
