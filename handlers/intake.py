@@ -101,12 +101,12 @@ class Intake:
         return await loop.run_in_executor(_INFLATING, decompress, body, encoding, self._max_body_bytes)
 
     async def _decoded(self, data: bytes, upload: Upload) -> Batch:
-        """Return all batches as one. Others get their turn between two of them."""
+        """Return all batches as one. A body that takes several gives way to others between two of them."""
         batches = self._decode(data, upload.headers)
         first = next(batches, Batch([], 0))
         runs, skipped, contradicted = first.runs, first.skipped, first.contradicted
         for batch in batches:
-            await asyncio.sleep(0)
+            await self._services.gate.enter()
             if upload.is_abandoned():
                 raise Abandoned
             runs += batch.runs
@@ -121,6 +121,6 @@ class Intake:
             for chunk in pack(*run, arrived=arrived, max_line_bytes=self._max_line_bytes):
                 chunks.append(chunk)
                 if time() > until:
-                    await asyncio.sleep(0)
+                    await self._services.gate.enter()
                     until = time() + _TURN_SECONDS
         return chunks
