@@ -85,6 +85,10 @@ class Intake:
             await self._services.broker.publish(chunks)
         if batch.skipped:
             self._services.throttle.note("records without text or namespace skipped", batch.skipped, tag=upload.tag)
+        if batch.contradicted:
+            self._services.throttle.note(
+                "lines whose metadata contradicts their tag", batch.contradicted, tag=upload.tag
+            )
         return Receipt(sum([chunk.count for chunk in chunks]), batch.skipped)
 
     async def _inflated(self, body: bytes, encoding: str) -> bytes:
@@ -98,15 +102,15 @@ class Intake:
     async def _decoded(self, data: bytes, upload: Upload) -> Batch:
         """Return all batches as one. Others get their turn between two of them."""
         batches = self._decode(data, upload.headers)
-        first = next(batches, Batch([], 0))
-        runs, skipped = first.runs, first.skipped
+        runs, skipped, contradicted = next(batches, Batch([], 0))
         for batch in batches:
             await asyncio.sleep(0)
             if upload.is_abandoned():
                 raise Abandoned
             runs += batch.runs
             skipped += batch.skipped
-        return Batch(runs, skipped)
+            contradicted += batch.contradicted
+        return Batch(runs, skipped, contradicted)
 
     async def _packed(self, runs: list[Run]) -> list[Chunk]:
         chunks, arrived, time = list[Chunk](), self._services.now(), asyncio.get_running_loop().time
