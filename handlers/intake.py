@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
 from buffer.chunk import Chunk, pack
-from ingest.batch import Batch, Run
 from ingest.compression import decompress
 
 if TYPE_CHECKING:
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from handlers.body import Body
     from handlers.services import Services
     from handlers.turns import Turn
-    from ingest.batch import Decoder
+    from ingest.batch import Decoder, Run
 
 # For how long lines are packed before others get their turn, in seconds.
 _TURN_SECONDS = 0.005
@@ -53,6 +52,15 @@ class Upload(NamedTuple):
     is_abandoned: Callable[[], bool]  # whether nobody waits for the answer any more
 
 
+class _Read(NamedTuple):
+    """What has been read of a body, and whether all its lines have times."""
+
+    chunks: list[Chunk]
+    skipped: int
+    contradicted: int
+    has_times: bool
+
+
 class Intake:
     """Stores bodies that one decoder reads."""
 
@@ -74,23 +82,21 @@ class Intake:
         data = await self._inflated(whole, upload.headers.get("Content-Encoding", ""))
         upload.body.hold(len(data))
         del whole
-        batch = await self._decoded(data, upload)
-        chunks = await self._packed(batch.runs)
+        read = await self._read(data, upload)
         if upload.turn is not None and await upload.turn.come() and duplicates.has_stored(key):  # while this one waited
             return DUPLICATE
         if upload.is_abandoned():
             raise Abandoned
         self._services.sessions.check_not_stopping()  # it may have begun while this one was read
         # Without times of their own, equal records may well be different ones.
-        with duplicates.storing(key if all("" not in run.times for run in batch.runs) else None):
-            await self._services.broker.publish(chunks)
-        if batch.skipped:
-            self._services.throttle.note("records without text or namespace skipped", batch.skipped, tag=upload.tag)
-        if batch.contradicted:
-            self._services.throttle.note(
-                "records that name another pod than their tag: the tag wins", batch.contradicted, tag=upload.tag
-            )
-        return Receipt(sum([chunk.count for chunk in chunks]), batch.skipped, batch.contradicted)
+        with duplicates.storing(key if read.has_times else None):
+            await self._services.broker.publish(read.chunks)
+        throttle = self._services.throttle
+        if read.skipped:
+            throttle.note("records without text or namespace skipped", read.skipped, tag=upload.tag)
+        if read.contradicted:
+            throttle.note("lines whose metadata contradicts their tag", read.contradicted, tag=upload.tag)
+        return Receipt(sum([chunk.count for chunk in read.chunks]), read.skipped, read.contradicted)
 
     async def _inflated(self, body: bytes, encoding: str) -> bytes:
         """Return a body without its Content-Encoding; one that may become large is inflated in a thread."""
@@ -100,22 +106,25 @@ class Intake:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(_INFLATING, decompress, body, encoding, self._max_body_bytes)
 
-    async def _decoded(self, data: bytes, upload: Upload) -> Batch:
-        """Return all batches as one. A body that takes several gives way to others between two of them."""
-        batches = self._decode(data, upload.headers)
-        first = next(batches, Batch([], 0))
-        runs, skipped, contradicted = first.runs, first.skipped, first.contradicted
-        for batch in batches:
-            await self._services.gate.enter()
-            if upload.is_abandoned():
-                raise Abandoned
-            runs += batch.runs
+    async def _read(self, data: bytes, upload: Upload) -> _Read:
+        """Decode and pack a body. One that takes several batches gives way to others between two of them.
+
+        Each batch is packed before the next one is decoded: tiny lines take many times as much memory until they are.
+        """
+        chunks, skipped, contradicted, has_times = list[Chunk](), 0, 0, True
+        for number, batch in enumerate(self._decode(data, upload.headers)):
+            if number:
+                await self._services.gate.enter()
+                if upload.is_abandoned():
+                    raise Abandoned
+            await self._pack(batch.runs, chunks)
             skipped += batch.skipped
             contradicted += batch.contradicted
-        return Batch(runs, skipped, contradicted)
+            has_times = has_times and all("" not in run.times for run in batch.runs)
+        return _Read(chunks, skipped, contradicted, has_times)
 
-    async def _packed(self, runs: list[Run]) -> list[Chunk]:
-        chunks, arrived, time = list[Chunk](), self._services.now(), asyncio.get_running_loop().time
+    async def _pack(self, runs: list[Run], chunks: list[Chunk]) -> None:
+        arrived, time = self._services.now(), asyncio.get_running_loop().time
         until = time() + _TURN_SECONDS
         for run in runs:
             for chunk in pack(*run, arrived=arrived, max_line_bytes=self._max_line_bytes):
@@ -123,4 +132,3 @@ class Intake:
                 if time() > until:
                     await self._services.gate.enter()
                     until = time() + _TURN_SECONDS
-        return chunks

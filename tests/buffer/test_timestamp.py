@@ -27,7 +27,8 @@ def test_a_time_may_have_any_number_of_digits(fraction: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [b"2025-11-22T08:15:01Z", b"2025-11-22T08:15:01.123456789-02:00", b"9999-12-31T23:59:60Z"]
+    "text",
+    [b"2025-11-22T08:15:01Z", b"2025-11-22T08:15:01.123456789-02:00", b"2025-02-30T00:00:60Z", b"0000-01-01T00:00:00Z"],
 )
 def test_what_looks_like_rfc_3339_in_capitals_is_a_timestamp(text: bytes) -> None:
     assert TIMESTAMP.fullmatch(text)
@@ -38,6 +39,11 @@ def test_what_looks_like_rfc_3339_in_capitals_is_a_timestamp(text: bytes) -> Non
     [
         b"",
         b"2025-11-22t08:15:01Z",
+        b"2025-13-01T00:00:00Z",
+        b"2025-11-32T00:00:00Z",
+        b"2025-11-22T24:00:00Z",
+        b"2025-11-22T08:60:01Z",
+        b"2025-11-22T08:15:01+24:00",
         b"2025-11-22T08:15:01z",
         b"2025-11-22 08:15:01Z",
         b"2025-11-22T08:15:01",

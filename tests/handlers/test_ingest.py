@@ -181,10 +181,13 @@ async def test_of_two_tags_that_of_fluent_bit_counts(live: LiveServer) -> None:
     assert (await backlog(live, pod="web-0.x"), await backlog(live, pod="db-0.x")) == (["hello"], [])
 
 
-async def test_the_tag_counts_for_more_than_the_metadata(live: LiveServer) -> None:
+async def test_the_tag_counts_for_more_than_metadata_that_contradicts_it_and_that_is_logged(
+    live: LiveServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "logurt")
     await counts(live, batch("hello"), f"Fluent-Tag: {TAG.replace('myapp', 'other')}")
     assert (await backlog(live), await backlog(live, namespace="other")) == ([], ["hello"])
-    assert live.services.ingest.contradicted == 1
+    assert "metadata contradicts their tag" in caplog.text
 
 
 @pytest.mark.parametrize("tag", ["", "kube", "\xff\xfe", "_" * 300, "../../etc/passwd", "a_b_c.log" * 500])
@@ -348,7 +351,7 @@ async def test_a_request_without_a_length_has_no_body(live: LiveServer) -> None:
 
 @pytest.mark.parametrize(
     "record",
-    [{"log": "text"}, {"log": "text", "kubernetes": None}, {}],
+    [{"log": "text"}, {"log": "text", "kubernetes": None}, {"kubernetes": {"namespace_name": "a"}}, {}],
 )
 async def test_unusable_records_are_counted_and_do_not_fail_the_batch(live: LiveServer, record: object) -> None:
     assert await counts(live, json.dumps([record] * 3).encode()) == {"accepted": 0, "skipped": 3}
@@ -361,7 +364,14 @@ async def test_a_broken_record_that_says_where_it_ends_costs_no_other(live: Live
     assert await backlog(live) == [f"line {number}" for number in range(600)]
 
 
-async def test_where_a_record_does_not_say_where_it_ends_the_rest_is_lost_and_counted(live: LiveServer) -> None:
+async def test_in_a_body_of_lines_a_broken_record_costs_no_other_line(live: LiveServer) -> None:
+    good = [json.dumps(record(f"line {number}")) for number in range(600)]
+    body = "\n".join([*good[:300], "{broken", *good[300:]]).encode()
+    assert (await counts(live, body))["accepted"] == 600
+    assert await backlog(live) == [f"line {number}" for number in range(600)]
+
+
+async def test_where_nobody_knows_where_a_record_ends_the_rest_is_lost_and_counted(live: LiveServer) -> None:
     good = [json.dumps(record(f"line {number}")) for number in range(600)]
     body = f"[{', '.join([*good[:300], '{broken', *good[300:]])}]".encode()
     answer = await counts(live, body)
