@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from buffer.source import Source
     from ingest.fluentbit.table import Table
 
-_NO_RECORDS = re.compile(rb"\s*+(?:\[\s*+\]\s*+)?+|\x90")
+# Bounded, for there may be megabytes of blanks: more of them are read as any other body.
+_NO_RECORDS = re.compile(rb"\s{0,65535}+(?:\[\s{0,65535}+\]\s{0,65535}+)?+|\x90")
 # Blanks in front of the records are passed over so many at a time.
 _BLANK = 4 << 20
 _BOM = b"\xef\xbb\xbf"
