@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
 from buffer.chunk import Chunk, pack
-from ingest.compression import decompress
+from ingest.compression import decompress, is_compressed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -100,8 +100,7 @@ class Intake:
 
     async def _inflated(self, body: bytes, encoding: str) -> bytes:
         """Return a body without its Content-Encoding; one that may become large is inflated in a thread."""
-        # Whatever the header claims: JSON is taken as it is, and gzip is known by its first bytes.
-        if len(body) <= _LARGE_COMPRESSED or body[:1] in (b"{", b"["):
+        if len(body) <= _LARGE_COMPRESSED or not is_compressed(body, encoding):
             return decompress(body, encoding, self._max_body_bytes)
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(_INFLATING, decompress, body, encoding, self._max_body_bytes)

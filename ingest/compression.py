@@ -35,6 +35,11 @@ _PART = 1 << 20
 _ZLIB = type(zlib.decompressobj())
 
 
+def is_compressed(body: bytes, encoding: str) -> bool:
+    """Tell whether a body says that it is compressed, in its Content-Encoding or by its first bytes."""
+    return bool(encoding) or body.startswith((_GZIP_MAGIC, _ZSTD_MAGIC))
+
+
 def decompress(body: bytes, encoding: str, limit: int) -> bytes:
     """Return the body without its Content-Encoding; at most `limit` bytes are ever inflated.
 
