@@ -36,7 +36,7 @@ def held(services: Services) -> dict[str, Any]:
     """Return counts of everything that comes and goes, and how many objects of each of our classes are alive."""
     store = services.hub.store
     gc.collect()
-    objects = Counter(type(one).__name__ for one in gc.get_objects() if type(one).__module__.startswith(_OURS))
+    objects = Counter(type(one).__name__ for one in gc.get_objects() if str(type(one).__module__).startswith(_OURS))
     return {
         "readers": len(services.sessions),
         **services.hub.statistics()._asdict(),

@@ -1,1 +1,1 @@
-"""Lines kept: sources, chunks, rings, the store, and the brokers that number chunks."""
+"""Where lines are kept: sources, chunks, rings, the store, and the brokers that number chunks."""

@@ -1,4 +1,4 @@
-"""Brokers: where chunks get their sequence numbers, and come back from."""
+"""Brokers: they give chunks their sequence numbers, and deliver them to the hub."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class BrokerUnavailable(Exception):
-    """The broker cannot take chunks now; they must come again. `problem` is a clause for the log and for /readyz."""
+    """The broker cannot take chunks now; the sender must try again. `problem` is a clause for the log and /readyz."""
 
     def __init__(self, problem: str = "") -> None:
         super().__init__(problem)
@@ -24,34 +24,35 @@ class BrokerUnavailable(Exception):
 
 
 class Broker(Protocol):
-    """Numbers chunks and delivers them, also to itself.
+    """Numbers chunks and delivers them, including those that this process has published.
 
-    Numbers grow, and may have holes. Chunks of one namespace are delivered in the order of their numbers; those of one
-    call of `publish` get theirs in the order given.
+    Numbers grow, and may have holes. The chunks of a namespace are delivered in the order of their numbers; those of
+    one call of `publish` are numbered in the order given.
     """
 
     @property
     def epoch(self) -> str:
-        """Name of the numbering; another one means that numbers have started anew."""
+        """The name of the numbering. A new epoch means that the numbers have started anew."""
 
     @property
     def problem(self) -> str:
         """What keeps the broker from taking chunks now, as a clause; empty if it is well."""
 
     async def start(self, deliver: Callable[[Chunk], None]) -> None:
-        """Deliver chunks to this callable, which must not raise, from now on. Raises BrokerUnavailable."""
+        """From now on, deliver chunks to this callable, which must not raise. Raises BrokerUnavailable."""
 
     async def publish(self, chunks: Sequence[Chunk]) -> None:
-        """Store all chunks of a request; once this returns they will be delivered.
+        """Store all chunks of a request. Once this returns, they will be delivered.
 
-        Raises BrokerUnavailable if not all were stored: then all of them must come again.
+        Raises BrokerUnavailable unless all of them were stored; then all of them must be published again.
         """
 
     async def close(self) -> None:
-        """Let go of connections and files. Nothing is delivered after that."""
+        """Close connections and files. Nothing is delivered after that."""
 
 
-# How long chunks are delivered before others get their turn, in seconds: a body may have many, and each many readers.
+# How long chunks are delivered before others get a turn, in seconds: a body may have many, and each may have many
+# readers.
 _TURN_SECONDS = 0.005
 
 
@@ -63,13 +64,16 @@ class MemoryBroker:
     def __init__(self) -> None:
         self.epoch = secrets.token_hex(6)
         self._seq = 0
+        self._deliver: Callable[[Chunk], None] | None = None  # once started
 
     async def start(self, deliver: Callable[[Chunk], None]) -> None:
-        """Deliver chunks to this callable from now on."""
+        """From now on, deliver chunks to this callable."""
         self._deliver = deliver
 
     async def publish(self, chunks: Sequence[Chunk]) -> None:
-        """Deliver all chunks before this returns."""
+        """Deliver all chunks before returning. Raises BrokerUnavailable before the start."""
+        if self._deliver is None:
+            raise BrokerUnavailable("it has not been started")
         time = asyncio.get_running_loop().time
         until = time() + _TURN_SECONDS
         for chunk in chunks:
@@ -81,4 +85,4 @@ class MemoryBroker:
             self._deliver(chunk)
 
     async def close(self) -> None:
-        """Do nothing: there is nothing to let go of."""
+        """Do nothing: there is nothing to close."""

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 class ChunkList:
     """Chunks by sequence number: appended at the end, removed anywhere, walked from any place in either direction.
 
-    Removing one leaves a hole, and the holes are closed once they outnumber the chunks, so that each operation costs
-    no more than a bisection on average.
+    Removing a chunk leaves a hole. The holes are closed once they outnumber the chunks, so on average no operation
+    costs more than a bisection.
     """
 
     __slots__ = ("_chunks", "_head", "_holes", "_seqs")
@@ -35,7 +35,7 @@ class ChunkList:
         return len(self._chunks)
 
     def append(self, chunk: Chunk) -> None:
-        """Add a chunk at the end; its number must be higher than all before."""
+        """Add a chunk at the end. Its number must be higher than all before."""
         self._seqs.append(chunk.seq)
         self._chunks.append(chunk)
 

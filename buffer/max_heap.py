@@ -1,4 +1,4 @@
-"""Which of many things weighs most, while their weights keep changing."""
+"""Max heaps: the heaviest of many keys, while their weights keep changing."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ T = TypeVar("T")
 class MaxHeap(Generic[T]):
     """Weights by key, none below zero, and the heaviest key in logarithmic time.
 
-    A heap that forgives: an entry is pushed when a weight grows, and an entry that no longer tells the truth is
-    dropped or mended when it comes to the top. The heap is made anew when most of it is stale. Entries name their
-    key by a number, so that a stale one keeps no key alive, and keys need no order.
+    The heap is lazy: an entry is pushed when a weight grows, and an entry that has become stale is dropped or corrected
+    when it reaches the top. Once most of the entries are stale, the heap is rebuilt. Entries refer to their keys by
+    number, so that a stale one keeps no key alive, and keys need no order.
     """
 
     __slots__ = ("_heap", "_keys", "_noted", "_number")
@@ -62,5 +62,5 @@ class MaxHeap(Generic[T]):
             weight, _ = self._noted[key]
             if weight == -negated:
                 return key
-            # It has shrunk, since one that grows gets an entry of its own: this one goes to its true place now.
+            # The key has shrunk (if it had grown, it would have a newer entry): move the entry to where it belongs.
             heapreplace(heap, (-weight, number))

@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 # What CPython keeps for an empty ring: objects, hash table entries, empty lists.
 RING_OVERHEAD = 2500
 
-# How far the clock of a node may be ahead of the server's, in seconds. No line of a chunk that arrived longer than this
-# before a time is taken to be younger than that time.
+# How far a node's clock may be ahead of the server's, in seconds. A search for lines since some time passes over the
+# chunks that arrived longer than this before it.
 MAX_SKEW = 600
 
-# Above so many sources, walking all chunks is quicker than merging those of each source: starting a merge takes about
-# 2 us a source, however far the walk then goes.
+# With more sources than this, walking all chunks beats merging those of each source: to begin a merge takes about 2 us
+# a source, however far the walk then goes.
 _MERGED_SOURCES = 1000
 
 
@@ -45,24 +45,24 @@ class Position(NamedTuple):
 
 
 class Tail(NamedTuple):
-    """Where a backward walk has got to, and how many lines it has still to find (0: it is done)."""
+    """Where a backward walk has got to, and how many lines it still has to find (0: it is done)."""
 
     position: Position
     missing: int
 
 
 class Since(NamedTuple):
-    """Where a forward walk has got to, and whether it is done: then the line there is the one it looked for."""
+    """Where a forward walk has got to, and whether it is done: then that is the line it was looking for."""
 
     position: Position
     done: bool
 
 
 class Matcher(Protocol):
-    """Says which lines count."""
+    """Decides which lines count in a backward walk."""
 
     def steps(self, chunk: Chunk) -> Sequence[tuple[int, int]]:
-        """Return the bounds of the parts of a chunk, in order, each of which is matched in a few milliseconds."""
+        """Return the bounds of the parts of a chunk, in order, each of which can be matched in a few milliseconds."""
 
     def match(self, chunk: Chunk, start: int, stop: int) -> Sequence[int] | None:
         """Return the indices of the lines from `start` to before `stop` that count, in order; None for all."""
@@ -110,7 +110,7 @@ class Ring:
         self.next_seq = chunk.seq + 1
 
     def candidates(self, selector: Selector) -> Collection[Source]:
-        """Return the sources that are worth asking a selector for: all of them, or those of the pods it lists."""
+        """Return the sources that a selector might admit: all of them, or those of the pods that it lists."""
         pods = selector.listed_pods
         if pods is None:
             return self.logs.keys()
@@ -128,7 +128,7 @@ class Ring:
         """Remove and return a source's oldest chunk: this one, or that of the source that holds the most bytes."""
         if chunk is None:
             log = self.logs[self._heaviest.top()]
-            # If even the heaviest source has only one chunk, nobody is chatty. Then the oldest chunk goes: otherwise
+            # If even the heaviest source has only one chunk, nobody is chatty, and the oldest chunk goes. Otherwise
             # many sources of one line each would keep a newcomer from holding anything.
             chunk = log.chunks.first() if len(log.chunks) > 1 else self._order.first()
         return self._evict_first(self.logs[chunk.source])
@@ -136,10 +136,10 @@ class Ring:
     def after(
         self, position: Position, sources: Collection[Source], before: int | None = None
     ) -> Iterator[tuple[Chunk, int]]:
-        """Yield the chunks from a position on, each with the index of its first line to read.
+        """Yield the chunks from a position on, each with the index of the first line to read.
 
-        `sources` must be held here. A chunk of another source may come too, with its `count` for an index: it shows
-        how far the walk has got. `before` is a sequence number to stop at.
+        `sources` must be held here. Chunks of other sources may be yielded too, with their `count` as the index: they
+        only show how far the walk has got. `before` is a sequence number to stop at.
         """
         seq, line = position
         everything = len(sources) == len(self.logs)
@@ -152,10 +152,10 @@ class Ring:
                 yield chunk, chunk.count
 
     def tail(self, walk: Tail, sources: Collection[Source], matcher: Matcher, should_stop: Callable[[], bool]) -> Tail:
-        """Walk backwards until so many lines of these sources that match have been passed, or until told to stop.
+        """Walk backwards until enough matching lines of these sources have been passed, or until told to stop.
 
-        It begins with `Tail(position, lines)`, and goes on with what the last call returned. `should_stop` is asked
-        after each step, which is a chunk or part of one.
+        The walk begins with `Tail(position, lines)`, and is resumed with what the last call returned. `should_stop` is
+        asked after each step, which is a chunk or a part of one.
         """
         position, missing = walk
         if not missing:
@@ -185,9 +185,9 @@ class Ring:
     ) -> Since:
         """Walk forward to the first line of these sources that is not older than `when`, or until told to stop.
 
-        It begins with `Since(Position(0, 0), done=False)`, and goes on with what the last call returned. Lines count
-        by their own times, in whatever order these are. Without such a line below the sequence number `before`, the
-        walk ends there.
+        The walk begins with `Since(Position(0, 0), done=False)`, and is resumed with what the last call returned. It
+        goes by the lines' own times, which may be in any order. If no line below the sequence number `before` is young
+        enough, it ends there.
         """
         position = walk.position
         for chunk in self._from_seq(position.seq, sources):

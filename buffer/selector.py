@@ -1,7 +1,7 @@
 """Selectors: which sources a token admits or a reader asks for.
 
-A selector is a value; all of its conditions must hold. Names are given as a set of names and of prefixes, labels as
-the requirements that kubectl knows.
+A selector is a value, and all of its conditions must hold. Names are given one by one or by prefix, labels by the
+requirements that kubectl knows.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """Some names: those in `exact`, and those that begin with one of `prefixes`."""
+    """A set of names: those in `exact`, and all that begin with one of `prefixes`."""
 
     exact: frozenset[str] = frozenset()
     prefixes: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, *patterns: str) -> Names:
-        """Return the names that any of the patterns matches; one that ends in `*` is a prefix."""
+        """Return the names that match any of the patterns; a pattern that ends in `*` is a prefix."""
         prefixes = sorted({pattern[:-1] for pattern in patterns if pattern.endswith("*")})
-        # What a shorter one covers is left out, so that equal sets are equal values.
+        # Leave out what a shorter prefix covers, so that equal sets are equal values.
         shortest = tuple(
             one for one in prefixes if not any(one != other and one.startswith(other) for other in prefixes)
         )
@@ -59,7 +59,7 @@ class Names:
 
 
 class Operator(Enum):
-    """How a requirement looks at a label. As with kubectl, NOT_IN holds for pods without the label too."""
+    """What a requirement demands of a label. As with kubectl, NOT_IN also holds for pods without the label."""
 
     IN = "in"
     NOT_IN = "notin"
@@ -69,14 +69,14 @@ class Operator(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """What must hold for one label; `values` counts for IN and NOT_IN only."""
+    """A condition on one label. `values` matters only to IN and NOT_IN."""
 
     key: str
     operator: Operator
     values: Names = Names()
 
     def admits(self, labels: dict[str, str]) -> bool:
-        """Tell whether it holds for a pod's labels."""
+        """Tell whether the condition holds for a pod's labels."""
         value = labels.get(self.key)
         match self.operator:
             case Operator.IN:

@@ -1,7 +1,7 @@
 """Sources: who wrote a line.
 
-Identity is the tuple of namespace, pod, container, labels and owner; it is never joined into text, since any separator
-may appear in one of the parts. A pod whose labels change is a new source from that moment on.
+Identity is the tuple of namespace, pod, container, labels and owner. It is never joined into text, because any
+separator may appear in one of the parts. A pod whose labels change becomes a new source.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 Labels: TypeAlias = tuple[tuple[str, str], ...]
 
-# What CPython keeps beside the characters: the object itself, its slots, and a pair and two strings a label.
+# What CPython keeps beside the characters: the object, its slots and strings, and a pair and two strings a label.
 _SOURCE_OVERHEAD = 480
 _LABEL_OVERHEAD = 250
 
@@ -24,9 +24,10 @@ def sorted_labels(labels: Mapping[str, str]) -> Labels:
 
 
 class Source:
-    """One writer of lines: namespace, pod, container and the labels it has now. Immutable, hashable.
+    """One writer of lines: namespace, pod, container, and the labels it has now. Immutable and hashable.
 
-    `owner` is the pod's controller as `kind/name`, or empty where nobody has said.
+    `owner` is the pod's controller as `kind/name`, or empty if it is not known. `size` is the most bytes of memory that
+    the source takes; the ring counts them while it holds the source.
     """
 
     __slots__ = ("_hash", "container", "labels", "namespace", "owner", "pod", "size")
@@ -39,11 +40,10 @@ class Source:
         self.container = container
         self.labels = labels
         self.owner = owner
-        # Bytes of memory that this source takes, at most; the ring counts them while it holds the source.
         characters = len(namespace) + len(pod) + len(container) + len(owner)
         characters += sum(len(key) + len(value) for key, value in labels)
         self.size = _SOURCE_OVERHEAD + 4 * characters + _LABEL_OVERHEAD * len(labels)
-        # Sources are looked up once a chunk; hashing the labels anew each time would show.
+        # Sources are looked up for every chunk; hashing the labels each time would show.
         self._hash = hash((namespace, pod, container, labels, owner))
 
     def __hash__(self) -> int:

@@ -1,7 +1,7 @@
 """The store: the rings of all namespaces, and the bounds they are held to.
 
-It takes a chunk and returns what had to make room for it. Where one namespace is full, its heaviest source gives way;
-where all together are, the heaviest namespace does.
+The store takes a chunk, and returns the chunks that had to make room for it. If a namespace is full, its heaviest
+source gives way; if the whole store is, the heaviest namespace does.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Limits(NamedTuple):
-    """What the rings may hold: bytes in a namespace, bytes in all, seconds."""
+    """What the rings may hold: bytes in one namespace, bytes in all, and for how many seconds."""
 
     namespace_bytes: int
     total_bytes: int
@@ -36,7 +36,7 @@ class Evicted(NamedTuple):
 
 
 class StoreStatistics(NamedTuple):
-    """What is held now, and how many lines have left since the start: for want of room, and by age."""
+    """What is held now, and how many lines have left since the start: to make room, and because of their age."""
 
     namespaces: int
     sources: int
@@ -62,7 +62,7 @@ class Store:
 
     @property
     def rings(self) -> Mapping[str, Ring]:
-        """The rings by namespace, the one that came first at the front. None of them is empty."""
+        """The rings by namespace, the oldest ring first. None of them is empty."""
         return self._rings
 
     def ring(self, namespace: str) -> Ring | None:
@@ -70,7 +70,11 @@ class Store:
         return self._rings.get(namespace)
 
     def append(self, chunk: Chunk) -> list[Evicted]:
-        """Add a chunk, whose number must be higher than all before in its namespace; return what has made room."""
+        """Add a chunk, whose number must be higher than all before in its namespace; return what had to make room.
+
+        Usually that is one chunk. It is never more than the bytes of the new one can displace: some 500 chunks of one
+        short line for a line of 256 KiB.
+        """
         namespace, seq = chunk.source.namespace, chunk.seq
         ring = self._rings.get(namespace)
         if ring is None:
@@ -88,7 +92,7 @@ class Store:
         while self.bytes > self.limits.total_bytes and self._rings:
             ring = self._rings[self._heaviest.top()]
             if len(ring) == 1:
-                # Even the heaviest ring has nothing to spare: the one that came first goes, as in `Ring.evict`.
+                # Even the heaviest ring has nothing to spare: take the oldest ring instead, as `Ring.evict` does.
                 ring = next(iter(self._rings.values()))
             bytes_before = ring.bytes
             evicted.append(self._evict(ring))
@@ -98,10 +102,10 @@ class Store:
         return evicted
 
     def expire(self, now: float) -> Iterator[Evicted | None]:
-        """Evict the chunks that arrived too long before now, in Unix seconds, as they are asked for.
+        """Evict the chunks that have become too old by `now`, in Unix seconds, one each time the next is asked for.
 
-        None comes after each namespace, so that whoever asks can pause where nothing has expired too. Chunks may be
-        added meanwhile.
+        None is yielded after each namespace, so that the caller can pause even where nothing expires. Chunks may be
+        added in the meantime.
         """
         oldest = now - self.limits.max_age
         for ring in list(self._rings.values()):
@@ -114,9 +118,9 @@ class Store:
             yield None
 
     def has_lost_since(self, seq: int, selector: Selector, sources: Collection[Source]) -> bool:
-        """Tell whether a chunk numbered `seq` or higher, of a source that the selector admits, may have left.
+        """Tell whether a chunk numbered `seq` or higher may have left, of a source that the selector admits.
 
-        `sources` are those held now that it admits.
+        `sources` are the ones it admits of those held now.
         """
         ring = self._rings.get(selector.namespace)
         if ring is not None and any(ring.logs[source].evicted_seq >= seq for source in sources):
@@ -137,7 +141,7 @@ class Store:
         )
 
     def _evict(self, ring: Ring, chunk: Chunk | None = None) -> Evicted:
-        """Have a ring evict this chunk, or the one it should."""
+        """Have a ring evict this chunk, or else the one it chooses."""
         chunk = ring.evict(chunk)
         was_last = chunk.source not in ring.logs
         if was_last:
@@ -145,7 +149,7 @@ class Store:
         return Evicted(chunk, was_last)
 
     def _account(self, ring: Ring, bytes_before: int) -> None:
-        """Bring the sums over all rings up to date with this one, and drop it if it is empty."""
+        """Update the sums over all rings after a change to this one, and drop it if it is empty."""
         self.bytes += ring.bytes - bytes_before
         if ring:
             self._heaviest.set(ring.namespace, ring.bytes)

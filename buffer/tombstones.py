@@ -1,4 +1,4 @@
-"""Tombstones: what is still known of sources whose last chunk has left."""
+"""Tombstones: what is remembered of sources whose last chunk has left."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ MAX_NAMESPACES = 4096
 
 
 class Tombstones:
-    """Up to which sequence number each source that has left is gone, for the most recent of them.
+    """The number of the last chunk of each source that has left, for the most recent of them.
 
-    A reader that comes back with a cursor is told of a gap if a source that it may see has lost chunks since. For
-    sources that left long ago only the highest number in each namespace is kept, and for namespaces that lost sources
-    long ago only the highest number of all: there a gap is reported to be on the safe side.
+    They answer whether a reader that comes back with a cursor has missed anything. For sources that left long ago, only
+    the highest number in each namespace is kept, and for namespaces that lost sources long ago, only the highest number
+    of all: there the answer errs on the side of reporting a gap.
     """
 
     __slots__ = ("_bytes", "_horizon", "_horizons", "_seqs")
@@ -34,7 +34,7 @@ class Tombstones:
         return len(self._seqs)
 
     def add(self, source: Source, seq: int) -> None:
-        """Remember that a source has left, and that `seq` was its last chunk."""
+        """Remember that a source has left, and that its last chunk was `seq`."""
         if self._seqs.pop(source, None) is None:
             self._bytes += source.size
         self._seqs[source] = seq
@@ -42,7 +42,7 @@ class Tombstones:
             self._forget(*self._seqs.popitem(last=False))
 
     def any_since(self, seq: int, selector: Selector) -> bool:
-        """Tell whether a chunk numbered `seq` or higher, of a source that the selector admits, may be gone."""
+        """Tell whether a chunk numbered `seq` or higher may be gone, of a source that the selector admits."""
         if seq <= max(self._horizon, self._horizons.get(selector.namespace, 0)):
             return True
         return any(last >= seq and selector.admits(source) for source, last in self._seqs.items())

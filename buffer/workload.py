@@ -1,7 +1,7 @@
-"""Workloads: which Deployment, StatefulSet or other controller a pod belongs to, as its owner or its labels tell.
+"""Workloads: the Deployment, StatefulSet or other controller that a pod belongs to, judging by its owner or its labels.
 
-Fluent Bit names the owner where its filter has `owner_references`; the labels that the controllers of Kubernetes put on
-their pods tell nearly as much, together with how they name them.
+Fluent Bit names the owner if its filter has `owner_references`. Otherwise, the labels that the controllers of
+Kubernetes put on their pods, and the way they name them, tell nearly as much.
 """
 
 from __future__ import annotations
@@ -16,16 +16,15 @@ if TYPE_CHECKING:
 
 KINDS = ("deployment", "replicaset", "statefulset", "daemonset", "job", "cronjob")
 
-# A pod's name is its controller's, a dash and five characters; so that it fits into 63, the front is cut
-# (Kubernetes, apiserver/pkg/storage/names).
-_LONGEST_FRONT = 58
+# A pod is named after its controller, with a dash and five characters appended. Where that would exceed 63 characters,
+# the front is cut, dash included, and tells nothing (Kubernetes, apiserver/pkg/storage/names).
 _SUFFIX = "[a-z0-9]{5}"
 # A CronJob names its jobs after itself and the minute they are scheduled for.
 _SCHEDULED_JOB = re.compile(r"(.+)-[0-9]{8,11}")
 
 
 def workloads(source: Source) -> Iterator[str]:
-    """Yield the workloads that a source's pod belongs to, each as `kind/name` in small letters."""
+    """Yield the workloads that a source's pod belongs to, each as `kind/name` in lower case."""
     kind, _, name = source.owner.partition("/")
     labels = dict(source.labels)
     if kind:
@@ -45,6 +44,7 @@ def _above(kind: str, name: str, labels: dict[str, str]) -> Iterator[str]:
 
 
 def _from_labels(pod: str, labels: dict[str, str]) -> Iterator[str]:
+    """Yield the workloads that a pod without a known owner belongs to."""
     name = pod[:-6] if re.fullmatch(rf".+-{_SUFFIX}", pod) else ""
     template = labels.get("pod-template-hash", "")
     if template and name:

@@ -10,7 +10,7 @@ import asyncio
 from collections import deque
 
 # Work that took longer than this, in seconds, is followed by as long a time without any.
-_QUICK = 0.002
+_QUICK = 0.005
 
 
 class Gate:

@@ -31,6 +31,7 @@ class Receipt(NamedTuple):
 
     accepted: int = 0
     skipped: int = 0
+    contradicted: int = 0  # whose metadata the tag has overruled
     duplicate: bool = False
 
 
@@ -90,13 +91,12 @@ class Intake:
         # Without times of their own, equal records may well be different ones.
         with duplicates.storing(key if read.has_times else None):
             await self._services.broker.publish(read.chunks)
+        throttle = self._services.throttle
         if read.skipped:
-            self._services.throttle.note("records without text or namespace skipped", read.skipped, tag=upload.tag)
+            throttle.note("records without text or namespace skipped", read.skipped, tag=upload.tag)
         if read.contradicted:
-            self._services.throttle.note(
-                "lines whose metadata contradicts their tag", read.contradicted, tag=upload.tag
-            )
-        return Receipt(sum([chunk.count for chunk in read.chunks]), read.skipped)
+            throttle.note("lines whose metadata contradicts their tag", read.contradicted, tag=upload.tag)
+        return Receipt(sum([chunk.count for chunk in read.chunks]), read.skipped, read.contradicted)
 
     async def _inflated(self, body: bytes, encoding: str) -> bytes:
         """Return a body without its Content-Encoding; one that may become large is inflated in a thread."""
@@ -107,14 +107,14 @@ class Intake:
         return await loop.run_in_executor(_INFLATING, decompress, body, encoding, self._max_body_bytes)
 
     async def _read(self, data: bytes, upload: Upload) -> _Read:
-        """Decode and pack a body. Others get their turn between two batches.
+        """Decode and pack a body. One that takes several batches gives way to others between two of them.
 
         Each batch is packed before the next one is decoded: tiny lines take many times as much memory until they are.
         """
         chunks, skipped, contradicted, has_times = list[Chunk](), 0, 0, True
         for number, batch in enumerate(self._decode(data, upload.headers)):
             if number:
-                await asyncio.sleep(0)
+                await self._services.gate.enter()
                 if upload.is_abandoned():
                     raise Abandoned
             await self._pack(batch.runs, chunks)
@@ -130,5 +130,5 @@ class Intake:
             for chunk in pack(*run, arrived=arrived, max_line_bytes=self._max_line_bytes):
                 chunks.append(chunk)
                 if time() > until:
-                    await asyncio.sleep(0)
+                    await self._services.gate.enter()
                     until = time() + _TURN_SECONDS

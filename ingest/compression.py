@@ -6,6 +6,7 @@ Fluent Bit compresses with gzip, and since 4.0 with snappy (a raw block) or zstd
 from __future__ import annotations
 
 import zlib
+from io import BytesIO
 from typing import TYPE_CHECKING
 
 import cramjam
@@ -67,7 +68,8 @@ def _undo(body: bytes, name: str, limit: int) -> bytes:
 
 def _inflate(body: bytes, limit: int, begin: Callable[[], _Inflater], magic: bytes | None) -> bytes:
     """Inflate a stream up to the limit, and those after it that start with `magic`; what else follows is padding."""
-    view, parts, left, position = memoryview(body), list[bytes](), limit, 0
+    # Parts are added as they come: joining them in the end would keep the interpreter from others all at once.
+    view, inflated, left, position = memoryview(body), BytesIO(), limit, 0
     for number in range(_MAX_MEMBERS):
         # The bytes after a member are copied on its end, so another one starts on a small piece.
         member, piece = begin(), _NEXT_PIECE if number else _PIECE
@@ -81,11 +83,11 @@ def _inflate(body: bytes, limit: int, begin: Callable[[], _Inflater], magic: byt
                 left -= len(part)
                 if left < 0:
                     raise BodyTooLarge(limit)
-                parts.append(part)
+                inflated.write(part)
             position += len(given) - len(member.unused_data)
             piece = min(2 * piece, _PIECE)
         if position == len(view) or magic is None or view[position : position + len(magic)] != magic:
-            return b"".join(parts)
+            return inflated.getvalue()
     raise ValueError(_MAX_MEMBERS)
 
 

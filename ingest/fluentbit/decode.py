@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from buffer.source import Source
     from ingest.fluentbit.table import Table
 
-_NO_RECORDS = re.compile(rb"\s*+(?:\[\s*+\]\s*+)?+|\x90")
+# Bounded, for there may be megabytes of blanks: more of them are read as any other body.
+_NO_RECORDS = re.compile(rb"\s{0,65535}+(?:\[\s{0,65535}+\]\s{0,65535}+)?+|\x90")
+# Blanks in front of the records are passed over so many at a time.
+_BLANK = 4 << 20
 _BOM = b"\xef\xbb\xbf"
 # The type of an entry's time in MessagePack, and where the first one is to be found.
 _EVENT_TIME, _START = b"\xd7\x00", 16
@@ -36,6 +39,11 @@ def decode(body: bytes, headers: Mapping[str, str]) -> Iterator[Batch]:
     when all of it has been looked at.
     """
     body = body.removeprefix(_BOM)
+    blank = 0
+    while len(body) - blank > _BLANK and body[blank : blank + _BLANK].isspace():
+        blank += _BLANK
+        yield Batch([], 0)
+    body = body[blank:]
     if _NO_RECORDS.fullmatch(body):
         yield Batch([], 0, 0)
         return

@@ -3,6 +3,8 @@ from __future__ import annotations
 import asyncio
 import time
 
+import pytest
+
 from buffer.broker import BrokerUnavailable, MemoryBroker
 from buffer.chunk import Chunk, pack
 from buffer.source import Source
@@ -42,6 +44,12 @@ async def test_a_chunk_has_its_number_when_it_is_delivered() -> None:
     await broker.start(lambda chunk: numbers.append(chunk.seq))
     await broker.publish(chunks("one"))
     assert numbers == [1]
+
+
+async def test_a_broker_that_has_not_been_started_takes_nothing() -> None:
+    with pytest.raises(BrokerUnavailable) as raised:
+        await MemoryBroker().publish(chunks("one"))
+    assert raised.value.problem == "it has not been started"
 
 
 def test_every_broker_numbers_in_an_epoch_of_its_own() -> None:

@@ -547,3 +547,17 @@ def test_many_chunks_that_leave_for_one_are_counted_for_each_reader_by_its_place
     rig.settle()
     lost = [sum(gap_of(event)[0] or 0 for event in client.events() if event.kind == "gap") for client in clients]
     assert lost == [evicted, evicted - 1, evicted - 18, evicted - 19, 0]
+
+
+def test_lines_that_come_and_leave_while_a_reader_gathers_are_part_of_its_gap() -> None:
+    rig = Rig()
+    for number in range(20):
+        rig.publish(str(number), writer=source(pod=f"web-{number}"))
+    rig.clock.tick = LOOP_SECONDS / 10
+    client = rig.join(start=Start(cursor=Cursor(EPOCH, 5, 0)))
+    rig.publish("late", writer=source(pod="web-19"))
+    rig.clock.tick = 0
+    rig.hub.expire(float("inf"))
+    assert client.reader.state is State.GATHERING
+    rig.settle()
+    assert [gap_of(event) for event in client.events()] == [(None, "evicted")]

@@ -70,12 +70,13 @@ ENCODINGS = [
 TEXT_FILTERS = [*[TextFilter()] * 4, TextFilter(("even",)), TextFilter((), ("even",)), TextFilter(("^1.*d$",))]
 
 
+TAILS = st.none() | st.integers(0, 12)
 STARTS = st.one_of(
-    st.builds(Start, st.none() | st.integers(0, 12), st.none(), st.none()),
-    st.builds(Start, st.none() | st.integers(0, 12), st.integers(0, 60).map(lambda seq: ARRIVED + seq), st.none()),
+    st.builds(Start, TAILS, st.none(), st.none()),
+    st.builds(Start, TAILS, st.integers(0, 60).map(lambda seq: ARRIVED + seq), st.none()),
 )
 # Seconds that pass with each look at the clock: with the last, every slice is over at once.
-TICKS = st.sampled_from([0.0, 0.0, 0.0004, 0.002, 0.02])
+TICKS = st.sampled_from([0.0, 0.0, 0.0004, 0.002, 0.006, 0.02])
 SMALL = {
     "delivery.view.STEP_BYTES": 100,
     "delivery.view.STEP_WORK": 500,
@@ -123,24 +124,30 @@ class HubMachine(RuleBasedStateMachine):
             visit.watch(self.retained(visit.view.selector.namespace))
 
     @rule(
-        writer=st.sampled_from(SOURCES),
+        writers=st.lists(st.sampled_from(SOURCES), min_size=1, max_size=3),
         streams=st.lists(st.sampled_from(["stdout", "stdout", "stderr"]), min_size=1, max_size=6),
         late=st.lists(st.sampled_from([0, 0, 5, -5, 300, -300, None]), min_size=6, max_size=6),
         multiline=st.booleans(),
         hole=st.integers(0, 1),
     )
     def publish(
-        self, writer: Source, streams: list[str], late: list[int | None], *, multiline: bool, hole: int
+        self, writers: list[Source], streams: list[str], late: list[int | None], *, multiline: bool, hole: int
     ) -> None:
-        self.rig.seq += hole
-        seq, first = self.rig.seq + 1, len(self.log)
-        arrived, lines, times = ARRIVED + seq, [], []
-        for index, (stream, seconds) in enumerate(zip(streams, late, strict=False)):
-            number, time = first + index, arrived - (seconds or 0)
-            text = f"{number} {'odd' if number % 2 else 'even'}" + ("\nmore" if multiline and number % 3 == 0 else "")
-            lines.append(Line(number, (seq, index), writer, stream, text, time))
-            times.append("" if seconds is None else rfc3339(time).replace("Z", "+00:00" if number % 5 == 0 else "Z"))
-        texts = [line.text for line in lines]
+        for writer in writers:
+            self.rig.seq += hole
+            arrived, first = ARRIVED + self.rig.seq + 1, len(self.log)
+            lines, times = [], []
+            for index, (stream, seconds) in enumerate(zip(streams, late, strict=False)):
+                number, time = first + index, arrived - (seconds or 0)
+                parity, more = "odd" if number % 2 else "even", "\nmore" if multiline and number % 3 == 0 else ""
+                place = self.rig.seq + 1, index
+                lines.append(Line(number, place, writer, stream, f"{number} {parity}{more}", time))
+                zone = "+00:00" if number % 5 == 0 else "Z"
+                times.append("" if seconds is None else rfc3339(time).replace("Z", zone))
+            self.receive(writer, lines, times, arrived)
+
+    def receive(self, writer: Source, lines: list[Line], times: list[str], arrived: float) -> None:
+        texts, streams = [line.text for line in lines], [line.stream for line in lines]
         self.log += lines
         for visit in self.visits:
             visit.publish(lines)
@@ -151,10 +158,16 @@ class HubMachine(RuleBasedStateMachine):
         self.visits.append(Visit(client, begin, self.log))
         self.watching(lambda: None)
 
-    @rule(data=st.data(), start=STARTS, follow=st.sampled_from([True, True, False]), room=ROOMS)
-    def join(self, data: st.DataObject, start: Start, *, follow: bool, room: int | None) -> None:
+    @rule(
+        data=st.data(),
+        start=STARTS,
+        follow=st.sampled_from([True, True, False]),
+        rooms=st.lists(ROOMS, min_size=1, max_size=3),
+    )
+    def join(self, data: st.DataObject, start: Start, rooms: list[int | None], *, follow: bool) -> None:
         view = data.draw(st.sampled_from(self.views))
-        self.visit(view, start, Begin(start.tail, start.since), follow=follow, room=room)
+        for room in rooms:
+            self.visit(view, start, Begin(start.tail, start.since), follow=follow, room=room)
 
     @precondition(lambda self: self.visits)
     @rule(data=st.data(), room=ROOMS, restarted=st.sampled_from([False, False, True]))
@@ -306,6 +319,6 @@ def _small_ranges() -> Iterator[None]:
 
 
 HubMachine.TestCase.settings = settings(
-    max_examples=100, stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=250, stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck)
 )
 TestHubMachine = pytest.mark.usefixtures("_small_ranges")(HubMachine.TestCase)

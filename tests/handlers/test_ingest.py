@@ -357,11 +357,25 @@ async def test_unusable_records_are_counted_and_do_not_fail_the_batch(live: Live
     assert await counts(live, json.dumps([record] * 3).encode()) == {"accepted": 0, "skipped": 3}
 
 
-async def test_a_broken_record_never_costs_its_neighbours(live: LiveServer) -> None:
+async def test_a_broken_record_that_says_where_it_ends_costs_no_other(live: LiveServer) -> None:
+    good = [json.dumps(record(f"line {number}")) for number in range(600)]
+    body = f"[{', '.join([*good[:300], '{broken}', *good[300:]])}]".encode()
+    assert await counts(live, body) == {"accepted": 600, "skipped": 1}
+    assert await backlog(live) == [f"line {number}" for number in range(600)]
+
+
+async def test_in_a_body_of_lines_a_broken_record_costs_no_other_line(live: LiveServer) -> None:
     good = [json.dumps(record(f"line {number}")) for number in range(600)]
     body = "\n".join([*good[:300], "{broken", *good[300:]]).encode()
     assert (await counts(live, body))["accepted"] == 600
     assert await backlog(live) == [f"line {number}" for number in range(600)]
+
+
+async def test_where_nobody_knows_where_a_record_ends_the_rest_is_lost_and_counted(live: LiveServer) -> None:
+    good = [json.dumps(record(f"line {number}")) for number in range(600)]
+    body = f"[{', '.join([*good[:300], '{broken', *good[300:]])}]".encode()
+    answer = await counts(live, body)
+    assert (answer["accepted"], answer["skipped"] >= 300) == (300, True)
 
 
 async def test_order_is_kept_among_and_within_sources(live: LiveServer) -> None:
@@ -663,11 +677,11 @@ async def test_a_stop_closes_a_connection_once_its_request_has_been_answered(liv
 
 def broken(records: int, text: str) -> bytes:
     """Return a body of which each record is to be read by itself."""
-    return b"[" + b", ".join([b'{"log": "%b", "n": nan}' % text.encode()] * records) + b"]"
+    return b"[" + b", ".join([b'{"log": "%b", "load": nan}' % text.encode()] * records) + b"]"
 
 
 async def test_a_broken_body_lets_others_be_served_meanwhile(live: LiveServer) -> None:
-    body = broken(40_000, "x")
+    body = broken(30_000, "x")
     async with connected(live.port) as slow, connected(live.port) as quick:
         await slow.send(request(PATH, TOKEN, body=body))
         await taken(live, len(body))
