@@ -24,7 +24,7 @@ _FACTOR, _SMALLEST_PIECE = 8, 8 << 10
 _CROWD, _LARGE = 50_000, 64 << 10
 
 # Where the first record starts, and its first key.
-_OPENING = re.compile(rb'[ \t\r\n]{0,65535}+(\[?)[ \t\r\n]{0,65535}+(\{[ \t\r\n]{0,16}+(?:"([^"\\]{0,64}+)"[ \t\r\n]{0,16}+:|\}))?')
+_OPENING = re.compile(rb'(\[?)[ \t\r\n]{0,4096}+(\{[ \t\r\n]{0,16}+(?:"([^"\\]{0,64}+)"[ \t\r\n]{0,16}+:|\}))?')
 # What stands between records, and how much of it.
 _SEPARATORS, _GAP = b", \t\r\n", 16
 # Places that may be where a record starts, of which each is looked at.
@@ -52,7 +52,7 @@ class Codec:
 
 
 class Body:
-    """A body of JSON, read from its start on: in pieces of which all records are alike, as long as there are such."""
+    """A body of JSON without blanks before it, read in pieces of which all records are alike, if there are such."""
 
     def __init__(self, body: bytes, budget: Budget) -> None:
         self._body = body
