@@ -1,6 +1,12 @@
-"""A budget for the work that an odd body may cause."""
+"""What a body may take: how much of it is looked at in one go, and how much work its odd records are."""
 
 from __future__ import annotations
+
+# Bytes that are decoded in one go, more only where a record is longer, and records that are read together otherwise.
+PIECE = 512 << 10
+TOGETHER = 64
+# A larger record is skipped: no line is allowed to be nearly as long (MAX_LINE_KIB).
+LARGEST_RECORD = 4 << 20
 
 # One step is about half a microsecond: all odd records of a body may take three seconds, some milliseconds at a time.
 STEPS = 6_000_000

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ingest.fluentbit import repair
-from ingest.fluentbit.mend import LARGEST_RECORD
+from ingest.fluentbit.budget import LARGEST_RECORD, PIECE, TOGETHER
 from ingest.fluentbit.shape import shapes_after, table_of
 from ingest.fluentbit.table import BROKEN, lost, of_rows, pause
 
@@ -18,15 +18,13 @@ if TYPE_CHECKING:
     from ingest.fluentbit.budget import Budget
     from ingest.fluentbit.table import Row, Table
 
-# Bytes that are decoded in one go, more only where a record is longer; of a broken piece, a smaller one is tried.
-_PIECE, _SMALLEST_PIECE, _FACTOR = 512 << 10, 8 << 10, 8
-# Records that were cut apart and are read together.
-_TOGETHER = 32
+# Of a piece that is broken, a smaller one is tried, this many times smaller and no smaller than this.
+_FACTOR, _SMALLEST_PIECE = 8, 8 << 10
 # A large object of more members than this would take a lot of memory, were they held apart.
 _CROWD, _LARGE = 50_000, 64 << 10
 
 # Where the first record starts, and its first key.
-_OPENING = re.compile(rb'[ \t\r\n]{0,65535}+(\[?)[ \t\r\n]{0,65535}+(\{[ \t\r\n]{0,16}+(?:"([^"\\]{0,64}+)"[ \t\r\n]{0,16}+:|\}))?')
+_OPENING = re.compile(rb'(\[?)[ \t\r\n]{0,4096}+(\{[ \t\r\n]{0,16}+(?:"([^"\\]{0,64}+)"[ \t\r\n]{0,16}+:|\}))?')
 # What stands between records, and how much of it.
 _SEPARATORS, _GAP = b", \t\r\n", 16
 # Places that may be where a record starts, of which each is looked at.
@@ -54,7 +52,7 @@ class Codec:
 
 
 class Body:
-    """A body of JSON, read from its start on: in pieces of which all records are alike, as long as there are such."""
+    """A body of JSON without blanks before it, read in pieces of which all records are alike, if there are such."""
 
     def __init__(self, body: bytes, budget: Budget) -> None:
         self._body = body
@@ -72,7 +70,7 @@ class Body:
 
     def tables(self) -> Iterator[Table]:
         """Yield the records in order, as tables of bounded work."""
-        position, size = self._start, _PIECE
+        position, size = self._start, PIECE
         while position < len(self._body):
             if self._budget.exhausted:
                 yield lost(repair.records_after(self._body, position, self._mark))
@@ -82,7 +80,7 @@ class Body:
             if found is None and cut - position <= size > _SMALLEST_PIECE:
                 size //= _FACTOR
                 continue
-            size = min(size * _FACTOR, _PIECE)
+            size = min(size * _FACTOR, PIECE)
             if isinstance(found, list):
                 yield from of_rows(found, [""] * len(found), Codec(), self._budget)
             elif found:
@@ -122,12 +120,12 @@ class Body:
             try:
                 records = shape.array.decode(data) if self._as_array else shape.one.decode_lines(data)
             except BROKEN:
-                if len(data) > _PIECE:
+                if len(data) > PIECE:
                     yield pause()
                 continue
             if table := table_of(records, shape.times(records)):
                 return table
-        if len(data) > 2 * _PIECE:
+        if len(data) > 2 * PIECE:
             return None
         try:
             return _ROWS.decode(data) if self._as_array else _ROW.decode_lines(data)
@@ -170,7 +168,7 @@ class Body:
             else:
                 records.append(piece)
                 size += len(piece)
-                if size > _PIECE or len(records) == _TOGETHER:
+                if size > PIECE or len(records) == TOGETHER:
                     yield from self._read(records)
                     records, size = [], 0
 

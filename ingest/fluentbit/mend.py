@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from ingest.fluentbit.budget import LARGEST_RECORD
+
 if TYPE_CHECKING:
     from collections.abc import Generator
     from typing import TypeAlias
@@ -20,9 +22,7 @@ if TYPE_CHECKING:
     Scan: TypeAlias = "Generator[None, None, Value | None]"
     Skip: TypeAlias = "Generator[None, None, int | None]"
 
-# A larger record is skipped: no line is allowed to be nearly as long (MAX_LINE_KIB).
-LARGEST_RECORD = 4 << 20
-# One nested deeper is skipped too; msgspec would refuse it at about twice that.
+# A record that is nested deeper is skipped; msgspec would refuse it at about twice that.
 _DEEPEST = 500
 # Bytes that one regular expression may take at a time.
 _WINDOW = 64 << 10

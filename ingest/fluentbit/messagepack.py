@@ -13,7 +13,7 @@ import msgpack
 import msgspec
 
 from ingest.fluentbit import packed
-from ingest.fluentbit.mend import LARGEST_RECORD
+from ingest.fluentbit.budget import LARGEST_RECORD, PIECE, TOGETHER
 from ingest.fluentbit.packed import array_of, is_map
 from ingest.fluentbit.repair import records_after
 from ingest.fluentbit.shape import shapes_after, table_of
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
     # The time as it was sent, if any, with what stands beside it; and the record.
     Entry: TypeAlias = tuple[msgspec.Raw, Row]
 
-# As much is decoded in one go: so many bytes, more only where a record is longer, or so many entries.
-_PIECE, _ENTRIES_A_PIECE = 512 << 10, 8192
+# Entries that are decoded in one go, if they are so small.
+_ENTRIES_A_PIECE = 8192
 # What the unpacker is given at a time.
 _WINDOW = 128 << 10
-# Entries that are read together where some are none, and what each takes of the budget.
-_TOGETHER, _STEPS = 64, 4
+# What an entry takes of the budget that has to be read by itself.
+_STEPS = 4
 _EVENT_TIME = b"\xd7\x00"
 
 # With the record's own time, or with that of the entry.
@@ -52,13 +52,42 @@ class Body:
     def __init__(self, body: bytes, budget: Budget) -> None:
         self._body = body
         self._budget = budget
+        self._mark = _mark(body)
 
     def tables(self) -> Iterator[Table]:
         """Yield the records in order, as tables of bounded work."""
-        if table := self._guessed():
+        position = 0
+        while position < len(self._body):
+            cut = self._cut(position)
+            table = self._guessed(position, cut)
+            if table is None:
+                yield from self._walked(position or _start_of_entries(self._body))
+                return
             yield table
-            return
-        position = _start_of_entries(self._body)
+            position = cut
+
+    def _cut(self, position: int) -> int:
+        """Return where an entry seems to start, so that what is before it may be decoded in one go."""
+        if len(self._body) - position <= PIECE:
+            return len(self._body)
+        return max(self._body.rfind(self._mark, position + 1, position + PIECE), position)
+
+    def _guessed(self, position: int, cut: int) -> Table | None:
+        """Decode a piece whose records are alike, with a guess of how many there are; None if there are others.
+
+        It takes half as long as to look where each ends. If the piece can be decoded, the guess was right, and so was
+        the cut: a wrong one leaves bytes over, or runs out of them.
+        """
+        if not self._mark.endswith(_EVENT_TIME) or cut == position:
+            return None
+        # What the first record starts with, and maybe all of an hour: its time is first, and has the date first.
+        record = position + len(self._mark) + 8
+        start, piece = self._body[record : record + 20], self._body[position:cut]
+        count = piece.count(start) if b"\xa4time" in start else _count(piece, self._mark)
+        return _alike(array_of(piece, count))
+
+    def _walked(self, position: int) -> Iterator[Table]:
+        """Yield entries from here on, of any kind; what follows a malformed one is lost."""
         walk = _Walk(self._body, position)
         while position < len(self._body):
             ends = yield from walk.ends(position)
@@ -73,20 +102,6 @@ class Body:
             else:
                 yield from self._piece(position, ends, walk.mark)
             position = last
-
-    def _guessed(self) -> Table | None:
-        """Decode a body whose records are alike, with a guess of how many there are; None if there are others.
-
-        It takes half as long as to look where each ends. If the body can be decoded, the guess was right: a wrong one
-        leaves bytes over, or runs out of them.
-        """
-        mark = _mark(self._body)
-        if len(mark) < 2 or len(self._body) > _PIECE:
-            return None
-        # What the first record starts with, and maybe all of an hour: its time is first, and has the date first.
-        start = self._body[len(mark) + 8 : len(mark) + 28]
-        count = self._body.count(start) if b"\xa4time" in start else _count(self._body, mark)
-        return _alike(array_of(self._body, count))
 
     def _piece(self, position: int, ends: list[int], mark: bytes) -> Iterator[Table]:
         """Yield entries: in one go if all are alike, or else are entries at least, or one by one."""
@@ -107,8 +122,8 @@ class Body:
             yield from self._read(entries)
 
     def _one_by_one(self, position: int, ends: list[int], mark: bytes) -> Iterator[Table]:
-        for first in range(0, len(ends), _TOGETHER):
-            starts = [position, *ends][first : first + _TOGETHER]
+        for first in range(0, len(ends), TOGETHER):
+            starts = [position, *ends][first : first + TOGETHER]
             found = [_entry_of(self._body[start:end], mark) for start, end in zip(starts, ends[first:], strict=False)]
             entries = [entry for entry in found if entry]
             self._budget.spend(_STEPS * len(found))
@@ -143,7 +158,7 @@ class _Walk:
     def ends(self, position: int) -> Generator[Table, None, list[int]]:
         """Return where some entries from here on end; none if the first one does not."""
         ends, end, skip, tell = list[int](), position, self._unpacker.skip, self._unpacker.tell
-        while not self._is_malformed and len(ends) < _ENTRIES_A_PIECE and end - position < _PIECE:
+        while not self._is_malformed and len(ends) < _ENTRIES_A_PIECE and end - position < PIECE:
             try:
                 skip()
             except msgpack.OutOfData:
@@ -151,7 +166,7 @@ class _Walk:
                     break
                 self._unpacker.feed(self._view[self._fed : self._fed + _WINDOW])
                 self._fed += _WINDOW
-                if self._fed - position > 2 * _PIECE:
+                if self._fed - position > 2 * PIECE:
                     yield pause()
                 continue
             except packed.MALFORMED:
@@ -197,7 +212,7 @@ def _count(body: bytes | memoryview, mark: bytes) -> int:
 def _entries_of(array: bytes) -> list[Entry] | None:
     """Return the entries of an array; None if not all are, or if they are very large."""
     try:
-        return _ENTRIES.decode(array) if len(array) <= 2 * _PIECE else None
+        return _ENTRIES.decode(array) if len(array) <= 2 * PIECE else None
     except BROKEN:
         return None
 

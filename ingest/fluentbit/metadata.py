@@ -11,6 +11,7 @@ import msgspec
 from buffer.source import Source, sorted_labels
 from ingest.fluentbit import packed
 from ingest.fluentbit.mend import text_of
+from ingest.fluentbit.table import BROKEN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -35,7 +36,6 @@ _LOG_FILE = re.compile(
 )
 _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _PACKED_MEMBERS = msgspec.msgpack.Decoder(dict[str, msgspec.Raw])
-_BROKEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 def of_headers(headers: Mapping[str, str]) -> Source | None:
@@ -84,12 +84,12 @@ def _of_record(data: bytes) -> Source | None:
         if data.startswith(b"{"):
             return _named(_MEMBERS.decode(data), msgspec.json.decode)
         return _named(_PACKED_MEMBERS.decode(data), msgspec.msgpack.decode)
-    except _BROKEN:
+    except BROKEN:
         pass
     try:
         mended = text_of(data).encode() if data.startswith(b"{") else packed.as_json(data)
         return _named(_MEMBERS.decode(mended), msgspec.json.decode)
-    except _BROKEN:
+    except BROKEN:
         return None
 
 

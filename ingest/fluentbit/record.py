@@ -109,8 +109,8 @@ def _date_key(members: Members) -> str:
 
 def _date(raw: msgspec.Raw) -> str:
     """Return a date of any Json_date_format as RFC 3339, "" if it is none."""
+    data = bytes(raw) if len(raw) <= 2 * LONGEST_TIME else b""
+    if data[:1].isdigit():
+        return time_of_number(data.decode())
     text = _string(raw)
-    if text:
-        return time_of_text(text) or time_of_sql(text)
-    data = bytes(raw) if len(raw) <= LONGEST_TIME else b""
-    return time_of_number(data.decode()) if data[:1].isdigit() else ""
+    return time_of_text(text) or time_of_sql(text)

@@ -85,42 +85,47 @@ def _of_rows(rows: list[Row], sent: list[str], codec: Codec, budget: Budget) -> 
     texts, times, streams = _column(rows, "log", codec), _times(rows, sent, codec), _column(rows, "stream", codec)
     found, skipped, missed = Table([], [], [], []), 0, 0
     for row, text, time, stream, beside in zip(rows, texts, times, streams, sent, strict=True):
-        line: tuple[str, str] | None
-        try:
-            line = (text, time) if text is not None and time is not None else _line(row, beside, codec, budget)
-        except Unreadable:
-            missed += 1
-            continue
-        if line is None:
-            skipped += 1
-            continue
-        found.texts.append(line[0])
-        found.times.append(line[1] if time is None else time)
+        if text is None or time is None:
+            try:
+                text, time = _look_closer(row, text, time, beside, codec=codec, budget=budget)  # noqa: PLW2901
+            except Unreadable:
+                missed += 1
+                continue
+            if text is None:
+                skipped += 1
+                continue
+        found.texts.append(text)
+        found.times.append(time)
         found.streams.append(stream if stream in _STREAMS else None)
         found.kubernetes.append(row.get("kubernetes", _NOTHING))
     return found._replace(skipped=skipped, lost=missed, readable=bool(found.texts or skipped))
 
 
-def _line(row: Row, sent: str, codec: Codec, budget: Budget) -> tuple[str, str] | None:
-    """Return the text and the time of a record by itself; None if it has no text. Raises Unreadable."""
+def _look_closer(
+    row: Row, text: str | None, time: str | None, sent: str, *, codec: Codec, budget: Budget
+) -> tuple[str | None, str]:
+    """Look for what is not known yet of a record's line; return its text, None if it has none, and its time.
+
+    Raises Unreadable.
+    """
     budget.spend(_STEPS_A_ROW + len(row))
     if budget.exhausted or len(row) > _MOST_MEMBERS:
         raise Unreadable
     members = codec.as_json(row)
     try:
-        return _text_and_time(members, sent)
+        return _found(members, text, time, sent)
     except BROKEN:
         pass
     try:
         # Fluent Bit before 3.2 sends bytes that are no UTF-8, which msgspec finds only in what it is asked for.
-        return _text_and_time(_ROW.decode(text_of(record.json_of(members)).encode()), sent)
+        return _found(_ROW.decode(text_of(record.json_of(members)).encode()), text, time, sent)
     except BROKEN as error:
         raise Unreadable from error
 
 
-def _text_and_time(members: Row, sent: str) -> tuple[str, str] | None:
-    text = record.text(members)
-    return None if text is None else (text, record.time(members) or sent)
+def _found(members: Row, text: str | None, time: str | None, sent: str) -> tuple[str | None, str]:
+    text = record.text(members) if text is None else text
+    return text, (record.time(members) or sent) if time is None else time
 
 
 def _column(rows: list[Row], key: str, codec: Codec) -> list[str | None]:

@@ -172,6 +172,21 @@ def test_a_body_without_records_is_one_empty_batch(body: bytes) -> None:
     assert list(decode(body, {})) == [Batch([], 0, 0)]
 
 
+@pytest.mark.parametrize("blanks", [100, 100_000, 5 << 20])
+def test_blanks_cost_nothing_wherever_they_are(blanks: int) -> None:
+    space, one = b" " * blanks, msgspec.json.encode(record())
+    assert lines(list(decode(space, {}))) == lines(list(decode(b"[%b]" % space, {}))) == []
+    for body in (
+        space + one,
+        b"[%b%b]" % (space, one),
+        b"[%b%b,%b]" % (one, space, one),
+        one + space,
+        one + space + one,
+    ):
+        assert set(texts(body)) == {"a line"}
+        assert skipped(body) == 0
+
+
 @pytest.mark.parametrize(
     "body",
     [

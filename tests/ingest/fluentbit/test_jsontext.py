@@ -32,7 +32,7 @@ def numbers(count: int) -> list[str]:
 
 BODIES = {
     "array": lambda lines: b"[%b]" % b",".join(lines),
-    "spaced array": lambda lines: b" [ %b ] \n" % b" ,\n ".join(lines),
+    "spaced array": lambda lines: b"[ %b ] \n" % b" ,\n ".join(lines),
     "lines": b"\n".join,
     "ended lines": lambda lines: b"\r\n".join([*lines, b""]),
     "stream": b"".join,

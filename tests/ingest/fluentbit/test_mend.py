@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.fluentbit.budget import Budget
-from ingest.fluentbit.mend import LARGEST_RECORD, scan, text_of
+from ingest.fluentbit.budget import LARGEST_RECORD, Budget
+from ingest.fluentbit.mend import scan, text_of
 
 if TYPE_CHECKING:
     from ingest.fluentbit.mend import Value
