@@ -9,13 +9,15 @@ from __future__ import annotations
 from bisect import bisect_left
 from itertools import islice
 from operator import attrgetter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from buffer.ring import Position, Since, Tail
+from delivery import ranges
+from delivery.ranges import Range, from_position, render_range
 from delivery.reader import Reader, State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from buffer.chunk import Chunk
     from buffer.ring import Ring
@@ -24,27 +26,11 @@ if TYPE_CHECKING:
     from delivery.slice import Slice
     from delivery.view import View
 
-# What is written to a reader at a time ends once it has this size; and a view that has collected about as much is
-# flushed at once.
-WRITE_BYTES = 128 * 1024
-
-# What is written to a reader at a time has this size at most, unless it is a single line. So a reader that takes
-# nothing keeps no more than this and a line in the process, beside what the kernel holds for it.
-MAX_WRITE_BYTES = 256 * 1024
-
 # How long one group with a text filter may render in a flush, in seconds, if that is more than one step of its view.
 RENDER_SECONDS = 0.0025
 
 # Readers written to before the clock is looked at again.
 BATCH = 512
-
-
-class Range(NamedTuple):
-    """A rendered stretch of a ring, for all readers that come to its start."""
-
-    start: Position
-    end: Position
-    data: bytes
 
 
 class Group:
@@ -59,8 +45,8 @@ class Group:
         "_fresh",
         "_fresh_bytes",
         "_growth",
-        "_quick_bytes",
         "_range",
+        "_step_bytes",
         "_wake",
         "behind",
         "is_slow",
@@ -78,7 +64,7 @@ class Group:
         self._cache = cache  # shared with other groups
         self._wake = wake
         self._growth = view.format.growth
-        self._quick_bytes = view.quick_bytes
+        self._step_bytes = view.step_bytes
         self._fresh: list[Chunk] = []  # arrived since the last flush
         self._fresh_bytes = 0  # about what they will be once rendered
         self._range: Range | None = None  # the last one rendered for readers that are behind
@@ -103,12 +89,12 @@ class Group:
             return
         fresh, size = self._fresh, self._fresh_bytes
         self._fresh, self._fresh_bytes = [], 0
-        if size <= self._quick_bytes and not self.is_slow and not time.is_over():
+        if size <= self._step_bytes and not self.is_slow and not time.is_over():
             # Nearly always, this is all there is to a flush.
             render = self._cache.render
             pieces = [piece for chunk in fresh if (piece := render(chunk))]
             data = self.view.framing.seal(pieces) if pieces else b""
-            if len(data) <= MAX_WRITE_BYTES:
+            if len(data) <= ranges.MAX_WRITE_BYTES:
                 full, late = self._write(data, time)
                 if full or late:
                     start, end = Position(fresh[0].seq, 0), Position(fresh[-1].seq + 1, 0)
@@ -195,42 +181,12 @@ class Group:
         kept = self._range
         if kept is not None and kept.start == start and (before is None or kept.end <= (before, 0)):
             return kept
-        stretch = self._render(ring.after(start, self.sources, before), start, should_stop)
+        stretch = render_range(self.view, self._cache, start, ring.after(start, self.sources, before), should_stop)
         if stretch.end == start:
             return None
         self.is_slow = self.is_slow and should_stop()
         self._range = stretch
         return stretch
-
-    def _render(self, chunks: Iterable[tuple[Chunk, int]], start: Position, should_stop: Callable[[], bool]) -> Range:
-        """Render what comes from a position on, until there is enough for one write or the time is up."""
-        pieces, size, last = list[bytes](), 0, None
-        for chunk, first, stop in self._steps(chunks):
-            piece = self._cache.render_part(chunk, first, stop) if first < stop else b""
-            is_full = size + len(piece) > MAX_WRITE_BYTES
-            if is_full and pieces:
-                break
-            while len(piece) > MAX_WRITE_BYTES and stop - first > 1:
-                stop = first + (stop - first) // 2  # noqa: PLW2901 - the rest is left to the next range
-                piece = self._cache.render_part(chunk, first, stop)
-            if piece:
-                pieces.append(piece)
-                size += len(piece)
-            last = chunk, stop
-            if is_full or size >= WRITE_BYTES or should_stop():
-                break
-        end = start if last is None else _position_after(*last)
-        return Range(start, end, self.view.framing.seal(pieces) if pieces else b"")
-
-    def _steps(self, chunks: Iterable[tuple[Chunk, int]]) -> Iterator[tuple[Chunk, int, int]]:
-        """Yield the parts in which to render chunks from the given lines on; an empty one for a chunk to be passed."""
-        for chunk, line in chunks:
-            if line >= chunk.count:
-                yield chunk, chunk.count, chunk.count
-                continue
-            for first, stop in self.view.steps(chunk):
-                if stop > line:
-                    yield chunk, max(first, line), stop
 
     def _flush_ranges(self, fresh: Sequence[Chunk], time: Slice) -> None:
         """Flush as much as there is time for, range by range; a filter that takes too long is slow from then on."""
@@ -240,7 +196,7 @@ class Group:
                 self._fall_behind((), list(self.live), Range(position, position, b""))
                 return
             rendering = time.part(RENDER_SECONDS)
-            stretch = self._render(_after(fresh, position), position, rendering.is_over)
+            stretch = render_range(self.view, self._cache, position, from_position(fresh, position), rendering.is_over)
             self.is_slow = bool(self.view.text) and rendering.is_over()
             self._fall_behind(*self._write(stretch.data, time), stretch)
             position = stretch.end
@@ -265,7 +221,8 @@ class Group:
                 reader.state = State.BEHIND
                 reader.position = position
         if late:
-            self._range = stretch if stretch.data else self._range
+            if stretch.data:
+                self._range = stretch
             for reader in late:
                 self._wake(reader)  # no socket will say that it has drained
 
@@ -275,16 +232,3 @@ class Group:
         self.behind.pop(reader, None)
         if not self.behind:
             self._range = None
-
-
-def _position_after(chunk: Chunk, stop: int) -> Position:
-    """Return the position that follows the lines of a chunk before `stop`."""
-    return Position(chunk.seq, stop) if stop < chunk.count else Position(chunk.seq + 1, 0)
-
-
-def _after(fresh: Sequence[Chunk], position: Position) -> Iterator[tuple[Chunk, int]]:
-    """Yield fresh chunks from a position on, each with the index of its first line to read."""
-    seq, line = position
-    for chunk in fresh:
-        if chunk.seq >= seq:
-            yield chunk, line if chunk.seq == seq else 0

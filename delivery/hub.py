@@ -23,24 +23,25 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from buffer.ring import Position
 from delivery.cursor import Cursor
+from delivery.expiry import Expiry
 from delivery.feed import Feed
 from delivery.gap import Gap
 from delivery.reader import Reader, State
-from delivery.slice import Slice
+from delivery.slice import LoopSlice
 from delivery.turns import Turns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from buffer.chunk import Chunk
     from buffer.ring import Ring
     from buffer.store import Evicted, Store
     from delivery.group import Group
+    from delivery.slice import Slice
     from delivery.view import View
 
-# How long all flushes and joins of one turn of the event loop may take, and one part of an expiry, in seconds.
+# How long all flushes and joins in one turn of the event loop may take, in seconds.
 LOOP_SECONDS = 0.015
-EXPIRE_SECONDS = 0.005
 
 # A pattern takes some kilobytes once compiled, and up to a megabyte if it is meant to.
 MAX_PATTERNS_IN_USE = 2000
@@ -101,8 +102,8 @@ class Hub:
         self._patterns = 0  # of all views
         self._turns = Turns(self._serve, self._clear_caches, monotonic=monotonic, call_later=call_later)
         self._served: set[Feed] = set()  # in this turn
-        self._loop_slice: Slice | None = None  # of this turn of the event loop
-        self._expiring: Iterator[Evicted | None] | None = None  # an expiry that is not done yet
+        self._loop = LoopSlice(LOOP_SECONDS, monotonic=monotonic, call_later=call_later)
+        self._expiry = Expiry(store, self._count_lost, monotonic=monotonic, call_later=call_later)
 
     @property
     def feeds(self) -> Mapping[str, Feed]:
@@ -124,9 +125,7 @@ class Hub:
 
         Does nothing while an earlier call is still at it.
         """
-        if self._expiring is None:
-            self._expiring = self.store.expire(now)
-            self._expire_some()
+        self._expiry.begin(now)
 
     def check(self, view: View) -> None:
         """Raise what `join` would: TooManyPatterns."""
@@ -170,7 +169,7 @@ class Hub:
             reader.cursor = start.cursor
         group.add(reader)
         self._turns.add(reader)
-        time = self._loop_time()
+        time = self._loop.current()
         if not time.is_over():
             self._gather(reader, time)
         return reader
@@ -214,27 +213,6 @@ class Hub:
             delay = feed.flushed_at + self._flush_interval - self._monotonic()
             self._call_later(max(0.0, delay), lambda: feed.flush(self._monotonic()))
 
-    def _loop_time(self) -> Slice:
-        """Return the time that is left for flushes and joins in this turn of the event loop."""
-        if self._loop_slice is None:
-            self._loop_slice = Slice(self._monotonic, LOOP_SECONDS)
-            self._call_later(0, self._end_loop_slice)
-        return self._loop_slice
-
-    def _end_loop_slice(self) -> None:
-        self._loop_slice = None
-
-    def _expire_some(self) -> None:
-        """Go on with an expiry, and leave to a later turn what is not done in time."""
-        time = Slice(self._monotonic, EXPIRE_SECONDS)
-        for evicted in self._expiring or ():
-            if evicted is not None:
-                self._count_lost([evicted])
-            if time.is_over():
-                self._call_later(0, self._expire_some)
-                return
-        self._expiring = None
-
     def _count_lost(self, evicted: Sequence[Evicted]) -> None:
         """Count chunks that have just been evicted, wherever readers had not got to them."""
         for source, alike in groupby(evicted, key=lambda one: one.chunk.source):
@@ -250,7 +228,7 @@ class Hub:
             return feed.groups[view]
         self._patterns += view.text.patterns
         if feed is None:
-            feed = self._feeds[namespace] = Feed(self._turns.add, self._loop_time)
+            feed = self._feeds[namespace] = Feed(self._turns.add, self._loop.current)
         return feed.add(view, ring)
 
     def _serve(self, reader: Reader, time: Slice) -> bool:
@@ -277,33 +255,35 @@ class Hub:
         return True
 
     def _write_next(self, reader: Reader, ring: Ring | None, time: Slice) -> bool:
-        """Write what comes next for a reader that is behind; tell whether it can take more at once."""
+        """Write the next range to a reader that is behind; tell whether it can take more at once."""
         group = reader.group
-        notices = reader.take_gap_notices()
         stretch = None if ring is None else group.next_range(reader, ring, time.is_over)
-        if stretch is not None:
-            reader.position = stretch.end
-            data = notices + stretch.data
-            if data and not reader.write(data):
-                return False
-            if not reader.live_announced or reader.end is not None or ring is None:
-                return True
-            has_more = stretch.end < (group.next_seq(ring.next_seq), 0)
-            if not has_more:
-                group.promote(reader)
-            return has_more
+        if ring is None or stretch is None:
+            self._catch_up(reader)
+            return False
+        reader.position = stretch.end
+        data = reader.take_gap_notices() + stretch.data
+        if data and not reader.write(data):
+            return False
+        has_more = not reader.live_announced or stretch.end < (group.next_seq(ring.next_seq), 0)
+        if not has_more:
+            group.promote(reader)
+        return has_more
+
+    def _catch_up(self, reader: Reader) -> None:
+        """Make a reader live, or let it end, that has read everything; write the notices that are due first."""
+        group, notices = reader.group, reader.take_gap_notices()
         if reader.end is None and not reader.live_announced:
             reader.live_announced = True
             seq = group.next_seq(self.store.next_seq)
             notices += group.view.render_live(Cursor(self.epoch, seq, 0))
         if notices and not reader.write(notices):
-            return False
+            return
         if reader.end is None:
             group.promote(reader)
         else:
             self.leave(reader)
             reader.ended()
-        return False
 
     def _clear_caches(self) -> None:
         """Drop what was rendered for several groups in a turn."""

@@ -28,8 +28,8 @@ ALL_TEXT = TextFilter()
 STEP_BYTES = 128 * 1024
 STEP_WORK = 1_000_000
 
-# Without a filter, so much is rendered in a few milliseconds.
-MAX_QUICK_BYTES = 1024 * 1024
+# Without a filter, this much is rendered in a few milliseconds.
+MAX_UNFILTERED_BYTES = 1024 * 1024
 
 
 class RenderKey(NamedTuple):
@@ -57,10 +57,11 @@ class View:
         return RenderKey(self.format, self.framing, self.stream, self.text)
 
     @property
-    def quick_bytes(self) -> int:
-        """What lines may come to, `growth` of the format included, and certainly be rendered in the time of a step."""
-        per_byte = max(self.text.work(1, 0), self.text.work(0, 1) / self.format.growth)
-        return int(STEP_WORK / per_byte) if self.text else MAX_QUICK_BYTES
+    def step_bytes(self) -> int:
+        """How many bytes, those by which lines grow included, can be rendered in the time of a step for certain."""
+        if not self.text:
+            return MAX_UNFILTERED_BYTES
+        return int(STEP_WORK / max(self.text.work(1, 0), self.text.work(0, 1) / self.format.growth))
 
     def steps(self, chunk: Chunk) -> Sequence[tuple[int, int]]:
         """Return the bounds of the parts in which the chunk is to be matched and rendered, in order.
