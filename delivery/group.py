@@ -1,7 +1,7 @@
 """Groups: the readers of one view, and what they share.
 
-Lines reach a reader in one of two ways: a live reader is written what is fresh with each flush; one that is behind
-reads ranges of the ring. Both are rendered in the same way, once for all readers that need the same.
+Lines reach a reader in one of two ways. A live reader is written what is fresh, with each flush; a reader that is
+behind reads on in the ring, range by range. What several readers need, they all get as the same bytes object.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from delivery.slice import Slice
     from delivery.view import View
 
-# How long one group with a text filter may render in a flush, in seconds, if that is more than one step of its view.
+# How long a group may render in a flush before its filter counts as slow, in seconds.
 RENDER_SECONDS = 0.0025
 
 # Readers written to before the clock is looked at again.
@@ -34,10 +34,10 @@ BATCH = 512
 
 
 class Group:
-    """The readers of one view: the live ones and the others, and what each kind shares.
+    """The readers of one view: the live ones, the others, and what each kind shares.
 
-    `wake(reader)` is called for readers that fall behind although their sockets would take more. `is_slow` says that
-    its filter could not keep up with the last flush it took part in: then its readers follow in their turns.
+    `wake(reader)` is called for readers that fall behind although their sockets would take more. If `is_slow`, the
+    filter took too long for a flush; until it has been quick again, flushes leave the readers to their turns.
     """
 
     __slots__ = (
@@ -66,7 +66,7 @@ class Group:
         self._growth = view.format.growth
         self._step_bytes = view.step_bytes
         self._fresh: list[Chunk] = []  # arrived since the last flush
-        self._fresh_bytes = 0  # about what they will be once rendered
+        self._fresh_bytes = 0  # about how much they are once rendered
         self._range: Range | None = None  # the last one rendered for readers that are behind
 
     @property
@@ -75,9 +75,9 @@ class Group:
         return self._range
 
     def offer(self, chunk: Chunk) -> int:
-        """Keep a chunk for the next flush; return about how many bytes there are to flush now."""
+        """Keep a chunk for the next flush, if anyone is live; return about how many bytes there are to flush."""
         # Readers that are behind find it in the ring. But they stop short of what is fresh, so whatever follows a fresh
-        # chunk must be fresh too, even if those it was collected for have left.
+        # chunk must be fresh too, even if the readers it was kept for have left.
         if self.live or self._fresh:
             self._fresh.append(chunk)
             self._fresh_bytes += len(chunk.text) + self._growth * chunk.count
@@ -111,7 +111,7 @@ class Group:
         self.behind[reader] = None
 
     def promote(self, reader: Reader) -> None:
-        """Make a reader live that has caught up."""
+        """Make a reader live, now that it has caught up."""
         self._drop(reader)
         self.live[reader] = None
         reader.state = State.LIVE
@@ -124,7 +124,7 @@ class Group:
     def count_lost(self, chunks: Sequence[Chunk], flush_time: Callable[[], Slice]) -> None:
         """Count chunks that have just been evicted, in order, for the readers that had not got to them.
 
-        If any of them is fresh, it is flushed to the live readers first, as far as there is time.
+        If any of them is fresh, the live readers are still given it first, as far as there is time.
         """
         if self._fresh and chunks[-1].seq >= self._fresh[0].seq:
             self.flush(flush_time())
@@ -142,7 +142,7 @@ class Group:
             reader.lost += total if is_whole else self._lost_to(reader, chunks, counts)
 
     def _lost_to(self, reader: Reader, chunks: Sequence[Chunk], counts: Sequence[int]) -> int:
-        """Return how many lines of evicted chunks, of which so many are shown each, a reader had not got to."""
+        """Return how many lines of evicted chunks a reader had not got to; `counts` is how many each chunk shows."""
         seq, line = reader.position
         first = bisect_left(chunks, seq, key=attrgetter("seq"))
         stop = len(chunks) if reader.end is None else bisect_left(chunks, reader.end, key=attrgetter("seq"))
@@ -152,8 +152,8 @@ class Group:
         return lost
 
     def search(self, reader: Reader, ring: Ring | None, should_stop: Callable[[], bool]) -> None:
-        """Have a reader go on with its search for the line to begin with, until that is found or the time is up."""
-        if ring is None:  # all that there was when it joined has left
+        """Go on with a reader's search for the line to begin with, until that is found or the time is up."""
+        if ring is None:  # everything that was there when it joined has left
             reader.state = State.BEHIND
             return
         if reader.state is State.SEEKING:
@@ -189,7 +189,7 @@ class Group:
         return stretch
 
     def _flush_ranges(self, fresh: Sequence[Chunk], time: Slice) -> None:
-        """Flush as much as there is time for, range by range; a filter that takes too long is slow from then on."""
+        """Flush range by range, for as long as there is time and the filter is not too slow."""
         position, end = Position(fresh[0].seq, 0), Position(fresh[-1].seq + 1, 0)
         while self.live and position < end:
             if self.is_slow or time.is_over():
@@ -202,7 +202,7 @@ class Group:
             position = stretch.end
 
     def _write(self, data: bytes, time: Slice) -> tuple[Sequence[Reader], Sequence[Reader]]:
-        """Write to the live readers; return those that cannot take it all, and those that are not reached in time."""
+        """Write to the live readers; return those that could not take it all, and those not reached in time."""
         if not data:
             return (), ()
         readers, full = iter(self.live), list[Reader]()
@@ -213,7 +213,7 @@ class Group:
         return full, list(readers)
 
     def _fall_behind(self, full: Sequence[Reader], late: Sequence[Reader], stretch: Range) -> None:
-        """Have live readers that have been written a range, but are full now, and others that are late, fall behind."""
+        """Have live readers fall behind: `full` ones have been written the range, `late` ones have not."""
         for readers, position in ((full, stretch.end), (late, stretch.start)):
             for reader in readers:
                 del self.live[reader]
@@ -227,7 +227,7 @@ class Group:
                 self._wake(reader)  # no socket will say that it has drained
 
     def _drop(self, reader: Reader) -> None:
-        """Take a reader off its list, and with the last one that is behind, what was rendered for them."""
+        """Take a reader off its list. With the last one that was behind goes what was rendered for them."""
         self.live.pop(reader, None)
         self.behind.pop(reader, None)
         if not self.behind:

@@ -32,7 +32,7 @@ class Scope:
 
     @property
     def pods(self) -> frozenset[str | None]:
-        """The pods that it is filed under; None for a scope that may admit any."""
+        """The pods that the scope is filed under: None, alone, if it may admit any."""
         return frozenset({None}) if self.selector.listed_pods is None else self.selector.listed_pods
 
 
@@ -104,7 +104,7 @@ class Scopes:
         return not scope.pending
 
     def of_writer(self, source: Source) -> Mapping[Scope, None]:
-        """Return the scopes of a source that has just written, which it may not have done before."""
+        """Return the scopes that admit a source which has just written. It may be a new one."""
         for scope in self._incomplete:
             if source in scope.pending:
                 scope.pending.remove(source)
@@ -117,7 +117,7 @@ class Scopes:
         return scopes
 
     def of_evicted(self, source: Source, *, was_last: bool) -> Mapping[Scope, None]:
-        """Return the scopes of a source of which a chunk has been evicted, and forget the source if it was the last."""
+        """Return the scopes that admit a source which has lost chunks, and forget it if that was its last one."""
         scopes = self._admitting(source)
         if was_last:
             del self._by_source[source]
