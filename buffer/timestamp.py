@@ -5,14 +5,17 @@ from __future__ import annotations
 import datetime as dt
 import re
 
-_IN_UTC = rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z"
-_ANYWHERE = _IN_UTC.removesuffix(b"Z") + rb"(?:Z|[+-]\d\d:\d\d)"
+# As chunks keep and send them: in capitals. No calendar is asked whether a month has such a day.
+_IN_UTC = (
+    rb"[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
+    rb"T(?:[01][0-9]|2[0-3]):[0-5][0-9]:(?:[0-5][0-9]|60)(?:\.[0-9]{1,9})?+Z"
+)
+_ANYWHERE = _IN_UTC.removesuffix(b"Z") + rb"(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
 
-# As chunks keep and send them: in capitals, and no calendar is asked whether there is such a day.
-TIMESTAMP = re.compile(_ANYWHERE, re.ASCII)
+TIMESTAMP = re.compile(_ANYWHERE)
 # Several, joined by newlines; and several in UTC, which can be compared as text.
-TIMESTAMPS = re.compile(rb"(?:%b\n)*%b" % (_ANYWHERE, _ANYWHERE), re.ASCII)
-UTC_TIMESTAMPS = re.compile(rb"(?:%b\n)*%b" % (_IN_UTC, _IN_UTC), re.ASCII)
+TIMESTAMPS = re.compile(rb"(?:%b\n)*%b" % (_ANYWHERE, _ANYWHERE))
+UTC_TIMESTAMPS = re.compile(rb"(?:%b\n)*%b" % (_IN_UTC, _IN_UTC))
 
 
 def rfc3339(seconds: float) -> str:

@@ -201,6 +201,7 @@ class IngestRequest(HTTPMessageDelegate):
         statistics = self._services.ingest
         statistics.records += receipt.accepted
         statistics.skipped += receipt.skipped
+        statistics.contradicted += receipt.contradicted
         statistics.duplicates += receipt.duplicate
         duplicate = b',"duplicate":true' if receipt.duplicate else b""
         return _Answer(

@@ -32,6 +32,7 @@ class Receipt(NamedTuple):
 
     accepted: int = 0
     skipped: int = 0
+    contradicted: int = 0  # whose metadata the tag has overruled
     duplicate: bool = False
 
 
@@ -85,7 +86,11 @@ class Intake:
             await self._services.broker.publish(chunks)
         if batch.skipped:
             self._services.throttle.note("records without text or namespace skipped", batch.skipped, tag=upload.tag)
-        return Receipt(sum([chunk.count for chunk in chunks]), batch.skipped)
+        if batch.contradicted:
+            self._services.throttle.note(
+                "records that name another pod than their tag: the tag wins", batch.contradicted, tag=upload.tag
+            )
+        return Receipt(sum([chunk.count for chunk in chunks]), batch.skipped, batch.contradicted)
 
     async def _inflated(self, body: bytes, encoding: str) -> bytes:
         """Return a body without its Content-Encoding; one that may become large is inflated in a thread."""
@@ -99,14 +104,15 @@ class Intake:
         """Return all batches as one. Others get their turn between two of them."""
         batches = self._decode(data, upload.headers)
         first = next(batches, Batch([], 0))
-        runs, skipped = first.runs, first.skipped
+        runs, skipped, contradicted = first.runs, first.skipped, first.contradicted
         for batch in batches:
             await asyncio.sleep(0)
             if upload.is_abandoned():
                 raise Abandoned
             runs += batch.runs
             skipped += batch.skipped
-        return Batch(runs, skipped)
+            contradicted += batch.contradicted
+        return Batch(runs, skipped, contradicted)
 
     async def _packed(self, runs: list[Run]) -> list[Chunk]:
         chunks, arrived, time = list[Chunk](), self._services.now(), asyncio.get_running_loop().time

@@ -51,6 +51,12 @@ METRICS = (
         "records without text or namespace, and what could not be read",
         lambda s: s.ingest.skipped,
     ),
+    Metric(
+        "logurt_ingest_contradicted",
+        "counter",
+        "records that named another pod than their tag",
+        lambda s: s.ingest.contradicted,
+    ),
     Metric("logurt_ingest_duplicates", "counter", "requests that came again", lambda s: s.ingest.duplicates),
     Metric(
         "logurt_ingest_abandoned",

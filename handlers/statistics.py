@@ -15,6 +15,7 @@ class IngestStatistics:
     requests: Counter[int] = field(default_factory=Counter)  # by status
     records: int = 0  # stored
     skipped: int = 0  # records without text or namespace, and what could not be read
+    contradicted: int = 0  # records whose metadata the tag has overruled
     duplicates: int = 0  # requests that had been stored before
     abandoned: int = 0  # requests whose clients left before they were stored
     bytes: int = 0  # of bodies, as they came

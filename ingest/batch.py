@@ -23,14 +23,20 @@ class Run(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """What was read of a body in one step; `skipped` counts records without usable text or namespace."""
+    """What was read of a body in one step, maybe nothing.
+
+    `skipped` counts records without usable text or namespace, and those that could not be read; where nobody knows
+    where one of these ends, the number of all that follow is estimated. `contradicted` counts lines whose metadata
+    named another source than the tag; they have the tag's.
+    """
 
     runs: list[Run]
     skipped: int
+    contradicted: int = 0
 
 
 class Decoder(Protocol):
     """Reads the body of a request, decompressed, with the help of its headers."""
 
     def __call__(self, body: bytes, headers: Mapping[str, str], /) -> Iterator[Batch]:
-        """Yield what the body holds, in steps of bounded work. Raises Undecodable at the first of them."""
+        """Yield what the body holds, in steps of bounded work. Raises Undecodable if it holds no records at all."""

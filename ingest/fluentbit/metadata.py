@@ -1,20 +1,19 @@
-"""Which source a record comes from: its `kubernetes` object, or the name of its log file in the tag."""
+"""Which source a record comes from: its `kubernetes` object, and the name of its log file in the tag."""
 
 from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from buffer.source import Source, sorted_labels
-from ingest.fluentbit import messagepack, repair
+from ingest.fluentbit import packed
+from ingest.fluentbit.mend import text_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-Lookup: TypeAlias = "Callable[[msgspec.Raw], Source | None]"
+    from collections.abc import Callable, Mapping
 
 # A DNS subdomain, the longest name that Kubernetes knows (RFC 1123).
 _LONGEST_NAME = 253
@@ -22,6 +21,8 @@ _LONGEST_NAME = 253
 _LONGEST_LABELS = 64 << 10
 # An escaped character takes six bytes of JSON for two of UTF-8; beyond this, labels are not even decoded.
 _LONGEST_RAW_LABELS = 4 * _LONGEST_LABELS
+# Fluent Bit leaves metadata out if a pod takes more than 32 KiB of JSON (Buffer_Size of its filter), unless told to.
+_LONGEST_METADATA = 512 << 10
 # What is remembered: metadata up to 8 KiB, of so many sources.
 _CACHED_BYTES = 8 << 10
 _CACHED_SOURCES = 512
@@ -37,36 +38,37 @@ _PACKED_MEMBERS = msgspec.msgpack.Decoder(dict[str, msgspec.Raw])
 _BROKEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
-def from_tag(tag: str) -> Source | None:
-    """Return the source that a Fluent Bit tag names, without labels."""
-    return _from_tag(tag) if tag and len(tag) <= _LONGEST_TAG else None
+def of_headers(headers: Mapping[str, str]) -> Source | None:
+    """Return the source that the tag in a request's headers names, without labels; None if it names none."""
+    tag = headers.get("Fluent-Tag", "") or headers.get("X-Fluent-Tag", "")
+    return _of_tag(tag) if tag and len(tag) <= _LONGEST_TAG else None
 
 
-def from_json(raw: msgspec.Raw) -> Source | None:
-    """Return the source that a `kubernetes` value in JSON names; None without a usable namespace."""
-    data = bytes(raw)
-    return _from_json(data) if len(data) <= _CACHED_BYTES else _from_json.__wrapped__(data)
+def of_record(kubernetes: msgspec.Raw) -> Source | None:
+    """Return the source that a `kubernetes` value names, in JSON or MessagePack; None without a usable namespace."""
+    data = bytes(kubernetes)
+    return _of_record(data) if len(data) <= _CACHED_BYTES else _of_record.__wrapped__(data)
 
 
-def from_messagepack(raw: msgspec.Raw) -> Source | None:
-    """Return the source that a `kubernetes` value in MessagePack names; None without a usable namespace."""
-    data = bytes(raw)
-    return _from_messagepack(data) if len(data) <= _CACHED_BYTES else _from_messagepack.__wrapped__(data)
+def settled(source: Source | None, tagged: Source | None) -> tuple[Source | None, bool]:
+    """Return where a line belongs by its record and its tag, and whether they contradict each other.
 
-
-def completed(source: Source | None, tagged: Source | None) -> Source | None:
-    """Return the source with what only the tag knows; the tag fills in, it never contradicts."""
-    if source is None or tagged is None:
-        return source or tagged
-    if (source.pod and source.container) or source.namespace != tagged.namespace:
-        return source
-    if source.pod not in ("", tagged.pod) or source.container not in ("", tagged.container):
-        return source
-    return Source(source.namespace, tagged.pod, tagged.container, source.labels)
+    The tag fills in what the record lacks. Where they differ the tag is right, since no pod can choose the name of its
+    log file; labels and owner of another pod are no longer true then.
+    """
+    if source is None or tagged is None or source is tagged:
+        return source or tagged, False
+    pod, container = source.pod or tagged.pod, source.container or tagged.container
+    if source.namespace != tagged.namespace or pod != tagged.pod:
+        return tagged, True
+    if source.pod and source.container == tagged.container:
+        return source, False
+    completed = Source(tagged.namespace, tagged.pod, tagged.container, source.labels, source.owner)
+    return completed, container != tagged.container
 
 
 @lru_cache(_CACHED_SOURCES)
-def _from_tag(tag: str) -> Source | None:
+def _of_tag(tag: str) -> Source | None:
     found = _LOG_FILE.search(tag)
     if found is None:
         return None
@@ -75,29 +77,19 @@ def _from_tag(tag: str) -> Source | None:
 
 
 @lru_cache(_CACHED_SOURCES)
-def _from_json(data: bytes) -> Source | None:
-    if not data.startswith(b"{") or repair.is_crowded(data):
+def _of_record(data: bytes) -> Source | None:
+    if len(data) > _LONGEST_METADATA:
         return None
     try:
-        return _named(_MEMBERS.decode(data), msgspec.json.decode)
+        if data.startswith(b"{"):
+            return _named(_MEMBERS.decode(data), msgspec.json.decode)
+        return _named(_PACKED_MEMBERS.decode(data), msgspec.msgpack.decode)
     except _BROKEN:
         pass
     try:
-        return _named(_MEMBERS.decode(repair.mend(data)), msgspec.json.decode)
+        mended = text_of(data).encode() if data.startswith(b"{") else packed.as_json(data)
+        return _named(_MEMBERS.decode(mended), msgspec.json.decode)
     except _BROKEN:
-        return None
-
-
-@lru_cache(_CACHED_SOURCES)
-def _from_messagepack(data: bytes) -> Source | None:
-    try:
-        if len(data) <= messagepack.LARGE:
-            return _named(_PACKED_MEMBERS.decode(data), msgspec.msgpack.decode)
-    except _BROKEN:
-        pass
-    try:
-        return _from_json.__wrapped__(messagepack.as_json(data))
-    except messagepack.MalformedError:
         return None
 
 
@@ -111,18 +103,39 @@ def _named(members: dict[str, msgspec.Raw], decode: Callable[[msgspec.Raw], Any]
                 return value
         return ""
 
+    def large(key: str) -> Any:
+        return decode(members[key]) if key in members and len(members[key]) <= _LONGEST_RAW_LABELS else None
+
     namespace = name("namespace_name", "namespace")
     if not namespace:
         return None
-    labels = _labels(members["labels"], decode) if "labels" in members else {}
-    return Source(namespace, name("pod_name", "pod"), name("container_name", "container"), sorted_labels(labels))
+    labels, owner = _labels(large("labels")), _owner(large("ownerReferences"))
+    return Source(namespace, name("pod_name", "pod"), name("container_name", "container"), sorted_labels(labels), owner)
 
 
-def _labels(raw: msgspec.Raw, decode: Callable[[msgspec.Raw], Any]) -> dict[str, str]:
-    value = decode(raw) if len(raw) <= _LONGEST_RAW_LABELS else None
+def _labels(value: object) -> dict[str, str]:
     if not isinstance(value, dict):
         return {}
     labels = {key: text for key, text in value.items() if isinstance(key, str) and isinstance(text, str)}
     if sum(len(key.encode()) + len(text.encode()) for key, text in labels.items()) > _LONGEST_LABELS:
         return {}
     return labels
+
+
+def _owner(value: object) -> str:
+    """Return a pod's controller as `kind/name`, "" if it has none.
+
+    With `owner_references` Fluent Bit copies the pod's `metadata.ownerReferences`, of which one at most is the
+    controller (filter_kubernetes, kube_meta.c; Kubernetes, meta/v1 OwnerReference).
+    """
+    for reference in value if isinstance(value, list) else ():
+        if not isinstance(reference, dict) or reference.get("controller") is not True:
+            continue
+        kind, name = reference.get("kind"), reference.get("name")
+        if isinstance(kind, str) and isinstance(name, str) and _is_name(kind) and _is_name(name):
+            return f"{kind}/{name}".lower()
+    return ""
+
+
+def _is_name(text: str) -> bool:
+    return 0 < len(text) <= _LONGEST_NAME and "/" not in text

@@ -90,13 +90,13 @@ def test_what_a_server_still_holds_is_called_a_leak() -> None:
 
 @pytest.mark.parametrize("encode", [fluentbit.as_json, fluentbit.as_messagepack])
 def test_bodies_are_what_fluent_bit_sends(encode: Any) -> None:
-    ((run,), skipped), *rest = decode(encode(fluentbit.records("shop", "web-0", 3)), {})
+    ((run,), skipped, _), *rest = decode(encode(fluentbit.records("shop", "web-0", 3)), {})
     assert (run.source.namespace, run.source.pod, len(run.texts), skipped, rest) == ("shop", "web-0", 3, 0, [])
     assert {len(text.encode()) for text in run.texts} == {fluentbit.TEXT_BYTES}
 
 
 def test_a_stamped_body_tells_the_time_in_its_last_line() -> None:
-    ((run,), _), *_ = decode(fluentbit.Stamped("shop", "web-0", 3).body(123), {})
+    ((run,), *_), *_ = decode(fluentbit.Stamped("shop", "web-0", 3).body(123), {})
     assert ["t=00000000000000000123;" in text for text in run.texts] == [False, False, True]
 
 

@@ -8,6 +8,7 @@ import time
 import tracemalloc
 from contextlib import suppress
 from email.parser import BytesParser
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,8 +21,6 @@ from buffer.source import Source
 from ingest.batch import Batch
 from ingest.compression import decompress
 from ingest.errors import Undecodable
-from ingest.fluentbit import decode as decoder
-from ingest.fluentbit import fallback
 from ingest.fluentbit.decode import decode
 
 DATA = Path(__file__).parents[2] / "data" / "fluentbit"
@@ -170,7 +169,7 @@ def test_a_capture_with_a_tag_header_names_the_same_source_by_both() -> None:
 
 @pytest.mark.parametrize("body", [b"", b" \r\n", b"[]", b" [ ]\n", b"\xef\xbb\xbf[]", b"\x90"])
 def test_a_body_without_records_is_one_empty_batch(body: bytes) -> None:
-    assert list(decode(body, {})) == [Batch([], 0)]
+    assert list(decode(body, {})) == [Batch([], 0, 0)]
 
 
 @pytest.mark.parametrize(
@@ -194,7 +193,7 @@ def test_a_body_without_records_is_one_empty_batch(body: bytes) -> None:
 )
 def test_a_body_that_holds_no_record_is_undecodable(body: bytes) -> None:
     with pytest.raises(Undecodable) as refused:
-        next(decode(body, tagged(TAG)))
+        list(decode(body, tagged(TAG)))
     assert str(refused.value) == "the body cannot be read as JSON or MessagePack records"
 
 
@@ -213,9 +212,9 @@ def test_lines_of_several_sources_keep_their_order() -> None:
 
 
 def test_records_without_text_or_namespace_are_counted() -> None:
-    body = msgspec.json.encode([record(), record(log=None), record(kubernetes="x"), {}, record(stream="stderr")])
+    body = msgspec.json.encode([record(), record(kubernetes="x"), {}, record(stream="stderr")])
     assert texts(body) == ["a line", "a line"]
-    assert skipped(body) == 3
+    assert skipped(body) == 2
     assert skipped(msgspec.json.encode([record(kubernetes=None)] * 3)) == 3
 
 
@@ -273,7 +272,7 @@ def test_group_markers_are_neither_lines_nor_skipped() -> None:
     body = start + entry(record()) * 2 + end
     assert texts(body, TAG) == ["a line"] * 2
     assert skipped(body, TAG) == 0
-    assert list(decode(start + end, {})) == [Batch([], 0)]
+    assert list(decode(start + end, {})) == [Batch([], 0, 0)]
 
 
 def test_messagepack_text_may_be_bytes_or_cesu_8() -> None:
@@ -285,43 +284,91 @@ def test_messagepack_text_may_be_bytes_or_cesu_8() -> None:
     assert texts(body) == ["hi", "😀", "a\ufffd"]
 
 
-BROKEN_JSON = {
+# A broken record, and its text if it can be mended.
+MENDED = {
     "invalid UTF-8": (b'{"log":"a\xffb","kubernetes":{"namespace":"shop"}}', "a\ufffdb"),
     "CESU-8": (b'{"log":"\xed\xa0\xbd\xed\xb8\x80","kubernetes":{"namespace":"shop"}}', "😀"),
     "lone escape": (b'{"log":"\\ud83d!","kubernetes":{"namespace":"shop"}}', "\ufffd!"),
     "nan": (b'{"log":"nan, inf","f":nan,"g":-inf,"kubernetes":{"namespace":"shop"}}', "nan, inf"),
-    "control characters": (b'{"log":"a\x00\tb\nc","kubernetes":{"namespace":"shop"}}', "a\x00\tb\nc"),
+    "control characters": (b'{"log":"a\x00\tb\x0cc","kubernetes":{"namespace":"shop"}}', "a\x00\tb\x0cc"),
     "trailing comma": (b'{"log":"x","kubernetes":{"namespace":"shop",},}', "x"),
-    "deep": (b'{"log":"x","d":' + b"[" * 900 + b"]" * 900 + b',"kubernetes":{"namespace":"shop"}}', "x"),
-    "cut off": (b'{"log":"x","kubernetes":{"namespace":"sho', None),
-    "endless nesting": (b'{"log":"x","d":' + b"[" * 20_000, None),
-    "no colon": (b'{"log" "x","kubernetes":{"namespace":"shop"}}', None),
-    "lost quote": (b'{"log":"x,"kubernetes":{"namespace":"shop"}}', None),
-    "lost brace": (b'{"log":"x","kubernetes":{"namespace":"shop"}', None),
-    "words": (b"not json at all", None),
+    "deep": (b'{"log":"x","d":' + b"[" * 400 + b"]" * 400 + b',"kubernetes":{"namespace":"shop"}}', "x"),
 }
+DELIMITED = {
+    "no colon": b'{"log" "x","kubernetes":{"namespace":"shop"}}',
+    "no comma": b'{"log":"x" "kubernetes":{"namespace":"shop"}}',
+    "no value": b'{"log":,"kubernetes":{"namespace":"shop"}}',
+    "junk": b'{"log":"x",@:#,,"kubernetes":{"namespace":"shop"}}',
+}
+DEEPER = b'{"log":"x","d":' + b"[" * 20_000 + b"]" * 20_000 + b',"kubernetes":{"namespace":"shop"}}'
+ENDLESS = {
+    "cut off": b'{"log":"x","kubernetes":{"namespace":"sho',
+    "nested": b'{"log":"x","d":' + b"[" * 20_000,
+    "lost quote": b'{"log":"x,"kubernetes":{"namespace":"shop"}}',
+    "lost brace": b'{"log":"x","kubernetes":{"namespace":"shop"}',
+    "other bracket": b'{"log":"x","kubernetes":{"namespace":"shop"]}',
+    "words": b"not json at all",
+}
+GOOD = [msgspec.json.encode(record(log=str(at))) for at in range(40)]
+JOINERS = [b",", b"\n", b""]
 
 
-@pytest.mark.parametrize("joiner", [b",", b"\n", b""])
-@pytest.mark.parametrize("fault", BROKEN_JSON)
-def test_a_broken_record_is_mended_or_skipped_and_costs_no_neighbour(fault: str, joiner: bytes) -> None:
-    broken, text = BROKEN_JSON[fault]
-    good = [msgspec.json.encode(record(log=str(at))) for at in range(40)]
-    parts = [*good[:20], broken, *good[20:]]
-    body = joiner.join(parts) if joiner != b"," else b"[%b]" % joiner.join(parts)
-    expected = [str(at) for at in range(40)]
-    if text is not None:
-        expected.insert(20, text)
-    assert texts(body) == expected
-    assert skipped(body) == (text is None)
+def around(broken: bytes, joiner: bytes) -> bytes:
+    """Return a body with good records before and after a broken one; a comma makes it an array."""
+    body = joiner.join([*GOOD[:20], broken, *GOOD[20:]])
+    return b"[%b]" % body if joiner == b"," else body
 
 
-@pytest.mark.parametrize("first", [b"x", b"\xff", b"\x92", b"", b"{", b"]"])
-def test_a_damaged_first_byte_costs_nothing_but_its_record(first: bytes) -> None:
-    body = b"[" + b",".join([msgspec.json.encode(record())] * 5) + b"]"
-    assert texts(first + body[1:]) == ["a line"] * 5
-    packed = entry(record()) * 5
-    assert texts(first + packed[1:])[-4:] == ["a line"] * 4
+def numbers(*ranges: range) -> list[str]:
+    return [str(at) for numbers in ranges for at in numbers]
+
+
+@pytest.mark.parametrize("joiner", JOINERS)
+@pytest.mark.parametrize("fault", MENDED)
+def test_a_broken_record_is_mended_and_costs_no_neighbour(fault: str, joiner: bytes) -> None:
+    broken, text = MENDED[fault]
+    body = around(broken, joiner)
+    assert texts(body) == [*numbers(range(20)), text, *numbers(range(20, 40))]
+    assert skipped(body) == 0
+
+
+@pytest.mark.parametrize("joiner", [b",", b"\n"])
+@pytest.mark.parametrize("fault", DELIMITED)
+def test_a_record_that_cannot_be_mended_is_skipped_and_costs_no_neighbour(fault: str, joiner: bytes) -> None:
+    body = around(DELIMITED[fault], joiner)
+    assert texts(body) == numbers(range(40))
+    assert skipped(body) == 1
+
+
+@pytest.mark.parametrize("joiner", JOINERS)
+def test_a_record_that_is_nested_too_deep_is_skipped_and_costs_no_neighbour(joiner: bytes) -> None:
+    body = around(DEEPER, joiner)
+    assert texts(body) == numbers(range(40))
+    assert skipped(body) == 1
+
+
+@pytest.mark.parametrize("fault", ENDLESS)
+def test_a_line_that_does_not_end_costs_no_other_line(fault: str) -> None:
+    body = around(ENDLESS[fault], b"\n")
+    assert texts(body) == numbers(range(40))
+    assert skipped(body) == 1
+
+
+@pytest.mark.parametrize("joiner", [b",", b""])
+@pytest.mark.parametrize("fault", ["cut off", "nested", "lost quote", "lost brace", "other bracket"])
+def test_a_record_that_does_not_end_costs_what_follows_and_that_is_counted(fault: str, joiner: bytes) -> None:
+    body = around(ENDLESS[fault], joiner)
+    assert texts(body)[:19] == numbers(range(19))
+    assert len(texts(body)) <= 20
+    assert skipped(body) >= 20
+
+
+@given(st.data())
+def test_a_line_that_is_cut_anywhere_costs_no_other_line(data: st.DataObject) -> None:
+    broken = data.draw(st.integers(0, 4))
+    cut = data.draw(st.integers(1, len(GOOD[0]) - 1))
+    lines = [line[:cut] if at == broken else line for at, line in enumerate(GOOD[:5])]
+    assert texts(b"\n".join(lines)) == [str(at) for at in range(5) if at != broken]
 
 
 def test_a_body_cut_short_anywhere_keeps_what_was_whole() -> None:
@@ -332,25 +379,31 @@ def test_a_body_cut_short_anywhere_keeps_what_was_whole() -> None:
         assert texts(body[:end]) == [str(at) for at in range(whole)]
 
 
+@pytest.mark.parametrize("first", [b"x", b"", b"]", b"\n"])
+def test_a_damaged_first_byte_of_lines_costs_one_line(first: bytes) -> None:
+    assert texts(first + b"\n".join([msgspec.json.encode(record())] * 5)[1:]) == ["a line"] * 4
+
+
+@pytest.mark.parametrize("first", [b"x", b"\xff", b"{", b"]", b"\x80"])
+def test_a_damaged_first_byte_of_other_bodies_makes_them_undecodable(first: bytes) -> None:
+    for body in (first + b",".join([msgspec.json.encode(record())] * 5) + b"]", first + (entry(record()) * 5)[1:]):
+        with pytest.raises(Undecodable):
+            read(body)
+
+
 def test_text_nested_to_the_limit_costs_no_neighbour() -> None:
     good = msgspec.json.encode(record())
-    for depth in range(800, 1000):
+    for depth in range(300, 1100, 3):
         nested = b'{"log":' + b"[" * depth + b"]" * depth + b',"kubernetes":{"namespace":"a"}}'
         found = texts(b"[" + b",".join([good, nested, good]) + b"]")
         assert found[0] == found[-1] == "a line"
-
-
-def test_a_messagepack_record_of_too_many_values_costs_no_neighbour() -> None:
-    body = entry(record()) + entry({"a": [None] * 300_000}) + entry(record())
-    assert texts(body, TAG) == ["a line"] * 2
-    assert skipped(body, TAG) == 1
 
 
 def test_an_unusual_body_comes_in_batches_of_bounded_size() -> None:
     body = msgspec.json.encode([record(log=str(at)) for at in range(1000)])[:-1]
     sizes = [sum(len(run.texts) for run in batch.runs) for batch in decode(body, {})]
     assert sum(sizes) == 1000
-    assert max(sizes) <= 256
+    assert len(sizes) > 1
 
 
 @pytest.mark.parametrize(
@@ -365,23 +418,50 @@ def test_an_unusual_body_comes_in_batches_of_bounded_size() -> None:
     ],
     ids=["empty objects", "numbers", "one list", "members", "entries", "bare maps"],
 )
-def test_a_body_of_tiny_things_takes_little_memory_before_the_first_batch(body: bytes) -> None:
+def test_a_body_of_tiny_things_takes_little_memory(body: bytes) -> None:
     tracemalloc.start()
     with suppress(Undecodable):
-        next(decode(body, tagged(TAG)))
+        for _ in islice(decode(body, tagged(TAG)), 20):
+            pass
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 8 * len(body)
 
 
-def test_a_dense_body_is_read_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fallback, "_LARGE", 10_000)
-    monkeypatch.setattr(decoder, "_LARGE", 10_000)
-    body = b"[" + b'{"log":"x"},' * 10_000 + b'{"log":"y"}]'
-    found = texts(body, TAG)
-    assert (len(found), found[-1]) == (10_001, "y")
-    packed = b"\x92" + EVENT_TIME + b"\x81\xa3log\xa1x"
-    assert len(texts(packed * 8_000, TAG)) == 8_000
+@pytest.mark.parametrize("joiner", JOINERS)
+def test_a_large_body_is_read_in_pieces_and_in_order(joiner: bytes) -> None:
+    lines = [msgspec.json.encode(record(log=str(at))) for at in range(10_000)]
+    body = joiner.join(lines)
+    sizes = [
+        sum(len(run.texts) for run in batch.runs) for batch in decode(b"[%b]" % body if joiner == b"," else body, {})
+    ]
+    assert len(sizes) > 1
+    assert texts(b"[%b]" % body if joiner == b"," else body) == [str(at) for at in range(10_000)]
+
+
+def test_a_large_body_with_one_broken_record_keeps_the_others() -> None:
+    lines = [msgspec.json.encode(record(log=str(at), n=0)) for at in range(10_000)]
+    lines[5000] = lines[5000].replace(b'"n":0', b'"n":nan')
+    assert texts(b"[%b]" % b",".join(lines)) == [str(at) for at in range(10_000)]
+
+
+def test_a_large_body_of_messagepack_is_read_in_pieces_and_in_order() -> None:
+    packed = b"".join(entry(record(log=str(at), kubernetes={"namespace": "a"})) for at in range(10_000))
+    assert len(list(decode(packed, {}))) > 1
+    assert texts(packed) == [str(at) for at in range(10_000)]
+
+
+@pytest.mark.parametrize("broken", [b"", b',"n":nan'])
+def test_a_record_of_more_than_4_mib_is_skipped_and_costs_no_neighbour(broken: bytes) -> None:
+    large = b'{"log":"%b"%b,"kubernetes":{"namespace":"a"}}' % (b"x" * (5 << 20), broken)
+    body = around(large, b",")
+    assert texts(body) == numbers(range(40))
+    assert skipped(body) == 1
+
+
+def test_a_line_of_some_mib_is_read() -> None:
+    long = b'{"log":"%b","kubernetes":{"namespace":"a"}}' % (b"x" * (3 << 20))
+    assert [len(text) for text in texts(around(long, b","))][20] == 3 << 20
 
 
 logs = st.text(st.characters(exclude_categories=["Cs"]))
@@ -425,14 +505,105 @@ def test_what_is_put_in_as_messagepack_comes_out(records: list[dict[str, Any]]) 
         assert got(b"".join(before + item for item in packed)) == wanted(records)
 
 
-@given(st.lists(sent, min_size=1, max_size=5), st.lists(sent, min_size=1, max_size=5), st.data())
-def test_one_broken_record_loses_none_of_the_others(
-    before: list[dict[str, Any]], after: list[dict[str, Any]], data: st.DataObject
+FORGED = {"date": 1.5, "time": TIME, "log": "FORGED", "kubernetes": {"namespace_name": "victim"}}
+FORGED_JSON = json.dumps(FORGED, separators=(",", ":"))
+forged_texts = st.sampled_from(["x", "},", "}\n", "}", '"},', "]}", "\\", '\\"},']).map(
+    lambda start: start + FORGED_JSON + "{"
+)
+nestings: st.SearchStrategy[Any] = st.recursive(
+    st.just(FORGED),
+    lambda inner: st.lists(st.just(1) | inner) | st.dictionaries(st.sampled_from(["a", "}", ","]), inner),
+)
+evil = st.builds(
+    lambda text, nested, first: {"date": 1.5, **first, "a": nested, **record(log=text), "z": nested},
+    forged_texts,
+    nestings,
+    st.sampled_from([{}, {"stream": "stdout"}]),
+)
+damages = st.tuples(st.floats(0, 1), st.sampled_from(['"', "{", "}", "[", "]", ",", ":", "\\", "\n", "0", "\xff", ""]))
+
+
+def damaged(data: bytes, damage: tuple[float, str]) -> bytes:
+    at = int(damage[0] * (len(data) - 1))
+    return data[:at] + damage[1].encode("latin-1") + data[at + 1 :]
+
+
+@given(st.lists(evil, min_size=1, max_size=4), st.integers(0, 3), damages, st.sampled_from(["[]", "\n", ""]))
+def test_nothing_inside_a_damaged_record_becomes_a_record(
+    records: list[dict[str, Any]], broken: int, damage: tuple[float, str], form: str
 ) -> None:
-    whole = msgspec.json.encode(record())
-    cut = whole[: data.draw(st.integers(1, len(whole) - 1))]
-    body = b",".join([*map(msgspec.json.encode, before), cut, *map(msgspec.json.encode, after)])
-    assert got(b"[" + body + b"]") == wanted(before) + wanted(after)
+    lines = [json.dumps(item, separators=(",", ":")).encode() for item in records]
+    lines[broken % len(lines)] = damaged(lines[broken % len(lines)], damage)
+    body = b"[%b]" % b",".join(lines) if form == "[]" else form.encode().join(lines)
+    with suppress(Undecodable):
+        assert "victim" not in {line.source.namespace for line in read(body)}
+
+
+@given(st.lists(evil, min_size=1, max_size=4), st.integers(0, 3), damages)
+def test_nothing_inside_a_damaged_entry_becomes_a_record(
+    records: list[dict[str, Any]], broken: int, damage: tuple[float, str]
+) -> None:
+    entries = [entry(item) for item in records]
+    entries[broken % len(entries)] = damaged(entries[broken % len(entries)], damage)
+    with suppress(Undecodable):
+        assert "victim" not in {line.source.namespace for line in read(b"".join(entries))}
+
+
+# What is inside comes out where its members become the record's own, or where the record ends too early.
+INSIDE: list[dict[str, Any]] = [
+    {"a": FORGED, "kubernetes": {"namespace_name": "shop"}},
+    {"a": [FORGED, FORGED], "z": {"b": FORGED}, "log": "}," + FORGED_JSON},
+    {"log": "}\n" + FORGED_JSON, "a": [{"b": 1}, FORGED], "": [[], FORGED]},
+]
+
+
+FORMS = {"array": (b"[", b",", b"]"), "lines": (b"", b"\n", b"\n"), "stream": (b"", b"", b"")}
+
+
+@pytest.mark.parametrize("form", [*FORMS, "MessagePack"])
+@pytest.mark.parametrize("inside", INSIDE)
+def test_no_single_damaged_byte_lets_anything_out_of_a_record(inside: dict[str, Any], form: str) -> None:
+    encode = entry if form == "MessagePack" else msgspec.json.encode
+    before, between, after = FORMS.get(form, (b"", b"", b""))
+    whole, good = encode({"date": 1.5, "time": TIME, **inside}), encode({"date": 1.5, **record()})
+    for at in range(1, len(whole)):
+        for put in (b"", *(bytes([byte]) for byte in b'"{}[],:\\\n0')):
+            damaged = whole[:at] + put + whole[at + 1 :]
+            with suppress(Undecodable):
+                found = read(before + between.join([good, damaged, good]) + after)
+                assert "victim" not in {line.source.namespace for line in found}, damaged
+
+
+FAULTS = {
+    "inf": b',"c":inf}',
+    "brackets": b',"b":[' + b"[]," * 51_000 + b'[]],"c":inf}',
+    "nested": b',"b":' + b"[" * 5000 + FORGED_JSON.encode() + b"]" * 5000 + b"}",
+    "unmended": b',"c" inf}',
+    "lone surrogate": b',"c":"\\ud83d"}',
+    "bad bytes": b',"c":"\xff\xfe},{"}',
+    "cut": b',"c":[' + FORGED_JSON.encode(),
+    "lost quote": b',"c:[' + FORGED_JSON.encode() + b"]}",
+}
+
+
+@pytest.mark.parametrize("joiner", JOINERS)
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_pod_cannot_break_out_of_its_record(fault: str, joiner: bytes) -> None:
+    evil_one = msgspec.json.encode(record(log="}," + FORGED_JSON, a=[{"a": [FORGED]}]))[:-1] + FAULTS[fault]
+    found = read(around(evil_one, joiner))
+    assert {line.source.namespace for line in found} == {"shop"}
+    assert found[0].text == "0"
+
+
+@pytest.mark.parametrize("tail", [b"", b"\xc1", b"\x92\x92", entry(record())[:-5]])
+def test_an_entry_in_the_text_of_another_is_none(tail: bytes) -> None:
+    forged = entry(FORGED)
+    log = b"\xda" + len(forged * 3).to_bytes(2, "big") + forged * 3
+    whole = b"\x92\x92" + EVENT_TIME + b"\x80\x82\xa3log" + log + b"\xaakubernetes\x81\xa9namespace\xa4shop"
+    good = entry(record())
+    assert {line.source.namespace for line in read(good + whole + good + tail)} == {"shop"}
+    for cut in range(1, len(whole)):
+        assert {line.source.namespace for line in read(good * 2 + whole[:-cut] + good)} == {"shop"}
 
 
 @pytest.mark.parametrize(
@@ -445,20 +616,72 @@ def test_mutated_captures_are_read_or_refused_and_never_take_long(name: str) -> 
         mutant, at = bytearray(body), chance.randrange(len(body))
         size = chance.choice([0, 1, 1, 1, chance.randrange(3000)])
         mutant[at : at + size] = chance.randbytes(chance.choice([0, 1, 1, 2]))
-        try:
+        with suppress(Undecodable):
             for line in read(bytes(mutant), chance.choice(["", TAG])):
                 assert line.text.encode() is not None
-        except Undecodable:
-            assert len(body) < 10_000
     assert time.process_time() - started < 400 * 0.05
 
 
-@pytest.mark.parametrize("name", ["json_lines", "json_stream", "default", "msgpack"])
-def test_one_changed_byte_costs_one_line_at_most(name: str) -> None:
-    chance, body = random.Random(name), capture(name)
+def test_one_changed_byte_costs_one_line_of_lines_at_most() -> None:
+    chance, body = random.Random(1), capture("json_lines")
     whole = texts(body)
     for _ in range(200):
         mutant = bytearray(body)
-        mutant[chance.randrange(1, len(body))] = chance.randrange(256)
+        mutant[chance.randrange(1, len(body))] = chance.choice(b"x0\xff\x01,")
         found = texts(bytes(mutant))
         assert len([text for text in whole if text not in found]) <= 1
+
+
+@pytest.mark.parametrize("name", ["json_stream", "default", "msgpack"])
+def test_one_changed_byte_costs_nothing_that_comes_before_and_the_rest_is_counted(name: str) -> None:
+    chance, body = random.Random(name), capture(name)
+    whole = texts(body)
+    for _ in range(200):
+        at, mutant = chance.randrange(len(body) // 3, len(body)), bytearray(body)
+        mutant[at] = chance.choice(b"x0\xff\x01,")
+        found = texts(bytes(mutant))
+        before = len(texts(body[:at])) - 1  # the one before the damaged one may not be known to end where it seems to
+        assert found[:before] == whole[:before]
+        assert len(found) + skipped(bytes(mutant)) >= len(whole) - 1
+
+
+def test_the_tag_goes_before_metadata_that_contradicts_it_and_that_is_counted() -> None:
+    other = record(kubernetes={"namespace_name": "victim", "pod_name": "p", "labels": {"a": "b"}})
+    same = record(kubernetes={"namespace_name": "myapp", "labels": {"a": "b"}})
+    [batch] = decode(msgspec.json.encode([other, same, other]), tagged(TAG))
+    tag = ("myapp", "web-7d4b9c6f5-x2x7k", "app")
+    assert [(run.source, len(run.texts)) for run in batch.runs] == [
+        (Source(*tag), 1),
+        (Source(*tag, (("a", "b"),)), 1),
+        (Source(*tag), 1),
+    ]
+    assert batch.contradicted == 2
+
+
+@pytest.mark.parametrize("key", ["date", "timestamp", "@timestamp"])
+@pytest.mark.parametrize(
+    ("date", "time"),
+    [
+        (1763799301.123458, "2025-11-22T08:15:01.123458Z"),
+        (1763799303.12346, "2025-11-22T08:15:03.123460Z"),
+        ("2025-11-22T08:15:01.123457Z", "2025-11-22T08:15:01.123457Z"),
+        ("2025-11-22 08:15:01.123457", "2025-11-22T08:15:01.123457Z"),
+        (1763799301, "2025-11-22T08:15:01Z"),
+        (1763799301123, "2025-11-22T08:15:01.123Z"),
+    ],
+)
+def test_records_without_a_time_of_their_own_take_the_date_of_the_output(key: str, date: object, time: str) -> None:
+    for text in ({"log": "x"}, {"logtag": "F", "message": "x"}):
+        members = {key: date, **text, "kubernetes": {"namespace": "a"}}
+        [batch] = decode(msgspec.json.encode([members] * 3), {})
+        assert lines([batch]) == [Seen(Source("a"), "x", time, None)] * 3
+
+
+def test_what_takes_too_long_is_given_up_and_counted() -> None:
+    body = b"[" + b'{"a":nan},' * 1_000_000 + b"{}]"
+    read = skipped = 0
+    for batch in decode(body, tagged(TAG)):
+        read += sum(len(run.texts) for run in batch.runs)
+        skipped += batch.skipped
+    assert 100_000 < read < 900_000
+    assert read + skipped == pytest.approx(1_000_001, rel=0.01)

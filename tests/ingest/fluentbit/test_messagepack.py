@@ -1,23 +1,40 @@
 from __future__ import annotations
 
-import json
 import struct
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
 
-from ingest.fluentbit import messagepack
-from ingest.fluentbit.messagepack import Entry, MalformedError
+from ingest.fluentbit.budget import Budget
+from ingest.fluentbit.messagepack import Body
+
+if TYPE_CHECKING:
+    from ingest.fluentbit.table import Table
 
 TIME = b"\xd7\x00" + struct.pack(">II", 1_763_799_301, 123_457_790)
-RECORD = msgspec.msgpack.encode({"log": "x" * 300, "n": [1, -1, 1.5, None, True, 2**40, -(2**40)]})
+MEMBERS = {"log": "x" * 300, "n": [1, -1, 1.5, None, True, 2**40, -(2**40)]}
+RECORD = msgspec.msgpack.encode(MEMBERS)
 NEW = b"\x92\x92" + TIME + b"\x80" + RECORD
 OLD = b"\x92" + TIME + RECORD
+SPELT = b"\xdd\x00\x00\x00\x02\xdc\x00\x02" + TIME + b"\xdf\x00\x00\x00\x00" + RECORD
+SENT = "2025-11-22T08:15:01.123457790Z"
 
 
-def records(body: bytes) -> list[Any]:
-    return [entry and bytes(entry.record) for entry in messagepack.entries(body)]
+def tables(body: bytes, budget: Budget | None = None) -> list[Table]:
+    return [table for table in Body(body, budget or Budget()).tables() if table.readable or table.lost]
+
+
+def texts(body: bytes) -> list[str]:
+    return [text for table in tables(body) for text in table.texts]
+
+
+def lost(body: bytes) -> int:
+    return sum(table.lost for table in tables(body))
+
+
+def entry(**members: Any) -> bytes:
+    return b"\x92\x92" + TIME + b"\x80" + msgspec.msgpack.encode(members)
 
 
 @pytest.mark.parametrize(
@@ -25,34 +42,44 @@ def records(body: bytes) -> list[Any]:
     [
         NEW * 3,
         OLD * 3,
+        SPELT * 3,
         RECORD * 3,
-        b"\xdd\x00\x00\x00\x02\xdc\x00\x02" + TIME + b"\xdf\x00\x00\x00\x00" + RECORD + NEW + OLD,
+        b"\xdd\x00\x00\x00\x03" + SPELT * 3,
         b"\x93" + NEW * 3,
         b"\x93" + OLD * 3,
         b"\x93" + RECORD * 3,
-        b"\xdd\x00\x00\x00\x03" + NEW * 3,
-        b"\x92\xce\x69\x21\x71\x05" + RECORD + b"\x92\xcb" + struct.pack(">d", 1.5) + RECORD + OLD,
+        b"\xdc\x00\x03" + NEW * 3,
+        b"\x92\xce\x69\x21\x71\x05" + RECORD + (b"\x92\xcb" + struct.pack(">d", 1.5) + RECORD) * 2,
     ],
 )
 def test_every_shape_of_entry_is_read(body: bytes) -> None:
-    assert records(body) == [RECORD] * 3
+    assert texts(body) == ["x" * 300] * 3
+    assert lost(body) == 0
 
 
-@pytest.mark.parametrize("body", [NEW * 3, OLD * 3])
-def test_the_count_of_entries_is_guessed_from_the_first(body: bytes) -> None:
-    assert list(messagepack.counts(body)) == [3, 3]
-    array = messagepack.array_of(body, 3)
-    assert len(msgspec.msgpack.decode(array, type=list[msgspec.Raw])) == 3
+@pytest.mark.parametrize("array", [b"\x92", b"\xdc\x00\x02", b"\xdd\x00\x00\x00\x02"])
+@pytest.mark.parametrize("one", [NEW, OLD, RECORD])
+def test_an_array_of_two_entries_is_told_from_one_entry(array: bytes, one: bytes) -> None:
+    assert texts(array + one * 2) == ["x" * 300] * 2
+    assert texts(one) == ["x" * 300]
 
 
-def test_records_that_start_otherwise_are_found_by_the_second_guess() -> None:
-    other = NEW.replace(b"\xa3log", b"\xa3msg")
-    assert list(messagepack.counts(NEW + other + NEW)) == [2, 3]
+@pytest.mark.parametrize(
+    "members", [{"time": SENT, "log": "x"}, {"log": "x"}, {"time": SENT, "logtag": "F", "message": "x"}]
+)
+def test_a_body_whose_records_are_alike_is_one_table(members: dict[str, str]) -> None:
+    [table] = tables(entry(**members) * 300)
+    assert (table.texts, table.times) == (["x"] * 300, [SENT] * 300)
 
 
-@pytest.mark.parametrize("body", [RECORD, b"", b"\xd7\x00", b"\x92"])
-def test_without_a_first_entry_that_has_a_time_nothing_is_guessed(body: bytes) -> None:
-    assert list(messagepack.counts(body)) == []
+def test_records_that_start_otherwise_are_read_as_well() -> None:
+    assert texts(entry(time=SENT, log="a") + entry(log="b") + entry(stream="stdout", log="c")) == ["a", "b", "c"]
+
+
+def test_group_markers_are_left_out() -> None:
+    start, end = (b"\x92\x92\xd7\x00" + struct.pack(">iI", at, 0) + b"\x80\x81\xa1a\x01" for at in (-1, -2))
+    assert texts(start + NEW + end) == ["x" * 300]
+    assert lost(start + NEW + end) == 0
 
 
 @pytest.mark.parametrize(
@@ -60,98 +87,83 @@ def test_without_a_first_entry_that_has_a_time_nothing_is_guessed(body: bytes) -
     [
         NEW[:-1],
         NEW[:40],
-        NEW[1:],
         NEW.replace(b"\xda\x01\x2c", b"\xda\x02\x2c"),
         NEW.replace(b"\xda\x01\x2c", b"\xda\x01\x20"),
         NEW.replace(b"\xda\x01\x2c", b"\xc1\x01\x2c"),
         NEW.replace(b"\x80\x82", b"\x80\x84"),
-        NEW.replace(b"\x80\x82", b"\x80\x92"),
         b"\x92\x92" + TIME + b"\x80\xdd\xff\xff\xff\xff",
+        b"\x92\x92" + TIME + b"\x80\x81\xa1a" + b"\x91" * 3000 + b"\xc0",
     ],
 )
-def test_a_broken_entry_costs_no_neighbour(broken: bytes) -> None:
+def test_what_follows_a_malformed_entry_is_lost_and_counted(broken: bytes) -> None:
+    body = NEW * 2 + broken + NEW * 2
     assert broken != NEW
-    pieces = records(NEW * 2 + broken + NEW * 2)
-    assert pieces[:2] == pieces[-2:] == [RECORD] * 2
-    assert None in pieces
+    assert texts(body) == ["x" * 300] * 2
+    assert lost(body) in (2, 3)
 
 
-@pytest.mark.parametrize("body", [b"", b"\xdc", b"\xdc\x00", b"\x91", b"\x90", b"\xc1", b"\x93\x01\x02\x03"])
-def test_what_holds_no_entry_yields_none(body: bytes) -> None:
-    assert [piece for piece in records(body) if piece is not None] == []
+@pytest.mark.parametrize(
+    "odd",
+    [
+        b"\x92\x92" + TIME + b"\x80\x05",
+        b"\x92\x92" + TIME + b"\x80\x91\x01",
+        b"\x92\x92" + TIME + b"\x80\x81\xa1a\xda\x01\x00" + (b"\x92\x92" + TIME).ljust(256, b"\x00"),
+    ],
+)
+def test_a_well_formed_entry_that_is_no_record_costs_no_other(odd: bytes) -> None:
+    assert texts(NEW * 2 + odd + NEW) == ["x" * 300] * 3
+    assert lost(NEW * 2 + odd + NEW) == 1
+
+
+@pytest.mark.parametrize(
+    ("record", "text"),
+    [
+        (b"\x81\xa3log\xa1\xff", "\ufffd"),
+        (b"\x81\xa3log\xc4\x02hi", "hi"),
+        (b"\x81\xc4\x03log\xa1x", "x"),
+        (b"\x82\x05\x06\xa3log\xa1x", "x"),
+        (b"\x82\xa1\xff\x06\xa3log\xa1x", "x"),
+        (b"\x82\xa2_p\xa1F\xa1a\xd4\x05\x00", '{"a":null}'),
+    ],
+)
+def test_an_odd_record_is_read_all_the_same(record: bytes, text: str) -> None:
+    body = NEW + b"\x92\x92" + TIME + b"\x80" + record + NEW
+    assert texts(body)[1] == text
+    assert lost(body) == 0
+
+
+@pytest.mark.parametrize(
+    "body", [b"\xdc", b"\xdc\x00", b"\x91", b"\x90", b"\xc1", b"\x93\x01\x02\x03", b"\xa1a", b"\xff\xfe"]
+)
+def test_what_holds_no_entry_is_not_readable(body: bytes) -> None:
+    assert not any(table.readable for table in tables(body))
 
 
 @pytest.mark.parametrize("unit", [b"\x91", b"\x92", b"\xdd\xff\xff\xff\xff", b"\x92\x92\xd7\x00", OLD[:11] + b"\x91"])
 def test_hostile_bodies_are_given_up(unit: bytes) -> None:
-    assert [piece for piece in records(unit * 400_000) if piece is not None] == []
+    assert texts(unit * 400_000) == []
 
 
-def test_nesting_takes_no_recursion() -> None:
-    deep = b"\x81\xa1a" * 50_000 + b"\xc0"
-    body = b"\x92" + TIME + b"\x82\xa3log\xa1x\xa1d" + deep
-    [entry] = messagepack.entries(body)
-    assert entry is not None
-    assert json.loads(messagepack.as_json(bytes(entry.record)))["log"] == "x"
+def test_a_large_body_is_read_in_pieces() -> None:
+    body = b"".join(entry(log=str(at), a="x" * 100) for at in range(12_000))
+    assert len(tables(body)) > 1
+    assert texts(body) == [str(at) for at in range(12_000)]
 
 
-@pytest.mark.parametrize(
-    ("head", "parts"),
-    [
-        (TIME, (1_763_799_301, 123_457_790)),
-        (b"\x92" + TIME + b"\x80", (1_763_799_301, 123_457_790)),
-        (b"\xc7\x08" + TIME[1:], (1_763_799_301, 123_457_790)),
-        (b"\xce\x69\x21\x71\x05", 1_763_799_301),
-        (b"\xcb" + struct.pack(">d", 1.5), 1.5),
-        (b"\x05", 5),
-        (b"\xa1a", None),
-        (b"\x90", None),
-        (b"\xc0", None),
-        (b"\xd7\x01" + bytes(8), None),
-    ],
-)
-def test_a_time_is_an_extension_or_a_number(head: bytes, parts: object) -> None:
-    assert messagepack.time_parts(msgspec.Raw(head)) == parts
-    assert messagepack.time_parts(None) is None
+def test_a_record_of_more_than_4_mib_is_skipped_and_costs_no_other() -> None:
+    body = NEW + entry(log="x" * (5 << 20)) + NEW * 2
+    assert texts(body) == ["x" * 300] * 3
+    assert lost(body) == 1
 
 
-def test_group_markers_are_known_by_their_time() -> None:
-    start, end = (b"\x92\xd7\x00" + struct.pack(">iI", seconds, 0) + b"\x80" for seconds in (-1, -2))
-    assert messagepack.is_group_marker(msgspec.Raw(start))
-    assert messagepack.is_group_marker(msgspec.Raw(end))
-    assert not messagepack.is_group_marker(msgspec.Raw(b"\x92" + TIME + b"\x80"))
-    assert not messagepack.is_group_marker(None)
+def test_a_record_of_many_values_costs_no_other() -> None:
+    notice = '{"a":"[logurt] 300005 bytes left out: the value is too large"}'
+    assert texts(NEW + entry(a=[None] * 300_000) + NEW) == ["x" * 300, notice, "x" * 300]
 
 
-@pytest.mark.parametrize(
-    ("packed", "value"),
-    [
-        (msgspec.msgpack.encode({"a": [1, "é", None, 1.5, False]}), {"a": [1, "é", None, 1.5, False]}),
-        (b"\x81\xa1a\xc4\x02hi", {"a": "hi"}),
-        (b"\x81\xc4\x01a\xa1\xff", {"a": "\ufffd"}),
-        (b"\x81\xa1a\xa6\xed\xa0\xbd\xed\xb8\x80", {"a": "😀"}),
-        (b"\x82\x01\xc3\xc0\xc2", {"1": True, "None": False}),
-        (b"\x81\xa1a\xcb\x7f\xf8\x00\x00\x00\x00\x00\x00", {"a": None}),
-        (b"\x81\xa1\xff\xd4\x05\x00", {"\ufffd": None}),
-        (b"\x83\xa1\xff\xff\xa1a\x90\xa1b\x91\xd0\x80", {"\ufffd": -1, "a": [], "b": [-128]}),
-        (b"\x82\xa1a\x01\xa1a\x02", {"a": 2}),
-    ],
-)
-def test_a_record_becomes_json(packed: bytes, value: object) -> None:
-    assert json.loads(messagepack.as_json(packed)) == value
-
-
-@pytest.mark.parametrize("packed", [b"", b"\x81", b"\x81\xa1", b"\x81\xa1a\xcb\x00", b"\xdc", b"\xdd" + b"\x00" * 2])
-def test_half_a_record_is_malformed(packed: bytes) -> None:
-    with pytest.raises(MalformedError):
-        messagepack.as_json(packed)
-
-
-def test_a_record_of_too_many_values_is_malformed() -> None:
-    with pytest.raises(MalformedError) as refused:
-        messagepack.as_json(b"\xdd\x00\x0f\x42\x40" + b"\xc0" * 1_000_000)
-    assert str(refused.value) == "not MessagePack after 200000 values"
-
-
-def test_an_entry_keeps_its_time_and_its_record_apart() -> None:
-    [entry] = messagepack.entries(OLD)
-    assert entry == Entry(msgspec.Raw(TIME), msgspec.Raw(RECORD))
+def test_an_exhausted_budget_costs_the_rest_which_is_counted() -> None:
+    body = entry(_p="F", a=1) * 20_000
+    found = tables(body, Budget(3000))
+    read = sum(len(table.texts) for table in found)
+    assert 0 < read < 5000
+    assert read + sum(table.lost for table in found) == pytest.approx(20_000, rel=0.02)

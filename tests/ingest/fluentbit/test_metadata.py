@@ -16,9 +16,13 @@ SOURCE = Source("shop", "web-1", "app", (("a", "1"), ("b", "2")))
 
 def both(value: Any) -> Source | None:
     """Read metadata from JSON and from MessagePack; they must agree."""
-    packed = metadata.from_messagepack(msgspec.Raw(msgspec.msgpack.encode(value)))
-    assert metadata.from_json(msgspec.Raw(json.dumps(value).encode())) == packed
+    packed = metadata.of_record(msgspec.Raw(msgspec.msgpack.encode(value)))
+    assert metadata.of_record(msgspec.Raw(json.dumps(value).encode())) == packed
     return packed
+
+
+def of_tag(tag: str) -> Source | None:
+    return metadata.of_headers({"Fluent-Tag": tag})
 
 
 def test_both_spellings_name_a_source() -> None:
@@ -58,19 +62,18 @@ def test_large_metadata_is_read_as_well() -> None:
 
 def test_broken_text_elsewhere_does_not_hide_the_source() -> None:
     data = b'{"namespace":"shop","note":"\xff","labels":{"a":"\xff"}}'
-    assert metadata.from_json(msgspec.Raw(data)) == Source("shop", labels=(("a", "\ufffd"),))
+    assert metadata.of_record(msgspec.Raw(data)) == Source("shop", labels=(("a", "\ufffd"),))
     packed = b"\x82\xa9namespace\xa4shop\xa6labels\x81\xa1a\xa1\xff"
-    assert metadata.from_messagepack(msgspec.Raw(packed)) == Source("shop", labels=(("a", "\ufffd"),))
+    assert metadata.of_record(msgspec.Raw(packed)) == Source("shop", labels=(("a", "\ufffd"),))
 
 
-@pytest.mark.parametrize("data", [b"{", b'{"namespace":}', b'{"a":' * 5000, b"\x81\xa1"])
+@pytest.mark.parametrize("data", [b"", b"{", b'{"namespace":}', b'{"a":' * 5000, b"\x81\xa1", b"\x81\x90\x01", b"5"])
 def test_broken_metadata_names_no_source(data: bytes) -> None:
-    assert metadata.from_json(msgspec.Raw(data)) is None
-    assert metadata.from_messagepack(msgspec.Raw(data)) is None
+    assert metadata.of_record(msgspec.Raw(data)) is None
 
 
 def test_millions_of_members_name_no_source() -> None:
-    assert metadata.from_json(msgspec.Raw(b'{"namespace":"shop"' + b',"a":1' * 300_000 + b"}")) is None
+    assert metadata.of_record(msgspec.Raw(b'{"namespace":"shop"' + b',"a":1' * 300_000 + b"}")) is None
 
 
 @pytest.mark.parametrize(
@@ -82,7 +85,7 @@ def test_millions_of_members_name_no_source() -> None:
     ],
 )
 def test_the_log_file_in_a_tag_names_a_source(tag: str) -> None:
-    assert metadata.from_tag(tag) == Source("shop", "web.v1-0", "app")
+    assert of_tag(tag) == Source("shop", "web.v1-0", "app")
 
 
 @pytest.mark.parametrize(
@@ -99,20 +102,86 @@ def test_the_log_file_in_a_tag_names_a_source(tag: str) -> None:
     ],
 )
 def test_another_tag_names_none(tag: str) -> None:
-    assert metadata.from_tag(tag) is None
+    assert of_tag(tag) is None
 
 
-def test_a_tag_fills_in_what_the_metadata_lacks() -> None:
-    tagged = Source("shop", "web-1", "app")
-    labels = (("a", "1"),)
-    assert metadata.completed(None, tagged) is tagged
-    assert metadata.completed(Source("shop", labels=labels), tagged) == Source("shop", "web-1", "app", labels)
-    assert metadata.completed(Source("shop", "web-1"), tagged) == tagged
+def test_of_two_headers_that_of_fluent_bit_itself_counts() -> None:
+    tags = [f"containers.{pod}_shop_app-{HASH}.log" for pod in ("a", "b")]
+    assert metadata.of_headers({"X-Fluent-Tag": tags[0]}) == Source("shop", "a", "app")
+    assert metadata.of_headers({"X-Fluent-Tag": tags[0], "Fluent-Tag": tags[1]}) == Source("shop", "b", "app")
+    assert metadata.of_headers({}) is None
+
+
+TAGGED = Source("shop", "web-1", "app")
+LABELS = (("a", "1"),)
 
 
 @pytest.mark.parametrize(
-    "source", [Source("other"), Source("shop", "web-2"), Source("shop", "", "side"), Source("shop", "x", "y")]
+    ("source", "settled"),
+    [
+        (None, TAGGED),
+        (TAGGED, TAGGED),
+        (Source("shop", labels=LABELS, owner="job/a"), Source("shop", "web-1", "app", LABELS, "job/a")),
+        (Source("shop", "web-1", labels=LABELS), Source("shop", "web-1", "app", LABELS)),
+        (Source("shop", "", "app"), TAGGED),
+        (Source("shop", "web-1", "app", LABELS, "job/a"), Source("shop", "web-1", "app", LABELS, "job/a")),
+    ],
 )
-def test_a_tag_never_contradicts_the_metadata(source: Source) -> None:
-    assert metadata.completed(source, Source("shop", "web-1", "app")) is source
-    assert metadata.completed(source, None) is source
+def test_a_tag_fills_in_what_the_metadata_lacks(source: Source | None, settled: Source) -> None:
+    assert metadata.settled(source, TAGGED) == (settled, False)
+
+
+@pytest.mark.parametrize(
+    ("source", "settled"),
+    [
+        (Source("victim", "web-1", "app", LABELS, "job/a"), TAGGED),
+        (Source("shop", "web-2", "app", LABELS, "job/a"), TAGGED),
+        (Source("victim"), TAGGED),
+        (Source("shop", "web-1", "side", LABELS, "job/a"), Source("shop", "web-1", "app", LABELS, "job/a")),
+        (Source("shop", "", "side", LABELS), Source("shop", "web-1", "app", LABELS)),
+    ],
+)
+def test_where_tag_and_metadata_contradict_each_other_the_tag_is_right(source: Source, settled: Source) -> None:
+    assert metadata.settled(source, TAGGED) == (settled, True)
+
+
+def test_without_a_tag_the_metadata_is_believed() -> None:
+    assert metadata.settled(Source("a"), None) == (Source("a"), False)
+    assert metadata.settled(None, None) == (None, False)
+
+
+def owner_of(*references: Any) -> str:
+    source = both({"namespace": "shop", "ownerReferences": [*references]})
+    assert source is not None
+    return source.owner
+
+
+WEB = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web-7d4b9c6f5", "uid": "0", "controller": True}
+
+
+def test_the_controller_among_the_owners_is_the_owner() -> None:
+    assert owner_of(WEB) == "replicaset/web-7d4b9c6f5"
+    assert owner_of({**WEB, "controller": False, "kind": "A"}, {"kind": "B"}, WEB) == "replicaset/web-7d4b9c6f5"
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        {**WEB, "controller": False},
+        {**WEB, "controller": "true"},
+        {**WEB, "name": ""},
+        {**WEB, "name": 5},
+        {**WEB, "name": "a/b"},
+        {**WEB, "name": "a" * 254},
+        {**WEB, "kind": None},
+        "web",
+    ],
+)
+def test_an_odd_owner_is_none(reference: object) -> None:
+    assert owner_of(reference) == ""
+
+
+@pytest.mark.parametrize("references", [None, "a", {}, WEB, 5, [[]] * 80_000])
+def test_owners_that_are_no_list_are_none(references: object) -> None:
+    source = both({"namespace": "shop", "ownerReferences": references})
+    assert source in (Source("shop"), None)

@@ -1,0 +1,194 @@
+"""A body of JSON: an array of records, a record a line, or one after the other with nothing between."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from ingest.fluentbit import repair
+from ingest.fluentbit.mend import LARGEST_RECORD
+from ingest.fluentbit.shape import shapes_after, table_of
+from ingest.fluentbit.table import BROKEN, lost, of_rows, pause
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Sequence
+
+    from ingest.fluentbit.budget import Budget
+    from ingest.fluentbit.table import Row, Table
+
+# Bytes that are decoded in one go, more only where a record is longer; of a broken piece, a smaller one is tried.
+_PIECE, _SMALLEST_PIECE, _FACTOR = 512 << 10, 8 << 10, 8
+# Records that were cut apart and are read together.
+_TOGETHER = 32
+# A large object of more members than this would take a lot of memory, were they held apart.
+_CROWD, _LARGE = 50_000, 64 << 10
+
+# Where the first record starts, and its first key.
+_OPENING = re.compile(rb'[ \t\r\n]*+(\[?)[ \t\r\n]*+(\{[ \t\r\n]{0,16}+(?:"([^"\\]{0,64}+)"[ \t\r\n]{0,16}+:|\}))?')
+# What stands between records, and how much of it.
+_SEPARATORS, _GAP = b", \t\r\n", 16
+# Places that may be where a record starts, of which each is looked at.
+_GUESSES = 8
+
+_ROWS = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
+_ROW = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_STRINGS, _STRING = msgspec.json.Decoder(list[str]), msgspec.json.Decoder(str)
+
+
+class Codec:
+    """How members of a row in JSON are encoded."""
+
+    def strings(self, raws: Sequence[msgspec.Raw]) -> list[str]:
+        """Decode strings. Raises what is in BROKEN, for any other values too."""
+        return _STRINGS.decode(b"[%b]" % b",".join(raws))
+
+    def string(self, raw: msgspec.Raw) -> str:
+        """Decode one string. Raises likewise."""
+        return _STRING.decode(raw)
+
+    def as_json(self, row: Row) -> Row:
+        """Return the members of a row as JSON, which they are."""
+        return row
+
+
+class Body:
+    """A body of JSON, read from its start on: in pieces of which all records are alike, as long as there are such."""
+
+    def __init__(self, body: bytes, budget: Budget) -> None:
+        self._body = body
+        self._budget = budget
+        opening = _OPENING.match(body)
+        bracket, mark, key = opening.groups() if opening else (b"", None, None)
+        self._start = opening.end(1) if opening else 0
+        self._is_array = bracket == b"["
+        # What all records start with if they start like the first; it may stand inside of records too.
+        self._mark: bytes = mark or b""
+        # What ends a record and starts the next where all stand on one line; nothing for arrays and lines.
+        self._seam = None if self._is_array else self._find_seam()
+        self._as_array = self._is_array or self._seam is not None
+        self._shapes = shapes_after((key or b"").decode("utf-8", "replace"))
+
+    def tables(self) -> Iterator[Table]:
+        """Yield the records in order, as tables of bounded work."""
+        position, size = self._start, _PIECE
+        while position < len(self._body):
+            if self._budget.exhausted:
+                yield lost(repair.records_after(self._body, position, self._mark))
+                return
+            cut = self._cut(position, size)
+            found = yield from self._alike(position, cut)
+            if found is None and cut - position <= size > _SMALLEST_PIECE:
+                size //= _FACTOR
+                continue
+            size = min(size * _FACTOR, _PIECE)
+            if isinstance(found, list):
+                yield from of_rows(found, [""] * len(found), Codec(), self._budget)
+            elif found:
+                yield found
+            else:
+                cut = yield from self._repaired(position, cut)
+            position = cut
+
+    def _find_seam(self) -> re.Pattern[bytes] | None:
+        near = self._start + LARGEST_RECORD
+        second = self._body.find(self._mark, self._start + 1, near) if self._mark else -1
+        _, brace, between = self._body[max(second - _GAP, 0) : max(second, 0)].rpartition(b"}")
+        return None if not brace or between.strip(b" \t\r") else re.compile(re.escape(brace + between + self._mark))
+
+    def _cut(self, position: int, size: int) -> int:
+        """Return where a record seems to start, so that what is before it may be decoded in one go."""
+        body, mark = self._body, self._mark
+        if len(body) - position <= size:
+            return len(body)
+        if not mark:
+            return min(position + LARGEST_RECORD, len(body))
+        cut = body.rfind(mark, position + 1, position + size)
+        for _ in range(_GUESSES):
+            if cut < 0 or body[max(cut - _GAP, 0) : cut].rstrip(_SEPARATORS).endswith(b"}"):
+                break
+            cut = body.rfind(mark, position + 1, cut)
+        cut = cut if cut > 0 else body.find(mark, position + size, position + LARGEST_RECORD)
+        return cut if cut > 0 else min(position + LARGEST_RECORD, len(body))
+
+    def _alike(self, position: int, cut: int) -> Generator[Table, None, Table | list[Row] | None]:
+        """Decode a piece in one go; return None if it is broken.
+
+        If it can be decoded, its cut was where a record starts: in JSON nothing that is left open can end well.
+        """
+        data = self._piece(position, cut)
+        for shape in self._shapes:
+            try:
+                records = shape.array.decode(data) if self._as_array else shape.one.decode_lines(data)
+            except BROKEN:
+                if len(data) > _PIECE:
+                    yield pause()
+                continue
+            if table := table_of(records, shape.times(records)):
+                return table
+        if len(data) > 2 * _PIECE:
+            return None
+        try:
+            return _ROWS.decode(data) if self._as_array else _ROW.decode_lines(data)
+        except BROKEN:
+            return None
+
+    def _piece(self, position: int, cut: int) -> bytes | memoryview:
+        """Return a piece as it can be decoded; copying it takes nearly as long as that."""
+        body, is_last = self._body, cut == len(self._body)
+        if self._seam:
+            return b"[%b]" % self._seam.sub(b"}," + self._mark, body[position:cut])
+        if not self._is_array:
+            return memoryview(body)[position:cut]
+        if is_last and position == self._start:
+            return body
+        head, tail = body[position : position + _GAP], body[max(cut - _GAP, position) : cut]
+        start = position + len(head) - len(head.lstrip(_SEPARATORS))
+        end = cut - len(tail) + len(tail.rstrip(_SEPARATORS))
+        return b"".join((b"[", memoryview(body)[start:end], b"" if is_last else b"]"))
+
+    def _repaired(self, position: int, until: int) -> Generator[Table, None, int]:
+        """Yield what is left of a broken piece; return where the next one starts."""
+        body, budget, records, size = self._body, self._budget, list[bytes](), 0
+        if not self._is_array and repair.is_of_lines(body):
+            pieces = repair.by_line(body, position, until, budget)
+        else:
+            pieces = repair.by_record(body, position, until, budget, mark=self._mark, is_array=self._is_array)
+        while True:
+            try:
+                piece = next(pieces)
+            except StopIteration as done:
+                yield from self._read(records)
+                return int(done.value)
+            if piece is None:
+                yield pause()
+            elif isinstance(piece, int):
+                yield from self._read(records)
+                yield lost(piece)
+                records, size = [], 0
+            else:
+                records.append(piece)
+                size += len(piece)
+                if size > _PIECE or len(records) == _TOGETHER:
+                    yield from self._read(records)
+                    records, size = [], 0
+
+    def _read(self, records: list[bytes]) -> Iterator[Table]:
+        """Yield records that were cut apart and mended."""
+        rows = _rows_of(b"[%b]" % b",".join(records)) if records else []
+        if rows is None:
+            found = [_rows_of(b"[%b]" % record) for record in records]
+            rows = [row for one in found if one for row in one]
+            yield lost(len(records) - len(rows))
+        yield from of_rows(rows, [""] * len(rows), Codec(), self._budget)
+
+
+def _rows_of(array: bytes) -> list[Row] | None:
+    """Return the members of each record; None if there is one of which they cannot be told, or far too many."""
+    if len(array) > _LARGE and array.count(b'":') - array.count(b'\\":') > _CROWD:
+        return None
+    try:
+        return _ROWS.decode(array)
+    except BROKEN:
+        return None

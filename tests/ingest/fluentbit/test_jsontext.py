@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+
+from ingest.fluentbit.budget import Budget
+from ingest.fluentbit.jsontext import Body, Codec
+
+if TYPE_CHECKING:
+    from ingest.fluentbit.table import Table
+
+TIME = b'"time":"2025-11-22T08:15:01Z"'
+
+
+def records(count: int, more: bytes = b"") -> list[bytes]:
+    return [b'{"date":%d,%b,"log":"%d"%b}' % (1_763_799_301 + at, TIME, at, more) for at in range(count)]
+
+
+def tables(body: bytes, budget: Budget | None = None) -> list[Table]:
+    return [table for table in Body(body, budget or Budget()).tables() if table.readable or table.lost]
+
+
+def texts(body: bytes) -> list[str]:
+    return [text for table in tables(body) for text in table.texts]
+
+
+def numbers(count: int) -> list[str]:
+    return [str(at) for at in range(count)]
+
+
+BODIES = {
+    "array": lambda lines: b"[%b]" % b",".join(lines),
+    "spaced array": lambda lines: b" [ %b ] \n" % b" ,\n ".join(lines),
+    "lines": b"\n".join,
+    "ended lines": lambda lines: b"\r\n".join([*lines, b""]),
+    "stream": b"".join,
+    "spaced stream": b"  ".join,
+}
+
+
+@pytest.mark.parametrize("form", BODIES)
+@pytest.mark.parametrize("count", [1, 2, 300])
+def test_a_body_whose_records_are_alike_is_one_table(form: str, count: int) -> None:
+    [table] = tables(BODIES[form](records(count)))
+    assert table.texts == numbers(count)
+
+
+@pytest.mark.parametrize("form", BODIES)
+def test_a_large_body_is_cut_where_records_start(form: str) -> None:
+    nested = b',"a":[{"date":1},{"date":{"date":2}},"},{\\"date\\":"]'
+    found = tables(BODIES[form](records(12_000, nested)))
+    assert len(found) > 1
+    assert [text for table in found for text in table.texts] == numbers(12_000)
+    assert sum(table.lost for table in found) == 0
+
+
+@pytest.mark.parametrize("form", BODIES)
+def test_one_broken_record_leaves_most_tables_as_they_are(form: str) -> None:
+    lines = records(3000)
+    lines[1500] = lines[1500].replace(b'"log"', b'"n":nan,"log"')
+    found = tables(BODIES[form](lines))
+    assert [text for table in found for text in table.texts] == numbers(3000)
+    assert max(len(table.texts) for table in found) > 1000
+
+
+@pytest.mark.parametrize(
+    "first", [b'{"a":1,"log":"first"}', b"{}", b'{"log":"first"}', b'{"date":"soon","log":"first"}']
+)
+def test_a_first_record_of_another_shape_changes_nothing_for_the_rest(first: bytes) -> None:
+    lines = [first, *records(9000)]
+    assert [text for text in texts(b"[%b]" % b",".join(lines)) if text != "first"] == numbers(9000)
+
+
+def test_an_exhausted_budget_costs_the_rest_of_the_body_which_is_counted() -> None:
+    body = b"[%b]" % b",".join(record.replace(b'"log"', b'"n":nan,"log"') for record in records(2000))
+    found = tables(body, Budget(3000))
+    read = sum(len(table.texts) for table in found)
+    assert 0 < read < 1000
+    assert read + sum(table.lost for table in found) == pytest.approx(2000, rel=0.02)
+
+
+@pytest.mark.parametrize("body", [b"null", b"[1]", b"[[]]", b'"{"', b"{", b"[{", b"\x00", b"]", b"[]]", b"x\n{"])
+def test_what_holds_no_record_is_not_readable(body: bytes) -> None:
+    assert not any(table.readable for table in tables(body))
+
+
+def test_strings_are_decoded_together_or_not_at_all() -> None:
+    raws = [msgspec.Raw(data) for data in (b'"a"', b'"\\u00e9"')]
+    assert Codec().strings(raws) == ["a", "é"]
+    assert Codec().string(raws[1]) == "é"
+    with pytest.raises(msgspec.ValidationError):
+        Codec().strings([*raws, msgspec.Raw(b"5")])
+
+
+def test_members_in_json_are_json_already() -> None:
+    row = {"a": msgspec.Raw(b"[1]")}
+    assert Codec().as_json(row) is row
