@@ -27,7 +27,7 @@ def test_a_time_may_have_any_number_of_digits(fraction: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [b"2025-11-22T08:15:01Z", b"2025-11-22T08:15:01.123456789-02:00", b"9999-99-99T99:99:99Z"]
+    "text", [b"2025-11-22T08:15:01Z", b"2025-11-22T08:15:01.123456789-02:00", b"9999-02-31T23:59:60Z"]
 )
 def test_what_looks_like_rfc_3339_in_capitals_is_a_timestamp(text: bytes) -> None:
     assert TIMESTAMP.fullmatch(text)
@@ -44,6 +44,12 @@ def test_what_looks_like_rfc_3339_in_capitals_is_a_timestamp(text: bytes) -> Non
         b"2025-11-22T08:15:01.Z",
         b"2025-11-22T08:15:01.1234567890Z",
         b'2025-11-22T08:15:01Z"',
+        b"2025-13-22T08:15:01Z",
+        b"2025-11-32T08:15:01Z",
+        b"2025-11-22T24:15:01Z",
+        b"2025-11-22T08:60:01Z",
+        b"2025-11-22T08:15:61Z",
+        b"2025-11-22T08:15:01+24:00",
     ],
 )
 def test_anything_else_is_none(text: bytes) -> None:
