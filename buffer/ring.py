@@ -32,8 +32,8 @@ RING_OVERHEAD = 2500
 # chunks that arrived longer than this before it.
 MAX_SKEW = 600
 
-# With more sources than this, walking all chunks beats merging those of each source: to begin a merge takes about 2 us
-# a source, however far the walk then goes.
+# With more sources than this, walking all chunks beats merging those of each source: just to begin a merge takes about
+# 2 us a source.
 _MERGED_SOURCES = 1000
 
 

@@ -85,7 +85,7 @@ class Requirement:
                 return value is None or value not in self.values
             case Operator.EXISTS:
                 return value is not None
-            case Operator.MISSING:
+            case _:
                 return value is None
 
     @property

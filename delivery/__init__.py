@@ -1,1 +1,1 @@
-"""Lines fanned out: who gets what, in which form, and what is shared. Plain synchronous Python, without a clock."""
+"""Where lines are fanned out: who gets what, in which form, and what is shared. Plain Python that waits for nothing."""

@@ -20,16 +20,16 @@ class BadCursor(ValueError):
 
 
 def cursor_after(epoch: str, chunk: Chunk, index: int) -> bytes:
-    """Return the text of the cursor that goes on after this line of the chunk."""
-    # After a chunk's last line comes the next number. With this chunk's own number, nobody could tell once it was
-    # evicted whether any of its lines had still been wanted.
+    """Return the text of the cursor for the place after this line of the chunk."""
+    # The place after a chunk's last line has the next number. If it had this chunk's own number, nobody could tell once
+    # the chunk is evicted whether the reader still wanted any of its lines.
     if index + 1 == chunk.count:
         return b"%s-%x-0" % (epoch.encode(), chunk.seq + 1)
     return b"%s-%x-%x" % (epoch.encode(), chunk.seq, index + 1)
 
 
 class Cursor(NamedTuple):
-    """The next line to read: epoch of the numbering, number of the chunk, index of the line in it."""
+    """The next line to read: the epoch of the numbering, the number of the chunk, the index of the line in it."""
 
     epoch: str
     seq: int
@@ -37,7 +37,7 @@ class Cursor(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Cursor:
-        """Read a cursor back from its text. Raises BadCursor."""
+        """Return the cursor that a text stands for. Raises BadCursor."""
         match = _CURSOR.fullmatch(text)
         if match is None:
             raise BadCursor

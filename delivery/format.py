@@ -1,6 +1,6 @@
 """Formats: how a line reads, before it is framed for a transport.
 
-Formats are values: equal ones are interchangeable, which is what lets readers share rendered bytes.
+Formats are values: equal ones are interchangeable, which lets readers share rendered bytes.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 
 class Format(Protocol):
-    """How a line reads. `growth` is about how many bytes it adds to a line, framing included."""
+    """How a line reads. `growth` is roughly how many bytes longer it makes a line, framing included."""
 
     growth: ClassVar[int]
 
     def payloads(self, chunk: Chunk, indices: Sequence[int] | None) -> list[bytes]:
-        """Return these lines of the chunk (None: all of them), with nothing at their ends."""
+        """Return these lines of the chunk (None: all of them), with nothing after them."""
 
     def gap(self, gap: Gap) -> bytes:
         """Return the notice of lost lines."""
@@ -36,7 +36,7 @@ class Format(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """The text as it was written, after its time and its source where asked for."""
+    """The text as it was written, after its time and its source if asked for."""
 
     growth: ClassVar[int] = 40
 
@@ -54,17 +54,17 @@ class Text:
         return lines
 
     def gap(self, gap: Gap) -> bytes:
-        """Return the sentence that a person reads."""
+        """Return a sentence for people to read."""
         return str(gap).encode()
 
     def live(self) -> bytes | None:
-        """Return nothing: text is lines only."""
+        """Return None: text has no notice for that."""
         return None
 
 
 @dataclass(frozen=True, slots=True)
 class Json:
-    """One object a line, with the cursor to come back with. `epoch` is the broker's."""
+    """One object for each line, with the cursor to resume from. `epoch` is the broker's."""
 
     growth: ClassVar[int] = 200
 
@@ -93,7 +93,7 @@ class Json:
         return msgspec.json.encode({"type": "gap", "lost": gap.lost, "reason": gap.reason})
 
     def live(self) -> bytes | None:
-        """Return the object that says: from here on, lines are live."""
+        """Return the object that says that lines are live from here on."""
         return b'{"type":"live"}'
 
 

@@ -1,8 +1,8 @@
 """Framings: how rendered lines travel over a transport.
 
-A framing turns the lines of a chunk into a piece, and the pieces of a flush or of a stretch of backlog into the bytes
-that are written to a socket. A piece is the same for all views that show lines alike; it is sealed once for a view.
-Framings are values: equal ones are interchangeable.
+A framing turns lines of a chunk into a piece, and the pieces of a range into the bytes written to a socket. A piece is
+shared by all views that show lines alike; a range is sealed once for each view. Framings are values: equal ones are
+interchangeable.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
     from buffer.chunk import Chunk
     from delivery.cursor import Cursor
 
-# A message of joined lines has no more bytes than this, unless the lines of a single chunk have.
+# A message of joined lines has no more bytes than this, unless a single piece does.
 MAX_BATCH_BYTES = 256 * 1024
 
 
 class Framing(Protocol):
-    """How payloads travel."""
+    """How lines travel. A payload is one line as its format has it."""
 
     def piece(self, payloads: Sequence[bytes], chunk: Chunk, indices: Sequence[int] | None) -> bytes:
-        """Return lines of a chunk ready to be sealed; `indices` are their places in the chunk (None: all of them)."""
+        """Return lines of a chunk, ready to be sealed. `indices` are their places in the chunk (None: all lines)."""
 
     def seal(self, pieces: list[bytes]) -> bytes:
-        """Return pieces, of which there is at least one and none is empty, ready to be written."""
+        """Return pieces, ready to be written. There is at least one, and none is empty."""
 
     def gap(self, payload: bytes) -> bytes:
         """Return the notice of lost lines, ready to be written."""
@@ -39,7 +39,7 @@ class Framing(Protocol):
 
 
 class _Headers(dict[int, bytes]):
-    """Frame headers by payload length, kept once made: lengths repeat, and making one costs more than copying it."""
+    """Frame headers by payload length. Lengths repeat, and looking a header up is cheaper than making it."""
 
     def __missing__(self, length: int) -> bytes:
         header = text_frame_header(length)
@@ -62,7 +62,7 @@ _HEADERS = _Headers()
 
 @dataclass(frozen=True, slots=True)
 class WebSocketMessages:
-    """One WebSocket text message a line."""
+    """One WebSocket text message for each line."""
 
     def piece(self, payloads: Sequence[bytes], chunk: Chunk, indices: Sequence[int] | None) -> bytes:  # noqa: ARG002 - the port's signature
         """Return a frame for each payload."""
@@ -84,10 +84,10 @@ class WebSocketMessages:
 
 @dataclass(frozen=True, slots=True)
 class WebSocketBatches(WebSocketMessages):
-    """Many lines in one WebSocket text message, joined by newlines: all of a flush, or of a stretch of backlog."""
+    """Many lines in one WebSocket text message, joined by newlines: all of a range, up to MAX_BATCH_BYTES."""
 
     def piece(self, payloads: Sequence[bytes], chunk: Chunk, indices: Sequence[int] | None) -> bytes:  # noqa: ARG002 - the port's signature
-        """Return the payloads with a newline after each: so a piece is never empty, though a line may be."""
+        """Return the payloads with a newline after each, so that not even an empty line makes an empty piece."""
         return b"\n".join(payloads) + b"\n"
 
     def seal(self, pieces: list[bytes]) -> bytes:
@@ -108,7 +108,7 @@ def _batches(pieces: list[bytes]) -> Iterator[list[bytes]]:
 
 @dataclass(frozen=True, slots=True)
 class PlainLines:
-    """Lines of an HTTP response body, each ended by a newline."""
+    """Lines of an HTTP response body, each with a newline at its end."""
 
     def piece(self, payloads: Sequence[bytes], chunk: Chunk, indices: Sequence[int] | None) -> bytes:  # noqa: ARG002 - the port's signature
         """Return the payloads with a newline after each."""
@@ -152,12 +152,12 @@ class ServerSentEvents:
         return b"event: gap\n%s\n" % _event_data(payload)
 
     def live(self, payload: bytes | None, cursor: Cursor) -> bytes:
-        """Return an event, in any format: its id lets a client come back that has not seen a line yet."""
+        """Return an event, in any format: with its id, a client that has not seen a line yet can come back too."""
         return b"event: live\nid: %s\n%s\n" % (cursor.encode(), _event_data(payload or b""))
 
 
 def _event_data(payload: bytes) -> bytes:
-    # To an event stream, a carriage return ends a line too: text that holds one arrives with a newline in its place.
+    # In an event stream, a carriage return ends a line too. A client gets a newline in its place.
     if b"\r" in payload:
         payload = payload.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     return b"data: %s\n" % payload.replace(b"\n", b"\ndata: ")
@@ -188,5 +188,5 @@ class Chunked:
 
 
 def http_chunk(data: bytes) -> bytes:
-    """Return one chunk of an HTTP/1.1 body; no data ends the body."""
+    """Return one chunk of an HTTP/1.1 body. An empty one ends the body."""
     return b"%x\r\n%s\r\n" % (len(data), data)

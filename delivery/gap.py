@@ -1,4 +1,4 @@
-"""Gaps: lines that a reader should have had and will not get."""
+"""Gaps: lines that a reader should have been sent and will not get."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Reason: TypeAlias = Literal["slow", "evicted", "restarted"]
 
 
 class Gap(NamedTuple):
-    """How many lines are lost (None: nobody knows), and why."""
+    """How many lines are lost (None: it is not known), and why."""
 
     lost: int | None
     reason: Reason

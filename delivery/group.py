@@ -1,7 +1,7 @@
 """Groups: the readers of one view, and what they share.
 
-Lines reach a reader in one of two ways: a live reader is written what is fresh with each flush; one that is behind
-reads ranges of the ring. Both are rendered in the same way, once for all readers that need the same.
+Lines reach a reader in one of two ways. A live reader is written what is fresh, with each flush; a reader that is
+behind reads on in the ring, range by range. What several readers need, they all get as the same bytes object.
 """
 
 from __future__ import annotations
@@ -9,13 +9,15 @@ from __future__ import annotations
 from bisect import bisect_left
 from itertools import islice
 from operator import attrgetter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from buffer.ring import Position, Since, Tail
+from delivery import ranges
+from delivery.ranges import Range, from_position, render_range
 from delivery.reader import Reader, State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from buffer.chunk import Chunk
     from buffer.ring import Ring
@@ -24,34 +26,18 @@ if TYPE_CHECKING:
     from delivery.slice import Slice
     from delivery.view import View
 
-# What is written to a reader at a time ends once it has this size; and a view that has collected about as much is
-# flushed at once.
-WRITE_BYTES = 128 * 1024
-
-# What is written to a reader at a time has this size at most, unless it is a single line. So a reader that takes
-# nothing keeps no more than this and a line in the process, beside what the kernel holds for it.
-MAX_WRITE_BYTES = 256 * 1024
-
-# How long one group with a text filter may render in a flush, in seconds, if that is more than one step of its view.
+# How long a group may render in a flush before its filter counts as slow, in seconds.
 RENDER_SECONDS = 0.0025
 
 # Readers written to before the clock is looked at again.
 BATCH = 512
 
 
-class Range(NamedTuple):
-    """A rendered stretch of a ring, for all readers that come to its start."""
-
-    start: Position
-    end: Position
-    data: bytes
-
-
 class Group:
-    """The readers of one view: the live ones and the others, and what each kind shares.
+    """The readers of one view: the live ones, the others, and what each kind shares.
 
-    `wake(reader)` is called for readers that fall behind although their sockets would take more. `is_slow` says that
-    its filter could not keep up with the last flush it took part in: then its readers follow in their turns.
+    `wake(reader)` is called for readers that fall behind although their sockets would take more. If `is_slow`, the
+    filter took too long for a flush; until it has been quick again, flushes leave the readers to their turns.
     """
 
     __slots__ = (
@@ -59,8 +45,8 @@ class Group:
         "_fresh",
         "_fresh_bytes",
         "_growth",
-        "_quick_bytes",
         "_range",
+        "_step_bytes",
         "_wake",
         "behind",
         "is_slow",
@@ -78,9 +64,9 @@ class Group:
         self._cache = cache  # shared with other groups
         self._wake = wake
         self._growth = view.format.growth
-        self._quick_bytes = view.quick_bytes
+        self._step_bytes = view.step_bytes
         self._fresh: list[Chunk] = []  # arrived since the last flush
-        self._fresh_bytes = 0  # about what they will be once rendered
+        self._fresh_bytes = 0  # about how much they are once rendered
         self._range: Range | None = None  # the last one rendered for readers that are behind
 
     @property
@@ -89,9 +75,9 @@ class Group:
         return self._range
 
     def offer(self, chunk: Chunk) -> int:
-        """Keep a chunk for the next flush; return about how many bytes there are to flush now."""
+        """Keep a chunk for the next flush, if anyone is live; return about how many bytes there are to flush."""
         # Readers that are behind find it in the ring. But they stop short of what is fresh, so whatever follows a fresh
-        # chunk must be fresh too, even if those it was collected for have left.
+        # chunk must be fresh too, even if the readers it was kept for have left.
         if self.live or self._fresh:
             self._fresh.append(chunk)
             self._fresh_bytes += len(chunk.text) + self._growth * chunk.count
@@ -103,12 +89,12 @@ class Group:
             return
         fresh, size = self._fresh, self._fresh_bytes
         self._fresh, self._fresh_bytes = [], 0
-        if size <= self._quick_bytes and not self.is_slow and not time.is_over():
+        if size <= self._step_bytes and not self.is_slow and not time.is_over():
             # Nearly always, this is all there is to a flush.
             render = self._cache.render
             pieces = [piece for chunk in fresh if (piece := render(chunk))]
             data = self.view.framing.seal(pieces) if pieces else b""
-            if len(data) <= MAX_WRITE_BYTES:
+            if len(data) <= ranges.MAX_WRITE_BYTES:
                 full, late = self._write(data, time)
                 if full or late:
                     start, end = Position(fresh[0].seq, 0), Position(fresh[-1].seq + 1, 0)
@@ -125,7 +111,7 @@ class Group:
         self.behind[reader] = None
 
     def promote(self, reader: Reader) -> None:
-        """Make a reader live that has caught up."""
+        """Make a reader live, now that it has caught up."""
         self._drop(reader)
         self.live[reader] = None
         reader.state = State.LIVE
@@ -138,7 +124,7 @@ class Group:
     def count_lost(self, chunks: Sequence[Chunk], flush_time: Callable[[], Slice]) -> None:
         """Count chunks that have just been evicted, in order, for the readers that had not got to them.
 
-        If any of them is fresh, it is flushed to the live readers first, as far as there is time.
+        If any of them is fresh, the live readers are still given it first, as far as there is time.
         """
         if self._fresh and chunks[-1].seq >= self._fresh[0].seq:
             self.flush(flush_time())
@@ -156,7 +142,7 @@ class Group:
             reader.lost += total if is_whole else self._lost_to(reader, chunks, counts)
 
     def _lost_to(self, reader: Reader, chunks: Sequence[Chunk], counts: Sequence[int]) -> int:
-        """Return how many lines of evicted chunks, of which so many are shown each, a reader had not got to."""
+        """Return how many lines of evicted chunks a reader had not got to; `counts` is how many each chunk shows."""
         seq, line = reader.position
         first = bisect_left(chunks, seq, key=attrgetter("seq"))
         stop = len(chunks) if reader.end is None else bisect_left(chunks, reader.end, key=attrgetter("seq"))
@@ -166,8 +152,8 @@ class Group:
         return lost
 
     def search(self, reader: Reader, ring: Ring | None, should_stop: Callable[[], bool]) -> None:
-        """Have a reader go on with its search for the line to begin with, until that is found or the time is up."""
-        if ring is None:  # all that there was when it joined has left
+        """Go on with a reader's search for the line to begin with, until that is found or the time is up."""
+        if ring is None:  # everything that was there when it joined has left
             reader.state = State.BEHIND
             return
         if reader.state is State.SEEKING:
@@ -195,58 +181,28 @@ class Group:
         kept = self._range
         if kept is not None and kept.start == start and (before is None or kept.end <= (before, 0)):
             return kept
-        stretch = self._render(ring.after(start, self.sources, before), start, should_stop)
+        stretch = render_range(self.view, self._cache, start, ring.after(start, self.sources, before), should_stop)
         if stretch.end == start:
             return None
         self.is_slow = self.is_slow and should_stop()
         self._range = stretch
         return stretch
 
-    def _render(self, chunks: Iterable[tuple[Chunk, int]], start: Position, should_stop: Callable[[], bool]) -> Range:
-        """Render what comes from a position on, until there is enough for one write or the time is up."""
-        pieces, size, last = list[bytes](), 0, None
-        for chunk, first, stop in self._steps(chunks):
-            piece = self._cache.render_part(chunk, first, stop) if first < stop else b""
-            is_full = size + len(piece) > MAX_WRITE_BYTES
-            if is_full and pieces:
-                break
-            while len(piece) > MAX_WRITE_BYTES and stop - first > 1:
-                stop = first + (stop - first) // 2  # noqa: PLW2901 - the rest is left to the next range
-                piece = self._cache.render_part(chunk, first, stop)
-            if piece:
-                pieces.append(piece)
-                size += len(piece)
-            last = chunk, stop
-            if is_full or size >= WRITE_BYTES or should_stop():
-                break
-        end = start if last is None else _position_after(*last)
-        return Range(start, end, self.view.framing.seal(pieces) if pieces else b"")
-
-    def _steps(self, chunks: Iterable[tuple[Chunk, int]]) -> Iterator[tuple[Chunk, int, int]]:
-        """Yield the parts in which to render chunks from the given lines on; an empty one for a chunk to be passed."""
-        for chunk, line in chunks:
-            if line >= chunk.count:
-                yield chunk, chunk.count, chunk.count
-                continue
-            for first, stop in self.view.steps(chunk):
-                if stop > line:
-                    yield chunk, max(first, line), stop
-
     def _flush_ranges(self, fresh: Sequence[Chunk], time: Slice) -> None:
-        """Flush as much as there is time for, range by range; a filter that takes too long is slow from then on."""
+        """Flush range by range, for as long as there is time and the filter is not too slow."""
         position, end = Position(fresh[0].seq, 0), Position(fresh[-1].seq + 1, 0)
         while self.live and position < end:
             if self.is_slow or time.is_over():
                 self._fall_behind((), list(self.live), Range(position, position, b""))
                 return
             rendering = time.part(RENDER_SECONDS)
-            stretch = self._render(_after(fresh, position), position, rendering.is_over)
+            stretch = render_range(self.view, self._cache, position, from_position(fresh, position), rendering.is_over)
             self.is_slow = bool(self.view.text) and rendering.is_over()
             self._fall_behind(*self._write(stretch.data, time), stretch)
             position = stretch.end
 
     def _write(self, data: bytes, time: Slice) -> tuple[Sequence[Reader], Sequence[Reader]]:
-        """Write to the live readers; return those that cannot take it all, and those that are not reached in time."""
+        """Write to the live readers; return those that could not take it all, and those not reached in time."""
         if not data:
             return (), ()
         readers, full = iter(self.live), list[Reader]()
@@ -257,7 +213,7 @@ class Group:
         return full, list(readers)
 
     def _fall_behind(self, full: Sequence[Reader], late: Sequence[Reader], stretch: Range) -> None:
-        """Have live readers that have been written a range, but are full now, and others that are late, fall behind."""
+        """Have live readers fall behind: `full` ones have been written the range, `late` ones have not."""
         for readers, position in ((full, stretch.end), (late, stretch.start)):
             for reader in readers:
                 del self.live[reader]
@@ -265,26 +221,14 @@ class Group:
                 reader.state = State.BEHIND
                 reader.position = position
         if late:
-            self._range = stretch if stretch.data else self._range
+            if stretch.data:
+                self._range = stretch
             for reader in late:
                 self._wake(reader)  # no socket will say that it has drained
 
     def _drop(self, reader: Reader) -> None:
-        """Take a reader off its list, and with the last one that is behind, what was rendered for them."""
+        """Take a reader off its list. With the last one that was behind goes what was rendered for them."""
         self.live.pop(reader, None)
         self.behind.pop(reader, None)
         if not self.behind:
             self._range = None
-
-
-def _position_after(chunk: Chunk, stop: int) -> Position:
-    """Return the position that follows the lines of a chunk before `stop`."""
-    return Position(chunk.seq, stop) if stop < chunk.count else Position(chunk.seq + 1, 0)
-
-
-def _after(fresh: Sequence[Chunk], position: Position) -> Iterator[tuple[Chunk, int]]:
-    """Yield fresh chunks from a position on, each with the index of its first line to read."""
-    seq, line = position
-    for chunk in fresh:
-        if chunk.seq >= seq:
-            yield chunk, line if chunk.seq == seq else 0

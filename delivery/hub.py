@@ -1,19 +1,19 @@
 """The hub: the store on one side, readers on the other.
 
-A reader owns no queue. It is a position in its namespace's ring, and once it has found where to begin, it is in one of
-two states:
+A reader owns no queue. It is a position in its namespace's ring. Once it has found where to begin, it is in one of two
+states:
 
 - *live*: it has been written everything its view has flushed, and its socket has taken it. It gets the next flush,
   which is one bytes object for all live readers of the view.
-- *behind*: it reads on from its position in the ring, one range at a time, whenever its socket has drained. Once
-  nothing flushed is left to read, it becomes live. What the ring evicts before the reader gets there is counted for it.
+- *behind*: it reads on from its position in the ring, one range at a time, whenever its socket has drained. When
+  nothing flushed is left to read, it becomes live. Whatever the ring evicts before the reader gets there is counted.
 
-Between two flushes a group collects the chunks that have arrived. They are only ever given to live readers; readers
-that are behind stop short of them. So each line reaches each reader in exactly one of the two ways.
+Between two flushes, a group collects the chunks that arrive. Only live readers are ever given these; readers that are
+behind stop short of them. So each line reaches each reader in exactly one of the two ways.
 
-Nothing here waits, and nothing reads a clock: time and timers come from outside as plain callables. Nothing takes long
-either: what may be much is done in slices of a few milliseconds, and others get their turn in between. A live reader
-that a flush does not get to in its slice is behind from then on.
+Nothing here waits, and nothing reads a clock: time and timers come from outside, as plain callables. Nothing takes long
+either: searching, filtering, expiring, joining and flushing are done in slices of a few milliseconds, and others get a
+turn in between. A live reader that a flush does not reach in its slice falls behind, as one with a full socket does.
 """
 
 from __future__ import annotations
@@ -23,24 +23,25 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from buffer.ring import Position
 from delivery.cursor import Cursor
+from delivery.expiry import Expiry
 from delivery.feed import Feed
 from delivery.gap import Gap
 from delivery.reader import Reader, State
-from delivery.slice import Slice
+from delivery.slice import LoopSlice
 from delivery.turns import Turns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from buffer.chunk import Chunk
     from buffer.ring import Ring
     from buffer.store import Evicted, Store
     from delivery.group import Group
+    from delivery.slice import Slice
     from delivery.view import View
 
-# How long all flushes and joins of one turn of the event loop may take, and one part of an expiry, in seconds.
+# How long all flushes and joins in one turn of the event loop may take, in seconds.
 LOOP_SECONDS = 0.015
-EXPIRE_SECONDS = 0.005
 
 # A pattern takes some kilobytes once compiled, and up to a megabyte if it is meant to.
 MAX_PATTERNS_IN_USE = 2000
@@ -55,7 +56,7 @@ class Start(NamedTuple):
 
 
 class TooManyPatterns(Exception):
-    """The views in use have as many include and exclude patterns as this server keeps. `limit` is their number."""
+    """The views in use have as many include and exclude patterns as this server allows. `limit` is that number."""
 
     def __init__(self, limit: int) -> None:
         super().__init__(limit)
@@ -79,8 +80,8 @@ class HubStatistics(NamedTuple):
 class Hub:
     """Takes chunks into the store, and hands them to the readers that may see them.
 
-    `epoch` names the broker's numbering: a cursor of another one is not understood. `monotonic` returns seconds;
-    `call_later(delay, callback)` runs the callback after that many seconds, and never at once.
+    `epoch` names the broker's numbering: a cursor of another epoch means nothing here. `flush_interval` and
+    `monotonic()` are in seconds. `call_later(delay, callback)` runs the callback after that many, and never at once.
     """
 
     def __init__(
@@ -101,8 +102,8 @@ class Hub:
         self._patterns = 0  # of all views
         self._turns = Turns(self._serve, self._clear_caches, monotonic=monotonic, call_later=call_later)
         self._served: set[Feed] = set()  # in this turn
-        self._loop_slice: Slice | None = None  # of this turn of the event loop
-        self._expiring: Iterator[Evicted | None] | None = None  # an expiry that is not done yet
+        self._loop = LoopSlice(LOOP_SECONDS, monotonic=monotonic, call_later=call_later)
+        self._expiry = Expiry(store, self._count_lost, monotonic=monotonic, call_later=call_later)
 
     @property
     def feeds(self) -> Mapping[str, Feed]:
@@ -110,7 +111,7 @@ class Hub:
         return self._feeds
 
     def receive(self, chunk: Chunk) -> None:
-        """Store a numbered chunk, and give it to the live readers that see it with their next flush."""
+        """Store a numbered chunk, and offer it to the live readers that may see it."""
         evicted = self.store.append(chunk)
         feed = self._feeds.get(chunk.source.namespace)
         if feed is not None:
@@ -120,13 +121,11 @@ class Hub:
             self._count_lost(evicted)
 
     def expire(self, now: float) -> None:
-        """Evict the chunks that arrived too long before now, in Unix seconds, a few milliseconds at a time.
+        """Evict the chunks that have become too old by `now`, in Unix seconds, a few milliseconds' worth at a time.
 
-        Does nothing while an earlier call is still at it.
+        Does nothing while an earlier call is not done yet.
         """
-        if self._expiring is None:
-            self._expiring = self.store.expire(now)
-            self._expire_some()
+        self._expiry.begin(now)
 
     def check(self, view: View) -> None:
         """Raise what `join` would: TooManyPatterns."""
@@ -144,18 +143,19 @@ class Hub:
         write: Callable[[bytes], bool],
         ended: Callable[[], None],
     ) -> Reader:
-        """Register a reader. What it gets is looked for and written from the next turn of the event loop on.
+        """Register a reader. Its lines are looked for and written from the next turn of the event loop on.
 
-        `write(data)` takes the bytes at once and returns True if the socket has taken all of them; if not,
-        `drained(reader)` must be called when it has. `data` is at most 256 KiB, or one line. `ended()` is called when a
-        reader that does not follow has been written everything. Neither may call the hub in turn. Raises
+        `write(data)` takes the bytes at once, and returns True if the socket has taken all of them; if not,
+        `drained(reader)` must be called when it has. `data` is never much more than 256 KiB and a line, and no more is
+        written before the socket has drained: that bounds what one reader can make the process hold. `ended()` is
+        called when a reader that does not follow has been written everything. Neither may call the hub. Raises
         TooManyPatterns.
         """
         self.check(view)
         ring = self.store.ring(view.selector.namespace)
         group = self._group(view, ring)
         feed = self._feeds[view.selector.namespace]
-        feed.flush_group(group)  # so that nothing fresh lies on both sides of where the reader begins
+        feed.flush_group(group)  # so that what is fresh lies entirely after the place where the reader joins
         reader = Reader(group, write, ended)
         if ring is not None:
             reader.position = Position(ring.next_seq, 0)
@@ -164,13 +164,13 @@ class Hub:
         if start.cursor is None:
             reader.missing, reader.since = start.tail, start.since
         elif start.cursor.epoch != self.epoch or start.cursor[1:] > (self.store.next_seq, 0):
-            # A place that this numbering has not reached yet belongs to an earlier one, whatever name it has.
+            # A place that this numbering has not reached yet belongs to an earlier one, even if it has the same name.
             reader.gap = Gap(None, "restarted")
         else:
             reader.cursor = start.cursor
         group.add(reader)
         self._turns.add(reader)
-        time = self._loop_time()
+        time = self._loop.current()
         if not time.is_over():
             self._gather(reader, time)
         return reader
@@ -191,7 +191,7 @@ class Hub:
             del self._feeds[namespace]
 
     def drained(self, reader: Reader) -> None:
-        """Go on with a reader whose socket has taken what was written to it."""
+        """Go on with a reader whose socket has taken everything that was written to it."""
         if reader.has_turns:
             self._turns.add(reader)
 
@@ -208,53 +208,32 @@ class Hub:
         )
 
     def _schedule_flush(self, feed: Feed) -> None:
-        """Have a feed flushed: at once after a quiet time, and an interval after its last flush under load."""
+        """Have a feed flushed: at once after a quiet time; under load, one interval after its last flush."""
         if feed.needs_flush and not feed.flush_scheduled:
             feed.flush_scheduled = True
             delay = feed.flushed_at + self._flush_interval - self._monotonic()
             self._call_later(max(0.0, delay), lambda: feed.flush(self._monotonic()))
 
-    def _loop_time(self) -> Slice:
-        """Return the time that is left for flushes and joins in this turn of the event loop."""
-        if self._loop_slice is None:
-            self._loop_slice = Slice(self._monotonic, LOOP_SECONDS)
-            self._call_later(0, self._end_loop_slice)
-        return self._loop_slice
-
-    def _end_loop_slice(self) -> None:
-        self._loop_slice = None
-
-    def _expire_some(self) -> None:
-        """Go on with an expiry, and leave to a later turn what is not done in time."""
-        time = Slice(self._monotonic, EXPIRE_SECONDS)
-        for evicted in self._expiring or ():
-            if evicted is not None:
-                self._count_lost([evicted])
-            if time.is_over():
-                self._call_later(0, self._expire_some)
-                return
-        self._expiring = None
-
     def _count_lost(self, evicted: Sequence[Evicted]) -> None:
-        """Count chunks that have just been evicted, wherever readers had not got to them."""
+        """Count chunks that have just been evicted for all readers that had not got to them."""
         for source, alike in groupby(evicted, key=lambda one: one.chunk.source):
             feed = self._feeds.get(source.namespace)
             if feed is not None:
                 feed.count_lost(list(alike))
 
     def _group(self, view: View, ring: Ring | None) -> Group:
-        """Return the group of a view, made now if nobody has that view yet."""
+        """Return the group of a view; make it if this is the first reader with that view."""
         namespace = view.selector.namespace
         feed = self._feeds.get(namespace)
         if feed is not None and view in feed.groups:
             return feed.groups[view]
         self._patterns += view.text.patterns
         if feed is None:
-            feed = self._feeds[namespace] = Feed(self._turns.add, self._loop_time)
+            feed = self._feeds[namespace] = Feed(self._turns.add, self._loop.current)
         return feed.add(view, ring)
 
     def _serve(self, reader: Reader, time: Slice) -> bool:
-        """Do what comes next for a reader that is not live, for some time; tell whether there is more to do at once."""
+        """Do what is next for a reader that is not live, as far as there is time; tell whether there is more to do."""
         namespace = reader.group.view.selector.namespace
         self._served.add(self._feeds[namespace])
         if reader.state is State.GATHERING and not self._gather(reader, time):
@@ -265,7 +244,7 @@ class Hub:
         return reader.is_searching or self._write_next(reader, ring, time)
 
     def _gather(self, reader: Reader, time: Slice) -> bool:
-        """Find out which sources a reader may see. If that is done in time, have it begin; tell whether it was."""
+        """Find out which sources a reader sees. If there is time for all, have it begin; tell whether it has."""
         selector, sources = reader.group.view.selector, reader.group.sources
         if not self._feeds[selector.namespace].gather(reader.group, time.is_over):
             return False
@@ -277,36 +256,38 @@ class Hub:
         return True
 
     def _write_next(self, reader: Reader, ring: Ring | None, time: Slice) -> bool:
-        """Write what comes next for a reader that is behind; tell whether it can take more at once."""
+        """Write the next range to a reader that is behind; tell whether there is more to do right away."""
         group = reader.group
-        notices = reader.take_gap_notices()
         stretch = None if ring is None else group.next_range(reader, ring, time.is_over)
-        if stretch is not None:
-            reader.position = stretch.end
-            data = notices + stretch.data
-            if data and not reader.write(data):
-                return False
-            if not reader.live_announced or reader.end is not None or ring is None:
-                return True
-            has_more = stretch.end < (group.next_seq(ring.next_seq), 0)
-            if not has_more:
-                group.promote(reader)
-            return has_more
+        if ring is None or stretch is None:
+            self._catch_up(reader)
+            return False
+        reader.position = stretch.end
+        data = reader.take_gap_notices() + stretch.data
+        if data and not reader.write(data):
+            return False
+        has_more = not reader.live_announced or stretch.end < (group.next_seq(ring.next_seq), 0)
+        if not has_more:
+            group.promote(reader)
+        return has_more
+
+    def _catch_up(self, reader: Reader) -> None:
+        """Write the notices that are due to a reader that has read everything, then make it live or end it."""
+        group, notices = reader.group, reader.take_gap_notices()
         if reader.end is None and not reader.live_announced:
             reader.live_announced = True
             seq = group.next_seq(self.store.next_seq)
             notices += group.view.render_live(Cursor(self.epoch, seq, 0))
         if notices and not reader.write(notices):
-            return False
+            return
         if reader.end is None:
             group.promote(reader)
         else:
             self.leave(reader)
             reader.ended()
-        return False
 
     def _clear_caches(self) -> None:
-        """Drop what was rendered for several groups in a turn."""
+        """Drop what the groups that were served in a turn have shared."""
         for feed in self._served:
             feed.clear_caches()
         self._served.clear()

@@ -1,6 +1,7 @@
 """Readers: positions in a ring, each seen through a view.
 
-A reader goes through the states of `State` from top to bottom, and may skip some. Only BEHIND and LIVE alternate.
+A reader goes through the states of `State` from top to bottom, and may skip some. Only BEHIND and LIVE alternate: a
+slow reader is one that is often BEHIND.
 """
 
 from __future__ import annotations
@@ -21,18 +22,18 @@ OLDEST = Position(1, 0)
 
 
 class State(Enum):
-    """What a reader is doing. In all but the last two it has something to do in its turns."""
+    """What a reader is doing. In all states but the last two, it is served in turns."""
 
-    GATHERING = "waits until it is known which sources its view admits"
-    SEEKING = "walks forward through its backlog, to the first line that is not too old"
-    COUNTING = "walks back through its backlog, by as many lines as it asked for"
-    BEHIND = "reads on from its position, one range at a time, as its socket drains"
-    LIVE = "has been written everything its view has flushed, and gets the next flush"
-    GONE = "has left"
+    GATHERING = "waiting until it is known which sources its view shows"
+    SEEKING = "walking forward through the backlog, to the first line that is young enough"
+    COUNTING = "walking back through the backlog, by as many lines as were asked for"
+    BEHIND = "reading on from its position, one range at a time, as its socket drains"
+    LIVE = "written everything its view has flushed, and waiting for the next flush"
+    GONE = "left"
 
 
 class Reader:
-    """One position. Made by `Hub.join`; its state belongs to the hub and to its group.
+    """One reader. Made by `Hub.join`; only the hub and the reader's group change it.
 
     `write(data)` and `ended()` are as `Hub.join` says. `position` is the next line to read: whatever is evicted from
     there on is lost to the reader. It is not kept up to date while the reader is live.
@@ -62,33 +63,33 @@ class Reader:
         self.state = State.GATHERING
         self.position = OLDEST
         self.end: int | None = None  # sequence number to stop at; None: follow
-        # Where it begins: at the cursor, else `missing` lines back (None: all), but not before `since`, Unix seconds.
+        # Where to begin: at the cursor, else `missing` lines back (None: all), but not before `since`, Unix seconds.
         self.cursor: Cursor | None = None
-        self.missing: int | None = None  # how many have still to be found
+        self.missing: int | None = None  # COUNTING: how many lines have yet to be found
         self.since: float | None = None
         self.floor = OLDEST  # SEEKING: where the walk has got to; COUNTING: where it ends at the latest
         self.lost = 0  # lines evicted before they were read, and not reported yet
-        self.gap: Gap | None = None  # what was lost before the reader came, and not reported yet
-        self.queued = False  # waits for its turn
-        self.live_announced = False  # has been sent the notice that the backlog is over
+        self.gap: Gap | None = None  # what was lost before the reader joined, and not reported yet
+        self.queued = False  # waiting to be served
+        self.live_announced = False  # the notice that the backlog is over has been sent
 
     @property
     def is_live(self) -> bool:
-        """Whether it has been written everything its view has flushed."""
+        """Whether the reader has been written everything its view has flushed."""
         return self.state is State.LIVE
 
     @property
     def is_searching(self) -> bool:
-        """Whether it is still looking for the line to begin with."""
+        """Whether the reader is still looking for the line to begin with."""
         return self.state is State.SEEKING or self.state is State.COUNTING
 
     @property
     def has_turns(self) -> bool:
-        """Whether there is something to do for it in its turns."""
+        """Whether the reader is served in turns."""
         return self.state is not State.LIVE and self.state is not State.GONE
 
     def begin(self) -> None:
-        """Go to the cursor, or begin to search for the first line, now that the sources are known."""
+        """Go to the cursor, or begin the search for the first line, now that the sources are known."""
         if self.cursor is not None:
             self.position = Position(self.cursor.seq, self.cursor.line)
             self.state = State.BEHIND
@@ -101,7 +102,7 @@ class Reader:
             self.state = State.BEHIND
 
     def take_gap_notices(self) -> bytes:
-        """Return the notices of lost lines that are due, once."""
+        """Return the notices of all gaps that have not been reported yet; b"" if there are none."""
         gaps = [] if self.gap is None else [self.gap]
         if self.lost:
             gaps.append(Gap(self.lost, "slow"))

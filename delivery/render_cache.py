@@ -1,7 +1,7 @@
-"""Render caches: what chunks look like to all the groups of a namespace that show lines alike.
+"""Render caches: chunks as all the groups of a namespace see them that show lines alike.
 
-Views differ mostly in what they select; a line looks the same to all of them. So that it is rendered once, each cache
-keeps what it has rendered until the hub is done with a chunk, a flush, or a turn of the readers that are behind.
+Most views differ only in what they select; a line looks the same in all of them. To render it only once, each cache
+keeps what it has rendered for as long as a flush, or a turn of the readers that are behind, lasts.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _Key: TypeAlias = int | tuple[int, int, int]
 
 
 class RenderCache:
-    """Chunks as the views of one render key show them. `groups` is how many share it; it keeps things only for them."""
+    """Chunks as views with one render key show them. `groups` is how many share it; for one alone, it keeps nothing."""
 
     __slots__ = ("_kept", "_on_first", "_view", "groups")
 
@@ -34,11 +34,11 @@ class RenderCache:
         return len(self._kept)
 
     def render(self, chunk: Chunk) -> bytes:
-        """Return a chunk as a piece of what is written to readers; b"" if they see nothing of it."""
+        """Return a chunk as a piece of a range; b"" if nothing of it is shown."""
         return self._view.render(chunk) if self.groups == 1 else self._shared(chunk.seq, chunk, 0, chunk.count)
 
     def render_part(self, chunk: Chunk, start: int, stop: int) -> bytes:
-        """Return the chunk's lines from `start` to before `stop`, likewise."""
+        """Return the chunk's lines from `start` to before `stop` in the same way."""
         if self.groups == 1:
             return self._view.render(chunk, start, stop)
         key: _Key = chunk.seq if stop - start == chunk.count else (chunk.seq, start, stop)

@@ -1,4 +1,4 @@
-"""Slices of time: how long one piece of work may go on before others get their turn."""
+"""Slices of time: how long one piece of work may go on before others get a turn."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class Slice:
-    """Some seconds from now on, by a monotonic clock."""
+    """The next so many seconds of a monotonic clock."""
 
     __slots__ = ("_monotonic", "_until")
 
@@ -18,9 +18,40 @@ class Slice:
         self._until = monotonic() + seconds
 
     def is_over(self) -> bool:
-        """Tell whether they have passed."""
+        """Tell whether these seconds have passed."""
         return self._monotonic() > self._until
 
     def part(self, seconds: float) -> Slice:
-        """Return a slice of so many seconds from now on, by the same clock."""
+        """Return the next so many seconds of the same clock."""
         return Slice(self._monotonic, seconds)
+
+
+class LoopSlice:
+    """One slice for each turn of the event loop, shared by everything that asks for it during that turn.
+
+    `monotonic` and `call_later` are as `Hub` says.
+    """
+
+    __slots__ = ("_call_later", "_current", "_monotonic", "_seconds")
+
+    def __init__(
+        self,
+        seconds: float,
+        *,
+        monotonic: Callable[[], float],
+        call_later: Callable[[float, Callable[[], None]], object],
+    ) -> None:
+        self._seconds = seconds
+        self._monotonic = monotonic
+        self._call_later = call_later
+        self._current: Slice | None = None
+
+    def current(self) -> Slice:
+        """Return this turn's slice. It begins when it is first asked for."""
+        if self._current is None:
+            self._current = Slice(self._monotonic, self._seconds)
+            self._call_later(0, self._end)
+        return self._current
+
+    def _end(self) -> None:
+        self._current = None

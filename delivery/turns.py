@@ -1,7 +1,7 @@
 """Turns: when readers that are behind are served.
 
-Each turn of the event loop serves some of them for a few milliseconds, one range each, then lets others run. Those
-whose searches or filters take long wait in a line of their own, so that they do not hold up the others.
+Each turn serves some of them for a few milliseconds, one range each, and leaves the others to the next turn of the
+event loop. Readers whose searches or filters take long wait in a line of their own, so that they hold up nobody else.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
     from delivery.reader import Reader
 
-# How long readers are served in one turn, in seconds: quick ones, one of these, and slow ones.
+# How long the quick readers are served in one turn, a single one of them, and the slow readers, in seconds.
 QUICK_SECONDS = 0.005
 READER_SECONDS = 0.001
 SLOW_SECONDS = 0.0025
 
 
 class Turns:
-    """The readers that wait for their turns, in two lines: a reader is slow if it did not get done in its time.
+    """The readers that wait to be served, in two lines. A reader that was not done when its time was up is slow.
 
-    `serve(reader, time)` does what there is to do for a reader in some time, and tells whether there is more;
+    `serve(reader, time)` does as much for a reader as there is time for, and tells whether there is more to do.
     `over()` is called after each turn. `monotonic` and `call_later` are as `Hub` says.
     """
 
@@ -51,7 +51,7 @@ class Turns:
         return len(self._quick) + len(self._slow)
 
     def add(self, reader: Reader) -> None:
-        """Have a reader served once more, unless it waits for that already."""
+        """Have a reader served, unless it is waiting already."""
         if not reader.queued:
             self._line_up(reader, is_slow=reader.group.is_slow)
         self._schedule()
@@ -66,7 +66,7 @@ class Turns:
             self._call_later(0, self._take)
 
     def _take(self) -> None:
-        """Serve both lines for as long as each may take, and leave the rest to the next turn."""
+        """Serve each line for as long as it may take, and leave the rest to the next turn."""
         self._is_scheduled = False
         turn = Slice(self._monotonic, QUICK_SECONDS)
         for _ in range(len(self._quick)):

@@ -1,4 +1,4 @@
-"""Views: what a reader sees of a namespace, and how it is written down.
+"""Views: what a reader sees of a namespace, and in which form.
 
 Views are values. Readers whose views are equal share what is written to them, and views that differ only in what they
 select share what is rendered.
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 ALL_TEXT = TextFilter()
 
-# A chunk is rendered in one step unless that would make about this many bytes, or take this much of a filter's work:
-# 9 ms at the worst, and usually far less.
+# A chunk is rendered in one step unless that would make about this many bytes, or be this much work for a filter, which
+# takes 9 ms at the worst and usually far less.
 STEP_BYTES = 128 * 1024
 STEP_WORK = 1_000_000
 
-# Without a filter, so much is rendered in a few milliseconds.
-MAX_QUICK_BYTES = 1024 * 1024
+# Without a filter, this much is rendered in a few milliseconds.
+MAX_UNFILTERED_BYTES = 1024 * 1024
 
 
 class RenderKey(NamedTuple):
@@ -57,16 +57,17 @@ class View:
         return RenderKey(self.format, self.framing, self.stream, self.text)
 
     @property
-    def quick_bytes(self) -> int:
-        """What lines may come to, `growth` of the format included, and certainly be rendered in the time of a step."""
-        per_byte = max(self.text.work(1, 0), self.text.work(0, 1) / self.format.growth)
-        return int(STEP_WORK / per_byte) if self.text else MAX_QUICK_BYTES
+    def step_bytes(self) -> int:
+        """How many bytes, the growth of lines included, can certainly be rendered in the time of one step."""
+        if not self.text:
+            return MAX_UNFILTERED_BYTES
+        return int(STEP_WORK / max(self.text.work(1, 0), self.text.work(0, 1) / self.format.growth))
 
     def steps(self, chunk: Chunk) -> Sequence[tuple[int, int]]:
-        """Return the bounds of the parts in which the chunk is to be matched and rendered, in order.
+        """Return the bounds of the steps in which to match and render the chunk, in order.
 
-        A part takes a few milliseconds and makes some 128 KiB at most, unless it is a single line. There is only one
-        for nearly all chunks.
+        A step takes a few milliseconds and makes some 128 KiB at most, unless it is a single line. Nearly all chunks
+        take only one.
         """
         size, count = len(chunk.text), chunk.count
         parts = 1 + (size + self.format.growth * count) // STEP_BYTES
@@ -77,7 +78,7 @@ class View:
     def match(self, chunk: Chunk, start: int = 0, stop: int | None = None) -> Sequence[int] | None:
         """Return which of the chunk's lines from `start` to before `stop` (None: the end) this view shows, in order.
 
-        None stands for all of the chunk.
+        None means that it shows the whole chunk.
         """
         stop = chunk.count if stop is None else stop
         if not self.text.patterns:
@@ -92,13 +93,13 @@ class View:
         return [index for index in candidates if streams[index] == self.stream]
 
     def count(self, chunk: Chunk, start: int = 0) -> int:
-        """Return how many of the chunk's lines from `start` on would be shown, whatever their text is."""
+        """Return how many of the chunk's lines from `start` on would be shown if text did not matter."""
         if self.stream is None:
             return max(0, chunk.count - start)  # `start` comes from a cursor, and may be anything
         return chunk.streams()[start:].count(self.stream)
 
     def render(self, chunk: Chunk, start: int = 0, stop: int | None = None) -> bytes:
-        """Return lines of the chunk as a piece to be sealed; b"" if none of them is shown."""
+        """Return the lines from `start` to before `stop` as a piece to be sealed; b"" if none of them is shown."""
         indices = self.match(chunk, start, stop)
         if indices is not None and not indices:
             return b""

@@ -48,7 +48,7 @@ class Duplicates:
         """Return what a body with this tag is known by."""
         if not self._window:
             return 0
-        return xxhash.xxh3_128_intdigest(body, self._seed) ^ xxhash.xxh3_128_intdigest(tag, self._seed)
+        return xxhash.xxh3_128_intdigest(body, self._seed) ^ hash(tag)
 
     def has_stored(self, key: int) -> bool:
         """Tell whether a body was stored within the window. Raises StillStoring."""

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from handlers.body import Body
     from handlers.services import Services
     from handlers.turns import Turn
-    from ingest.batch import Decoder, Run
+    from ingest.batch import Decoder
 
-# For how long lines are packed before others get their turn, in seconds.
-_TURN_SECONDS = 0.005
+# Runs of lines that are packed before others get their turn: a body may change pods with every record.
+_RUNS_A_TURN = 256
 
 # A compressed body of this size can become a thousand times as large, in some 30 ms.
 _LARGE_COMPRESSED = 32 * 1024
@@ -79,7 +79,12 @@ class Intake:
         key = duplicates.key(whole, upload.tag)
         if duplicates.has_stored(key):
             return DUPLICATE
-        data = await self._inflated(whole, upload.headers.get("Content-Encoding", ""))
+        encoding = upload.headers.get("Content-Encoding", "")
+        if len(whole) > _LARGE_COMPRESSED and is_compressed(whole, encoding):
+            inflating = asyncio.get_running_loop().run_in_executor
+            data = await inflating(_INFLATING, decompress, whole, encoding, self._max_body_bytes)
+        else:
+            data = decompress(whole, encoding, self._max_body_bytes)
         upload.body.hold(len(data))
         del whole
         read = await self._read(data, upload)
@@ -98,36 +103,24 @@ class Intake:
             throttle.note("lines whose metadata contradicts their tag", read.contradicted, tag=upload.tag)
         return Receipt(sum([chunk.count for chunk in read.chunks]), read.skipped, read.contradicted)
 
-    async def _inflated(self, body: bytes, encoding: str) -> bytes:
-        """Return a body without its Content-Encoding; one that may become large is inflated in a thread."""
-        if len(body) <= _LARGE_COMPRESSED or not is_compressed(body, encoding):
-            return decompress(body, encoding, self._max_body_bytes)
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(_INFLATING, decompress, body, encoding, self._max_body_bytes)
-
     async def _read(self, data: bytes, upload: Upload) -> _Read:
         """Decode and pack a body. One that takes several batches gives way to others between two of them.
 
         Each batch is packed before the next one is decoded: tiny lines take many times as much memory until they are.
         """
         chunks, skipped, contradicted, has_times = list[Chunk](), 0, 0, True
-        for number, batch in enumerate(self._decode(data, upload.headers)):
-            if number:
+        arrived, is_first = self._services.now(), True
+        for batch in self._decode(data, upload.headers):
+            if not is_first:
                 await self._services.gate.enter()
                 if upload.is_abandoned():
                     raise Abandoned
-            await self._pack(batch.runs, chunks)
+            is_first = False
+            for count, run in enumerate(batch.runs, start=1):
+                if count % _RUNS_A_TURN == 0:
+                    await self._services.gate.enter()
+                chunks += pack(*run, arrived=arrived, max_line_bytes=self._max_line_bytes)
+                has_times = has_times and "" not in run.times
             skipped += batch.skipped
             contradicted += batch.contradicted
-            has_times = has_times and all("" not in run.times for run in batch.runs)
         return _Read(chunks, skipped, contradicted, has_times)
-
-    async def _pack(self, runs: list[Run], chunks: list[Chunk]) -> None:
-        arrived, time = self._services.now(), asyncio.get_running_loop().time
-        until = time() + _TURN_SECONDS
-        for run in runs:
-            for chunk in pack(*run, arrived=arrived, max_line_bytes=self._max_line_bytes):
-                chunks.append(chunk)
-                if time() > until:
-                    await self._services.gate.enter()
-                    until = time() + _TURN_SECONDS

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import logurt
-from delivery.filter import MAX_PATTERN_CHARACTERS, MAX_PATTERNS
+from delivery.filter import MAX_INSTRUCTIONS, MAX_PATTERN_CHARACTERS, MAX_PATTERNS
 from delivery.hub import MAX_PATTERNS_IN_USE
 from handlers import sources
 from handlers.errors import STATUSES
@@ -122,6 +122,7 @@ def test_the_protocol_has_the_limits_of_the_code() -> None:
     limits = rows(PROTOCOL, "## Limits")
     assert limits["patterns"][0] == f"{MAX_PATTERNS} `include` and {MAX_PATTERNS} `exclude`"
     assert limits["a pattern"][0] == f"{MAX_PATTERN_CHARACTERS:,} characters"
+    assert limits["patterns of a kind, once compiled"][0] == f"{MAX_INSTRUCTIONS} instructions"
     assert limits["patterns, all different views together"][0] == f"{MAX_PATTERNS_IN_USE:,}"
     assert limits["a name in a token"][0] == f"{MAX_NAME_LENGTH} characters"
     assert limits["a label in a token"][0] == f"key {MAX_LABEL_KEY_LENGTH}, value {MAX_NAME_LENGTH} characters"

@@ -64,8 +64,9 @@ def decode(body: bytes, headers: Mapping[str, str]) -> Iterator[Batch]:
 def _is_empty_array(body: bytes) -> bool:
     if body[:1] != b"[" or body[1:2] not in (b"]", b" ", b"\n", b"\r", b"\t"):
         return False
-    rest = body[1:].lstrip()
-    return rest[:1] == b"]" and not rest[1:].strip()
+    # Bounded, for there may be megabytes of blanks: then it is read as any other body.
+    rest = body[1:_BLANKS].lstrip()
+    return rest[:1] == b"]" and len(body) <= _BLANKS and not rest[1:].strip()
 
 
 def _batch(table: Table, tagged: Source | None, lost: int) -> Batch:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ingest.fluentbit import repair
-from ingest.fluentbit.budget import LARGEST_RECORD, PIECE, TOGETHER
+from ingest.fluentbit.budget import LARGEST_RECORD, PIECE, TOGETHER, WHOLE
 from ingest.fluentbit.shape import shapes_after, table_of
 from ingest.fluentbit.table import BROKEN, lost, of_rows, pause
 
@@ -70,7 +70,7 @@ class Body:
 
     def tables(self) -> Iterator[Table]:
         """Yield the records in order, as tables of bounded work."""
-        position, size = self._start, PIECE
+        position, size = self._start, WHOLE if len(self._body) <= WHOLE else PIECE
         while position < len(self._body):
             if self._budget.exhausted:
                 yield lost(repair.records_after(self._body, position, self._mark))

@@ -13,7 +13,7 @@ import msgpack
 import msgspec
 
 from ingest.fluentbit import packed
-from ingest.fluentbit.budget import LARGEST_RECORD, PIECE, TOGETHER
+from ingest.fluentbit.budget import LARGEST_RECORD, PIECE, TOGETHER, WHOLE
 from ingest.fluentbit.packed import array_of, is_map
 from ingest.fluentbit.repair import records_after
 from ingest.fluentbit.shape import shapes_after, table_of
@@ -68,7 +68,7 @@ class Body:
 
     def _cut(self, position: int) -> int:
         """Return where an entry seems to start, so that what is before it may be decoded in one go."""
-        if len(self._body) - position <= PIECE:
+        if len(self._body) - position <= (PIECE if position else WHOLE):
             return len(self._body)
         return max(self._body.rfind(self._mark, position + 1, position + PIECE), position)
 

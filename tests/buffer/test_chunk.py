@@ -162,6 +162,15 @@ def test_lines_are_compared_with_times_of_any_year(when: float) -> None:
     assert made.first_since(when) == (0 if when < ARRIVED else None)
 
 
+@pytest.mark.parametrize("odd", ["", "yesterday"])
+def test_the_first_and_the_last_time_are_those_of_the_lines_or_of_arrival(odd: str) -> None:
+    stamps = ["2025-11-22T08:15:01Z", odd, "2025-11-22T08:15:02Z"]
+    made = chunk(1, "a", "b", "c", times=stamps)
+    assert (made.first_time, made.last_time) == (stamps[0].encode(), stamps[2].encode())
+    made = chunk(1, "a", "b", times=[odd, odd])
+    assert (made.first_time, made.last_time) == (ARRIVED_TEXT, ARRIVED_TEXT)
+
+
 def test_times_of_some_lines_are_those_of_all() -> None:
     made = chunk(1, "a", "b", "c", times=["2025-11-22T08:15:01Z", "odd", ""])
     assert made.times([2, 0]) == [made.times()[2], made.times()[0]]

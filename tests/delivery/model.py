@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, NamedTuple
 
-from delivery import group
+from delivery import ranges
 from delivery.filter import TextFilter
 from delivery.format import Json
 from delivery.framing import Chunked, ServerSentEvents
@@ -145,7 +145,7 @@ class Visit:
             assert not events, "written to before it was known where it begins"
             return
         # A line and notices take fewer bytes than the patched bound of a write.
-        assert all(len(data) <= 2 * group.MAX_WRITE_BYTES for data in self.client.socket.writes), "written too much"
+        assert all(len(data) <= 2 * ranges.MAX_WRITE_BYTES for data in self.client.socket.writes), "written too much"
         numbers = [number_of(event) for event in self.line_events()]
         assert numbers == sorted(set(numbers)), "out of order, or twice"
         assert all(shows(self.view, log[number]) for number in numbers), "out of scope"

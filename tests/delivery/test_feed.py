@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from buffer.ring import Ring
-from buffer.store import Evicted
 from delivery.feed import Feed, FeedStatistics
 from delivery.slice import Slice
 from tests.buffer.factories import ARRIVED, chunk, selector, source
@@ -47,56 +46,10 @@ def test_groups_of_one_selector_share_a_scope() -> None:
     assert (feed.statistics().groups, feed.statistics().scopes) == (3, 2)
 
 
-@pytest.mark.parametrize(("pod", "pods"), [("a", 1), ("a,b,c", 3), ("a*", 1), (None, 1)])
-def test_a_scope_is_filed_under_each_pod_that_it_lists_or_once_for_all(pod: str | None, pods: int) -> None:
-    feed = made()
-    feed.remove(feed.add(view(pod="z"), None))
-    feed.add(view(pod=pod), None)
-    assert feed.statistics().pods == pods
-
-
 def test_a_group_begins_with_the_sources_of_the_ring() -> None:
     feed, ring = made(), ring_of(chunk(1, "x", writer=A), chunk(2, "y", writer=B))
     assert gathered(feed, feed.add(view(pod="a"), ring)) == {A} == feed.sources(selector(pod="a"))
     assert gathered(feed, feed.add(view(pod="a,b"), ring)) == {A, B}
-
-
-def test_gathering_can_be_interrupted_after_each_source() -> None:
-    feed, ring = made(), ring_of(*(chunk(seq, "x", writer=source(pod=f"web-{seq}")) for seq in range(1, 5)))
-    group, turns = feed.add(view(), ring), 1
-    while not feed.gather(group, lambda: True):
-        assert len(group.sources) == turns == 4 - feed.statistics().pending
-        turns += 1
-    assert turns == 4 == len(group.sources)
-
-
-def test_a_source_that_writes_is_not_missed_while_others_are_gathered() -> None:
-    feed, ring = made(), ring_of(chunk(1, "x", writer=A), chunk(2, "x", writer=B))
-    known = feed.add(view(), None)
-    for writer in (A, B):
-        feed.offer(chunk(3, "x", writer=writer))
-    group = feed.add(view(stream="stdout", container="app"), ring)
-    feed.offer(chunk(4, "x", writer=B))
-    assert group.sources == {B}
-    assert gathered(feed, group) == {A, B} == known.sources
-    assert feed.statistics().admissions == 4
-
-
-def test_a_source_that_leaves_while_it_is_to_be_gathered_is_forgotten() -> None:
-    feed, ring = made(), ring_of(chunk(1, "x", writer=A))
-    group = feed.add(view(), ring)
-    feed.count_lost([Evicted(ring.evict(), was_last=True)])
-    assert feed.statistics().pending == 0
-    assert gathered(feed, group) == set()
-
-
-def test_a_scope_that_goes_while_it_is_gathered_leaves_nothing() -> None:
-    feed, ring = made(), ring_of(chunk(1, "x", writer=A), chunk(2, "y", writer=A))
-    feed.add(view(), None)
-    group = feed.add(view(pod="a"), ring)
-    feed.count_lost([Evicted(ring.evict(), was_last=False)])
-    feed.remove(group)
-    assert (feed.statistics().pending, feed.statistics().admissions, feed.statistics().scopes) == (0, 1, 1)
 
 
 def test_nobody_sees_sources_through_a_selector_that_no_reader_has() -> None:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import gc
-import json
 import tracemalloc
 from typing import TYPE_CHECKING
 from unittest.mock import patch
@@ -12,15 +11,15 @@ from hypothesis import strategies as st
 
 from delivery.cursor import Cursor
 from delivery.filter import TextFilter
-from delivery.group import MAX_WRITE_BYTES, RENDER_SECONDS, WRITE_BYTES
+from delivery.group import RENDER_SECONDS
 from delivery.hub import LOOP_SECONDS, Start
+from delivery.ranges import WRITE_BYTES
 from delivery.reader import State
 from delivery.turns import READER_SECONDS, SLOW_SECONDS
 from tests.buffer.factories import ARRIVED, source
-from tests.delivery.doubles import EPOCH, FLUSH_INTERVAL, JSON, MIB, TEXT, Client, Rig, gap_of, view
+from tests.delivery.doubles import EPOCH, FLUSH_INTERVAL, JSON, MIB, Client, Rig, gap_of, view
 
 if TYPE_CHECKING:
-    from delivery.format import Format
     from delivery.view import View
 
 OPERATIONS = st.lists(
@@ -285,33 +284,6 @@ def test_readers_at_different_lines_of_a_chunk_do_not_share() -> None:
     assert [client.texts() for client in (whole, part, other)] == [["a", "b", "c"], ["b", "c"], ["c"]]
 
 
-@pytest.mark.parametrize("format_", [TEXT, JSON])
-def test_no_write_is_larger_than_its_bound_however_much_the_lines_grow(format_: Format) -> None:
-    rig = Rig(8 * MIB, 8 * MIB)
-    live, backlog = rig.join(view(format=format_)), rig.join(view(format=format_), room=0)
-    rig.settle()
-    for _ in range(6):
-        rig.publish(*["\x00" * 1000] * 64)  # each byte becomes six in JSON
-    backlog.drain()
-    rig.settle()
-    sizes = [len(data) for client in (live, backlog) for data in client.socket.writes]
-    assert max(sizes) <= MAX_WRITE_BYTES
-    assert len(live.events()) == len(backlog.events()) == 6 * 64 + (format_ is JSON)
-    assert len(sizes) <= (40 if format_ is JSON else 12)
-
-
-def test_a_line_that_is_larger_than_the_bound_is_written_alone() -> None:
-    rig = Rig(8 * MIB, 8 * MIB)
-    client = rig.join(view(format=JSON), room=0)
-    rig.settle()
-    for text in ("a", "\x00" * 60_000, "b"):
-        rig.publish(text)
-    client.drain()
-    rig.settle()
-    assert sorted(len(data) > MAX_WRITE_BYTES for data in client.socket.writes) == [False] * 3 + [True]
-    assert len(client.events()) == 4
-
-
 def test_readers_that_a_flush_does_not_reach_in_time_are_written_the_same_in_their_turns() -> None:
     rig = Rig()
     clients = [rig.join() for _ in range(10)]
@@ -404,19 +376,6 @@ def test_a_slow_reader_is_told_what_it_lost_as_any_other() -> None:
     assert (end.kind, end.payload) == ("line", "end")
     assert {gap_of(gap)[1] for gap in gaps} == {"slow"}
     assert 0 < sum(gap_of(gap)[0] or 0 for gap in gaps) <= rig.store.statistics().lines_evicted
-
-
-def test_a_range_may_end_inside_of_a_chunk_and_the_next_begins_there() -> None:
-    rig = Rig()
-    rig.publish(*[f"{number:04}" * 100 for number in range(2000)])
-    client = rig.join(view(format=JSON), room=0)
-    rig.clock.run_one()
-    position = client.reader.position
-    assert position.seq == 1
-    assert 0 < position.line < 2000
-    client.drain()
-    rig.settle()
-    assert [json.loads(text)["log"][:4] for text in client.texts()[:-1]] == [f"{number:04}" for number in range(2000)]
 
 
 def test_the_rest_of_a_chunk_that_leaves_while_a_reader_is_inside_of_it_is_lost() -> None:

@@ -10,7 +10,7 @@ from buffer.timestamp import rfc3339
 from delivery.cursor import Cursor
 from delivery.filter import TextFilter
 from delivery.framing import Chunked, PlainLines, ServerSentEvents
-from delivery.hub import EXPIRE_SECONDS, LOOP_SECONDS, Start, TooManyPatterns
+from delivery.hub import LOOP_SECONDS, Start, TooManyPatterns
 from delivery.reader import State
 from tests.buffer.factories import ARRIVED, source
 from tests.delivery.doubles import EPOCH, FLUSH_INTERVAL, JSON, Rig, gap_of, view
@@ -152,7 +152,7 @@ def test_a_slow_reader_that_does_not_follow_is_told_only_of_what_was_its_own() -
     rig.publish("0")
     rig.publish("1")
     client = rig.join(follow=False, start=Start(), room=0)
-    with patch("delivery.group.WRITE_BYTES", 1):
+    with patch("delivery.ranges.WRITE_BYTES", 1):
         rig.settle()
         for number in range(2, 60):
             rig.publish(str(number))
@@ -462,37 +462,6 @@ def test_a_cursor_in_the_middle_of_a_chunk_that_was_evicted_gives_a_gap() -> Non
     rig.settle()
     assert [event.kind for event in cut.events()] == ["gap", "line"]
     assert done.texts() == ["c"]
-
-
-def test_an_expiry_is_done_in_slices_and_counts_what_leaves_in_each() -> None:
-    rig = Rig()
-    for number in range(100):
-        rig.publish(str(number))
-    client = rig.join(room=0, start=Start(cursor=Cursor(EPOCH, 11, 0)))
-    rig.clock.tick = EXPIRE_SECONDS / 10
-    rig.hub.expire(float("inf"))
-    assert 80 < rig.store.statistics().chunks < 100
-    rig.clock.tick = 0
-    rig.settle()
-    assert rig.store.statistics().chunks == 0
-    lost = sum(gap_of(event)[0] or 0 for event in client.events() if event.kind == "gap")
-    assert lost + [event.kind for event in client.events()].count("line") == 90
-
-
-def test_an_expiry_that_is_under_way_is_not_doubled_and_keeps_what_arrives_meanwhile() -> None:
-    rig = Rig(max_age=60)
-    for number in range(100):
-        rig.publish(str(number), arrived=100.0)
-    rig.clock.tick = EXPIRE_SECONDS / 10
-    for _ in range(5):
-        rig.hub.expire(161.0)
-    assert rig.store.statistics().chunks > 80
-    rig.publish("new", arrived=161.0)
-    rig.clock.run_due()
-    assert [chunk.seq for log in rig.store.rings["n"].logs.values() for chunk in log.chunks.from_seq(0)] == [101]
-    rig.clock.tick = 0
-    rig.hub.expire(1e9)
-    assert not rig.store.rings
 
 
 def test_a_join_looks_at_no_more_sources_than_there_is_time_for() -> None:

@@ -80,8 +80,8 @@ TICKS = st.sampled_from([0.0, 0.0, 0.0004, 0.002, 0.006, 0.02])
 SMALL = {
     "delivery.view.STEP_BYTES": 100,
     "delivery.view.STEP_WORK": 500,
-    "delivery.group.WRITE_BYTES": 300,
-    "delivery.group.MAX_WRITE_BYTES": 400,
+    "delivery.ranges.WRITE_BYTES": 300,
+    "delivery.ranges.MAX_WRITE_BYTES": 400,
     "delivery.group.BATCH": 1,
 }
 ROOMS = st.sampled_from([None, None, 0, 60, 400])
