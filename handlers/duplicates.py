@@ -44,6 +44,11 @@ class Duplicates:
     def __len__(self) -> int:
         return len(self._stored) + len(self._stored_before)
 
+    @property
+    def is_on(self) -> bool:
+        """Whether bodies are remembered at all."""
+        return self._window > 0
+
     def key(self, body: bytes, tag: str) -> int:
         """Return what a body with this tag is known by."""
         if not self._window:
@@ -62,7 +67,7 @@ class Duplicates:
     @contextmanager
     def storing(self, key: int | None) -> Iterator[None]:
         """Remember a body (None: one that cannot be known again) once what is done here has worked."""
-        if key is None or not self._window:
+        if key is None:
             yield
             return
         self._storing.add(key)
@@ -71,7 +76,8 @@ class Duplicates:
         finally:
             self._storing.discard(key)
         self._stored.add(key)
-        self._forget()
+        if len(self._stored) >= MAX_REMEMBERED // 2:
+            self._forget()
 
     def _forget(self) -> None:
         now = self._monotonic()

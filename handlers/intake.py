@@ -90,11 +90,13 @@ class Intake:
         read = await self._read(data, upload)
         if upload.turn is not None and await upload.turn.come() and duplicates.has_stored(key):  # while this one waited
             return DUPLICATE
-        if upload.is_abandoned():
+        # Whatever its client, if that has gone, sends again is known then, and not stored twice.
+        is_known = duplicates.is_on and read.has_times
+        if not is_known and upload.is_abandoned():
             raise Abandoned
         self._services.sessions.check_not_stopping()  # it may have begun while this one was read
         # Without times of their own, equal records may well be different ones.
-        with duplicates.storing(key if read.has_times else None):
+        with duplicates.storing(key if is_known else None):
             await self._services.broker.publish(read.chunks)
         throttle = self._services.throttle
         if read.skipped:
