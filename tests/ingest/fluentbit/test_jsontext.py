@@ -81,6 +81,21 @@ def test_an_exhausted_budget_costs_the_rest_of_the_body_which_is_counted() -> No
     assert read + sum(table.lost for table in found) == pytest.approx(2000, rel=0.02)
 
 
+def test_a_budget_that_well_formed_records_exhaust_costs_the_rest_too() -> None:
+    body = b"[%b]" % b",".join([b'{"time":"2025-11-22T08:15:01Z","_p":"F","a":1}'] * 20_000)
+    found = tables(body, Budget(3000))
+    read = sum(len(table.texts) for table in found)
+    assert 0 < read < 1000
+    assert read + sum(table.lost for table in found) == pytest.approx(20_000, rel=0.02)
+
+
+def test_a_broken_record_of_very_many_members_is_lost_and_costs_no_other() -> None:
+    crowd = b'{"date":1,%b"f":nan}' % (b'"a":1,' * 60_000)
+    found = tables(b"[%b]" % b",".join([*records(2), crowd, *records(2)]))
+    assert [text for table in found for text in table.texts] == [*numbers(2), *numbers(2)]
+    assert sum(table.lost for table in found) == 1
+
+
 @pytest.mark.parametrize("body", [b"null", b"[1]", b"[[]]", b'"{"', b"{", b"[{", b"\x00", b"]", b"[]]", b"x\n{"])
 def test_what_holds_no_record_is_not_readable(body: bytes) -> None:
     assert not any(table.readable for table in tables(body))

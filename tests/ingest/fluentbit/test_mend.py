@@ -153,7 +153,17 @@ def test_a_value_that_is_too_deep_or_too_large_is_stepped_over(data: bytes) -> N
     assert (value.end, value.data) == (len(data), b"")
 
 
+def test_a_long_string_is_mended_and_one_that_is_too_long_is_stepped_over() -> None:
+    assert mended(b'{"a":"%b\x01\\ud800","b":nan}' % (b"x" * 500_000)) == {"a": "x" * 500_000 + "\x01\ufffd", "b": None}
+    too_long = b'{"a":"%b","b":nan}' % (b"x" * (LARGEST_RECORD + 1))
+    value = scanned(too_long + b",{}")
+    assert value is not None
+    assert (value.end, value.data) == (len(too_long), b"")
+
+
 def test_an_exhausted_budget_ends_the_search() -> None:
+    assert scanned(b'{"a":"%b"}' % (b"\x01" * 100_000), budget=Budget(5000)) is None
+    assert scanned(b'{"a":%b}' % (b"[" * 5000 + b"]" * 5000), budget=Budget(5000)) is None
     assert scanned(b'{"a":[[],[],[nan],{"b":{}}]}', budget=Budget(5)) is None
 
 

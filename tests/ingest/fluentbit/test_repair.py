@@ -46,6 +46,12 @@ def test_a_record_that_needs_mending_is_mended_alone() -> None:
         assert way(GOOD, broken, GOOD) == [GOOD, mended, GOOD]
 
 
+def test_blanks_between_records_may_be_of_any_length() -> None:
+    blanks = b" " * (2 << 20)
+    assert in_array(GOOD + blanks, blanks + GOOD, GOOD + blanks) == [GOOD] * 3
+    assert in_lines(GOOD, blanks + GOOD) == [GOOD] * 2
+
+
 @pytest.mark.parametrize("junk", [b"5", b"not json", b'"x"', b"[%b]" % GOOD, b"[[[]]]", b'{"log" "x"}'])
 def test_what_is_no_record_in_an_array_or_a_line_is_skipped(junk: bytes) -> None:
     assert in_array(GOOD, junk, GOOD) == [GOOD, 1, GOOD]
