@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 # Blanks in front of the records are passed over so many at a time.
 _BLANKS = 4 << 20
+# An empty array of more than this is not told from other bodies: to look for its end would take too long.
+_MOST_BLANKS = 16 << 20
 _BOM = b"\xef\xbb\xbf"
 # The type of an entry's time in MessagePack, and where the first one is to be found.
 _EVENT_TIME, _START = b"\xd7\x00", 16
@@ -64,9 +66,10 @@ def decode(body: bytes, headers: Mapping[str, str]) -> Iterator[Batch]:
 def _is_empty_array(body: bytes) -> bool:
     if body[:1] != b"[" or body[1:2] not in (b"]", b" ", b"\n", b"\r", b"\t"):
         return False
-    # Bounded, for there may be megabytes of blanks: then it is read as any other body.
-    rest = body[1:_BLANKS].lstrip()
-    return rest[:1] == b"]" and len(body) <= _BLANKS and not rest[1:].strip()
+    if len(body) > _MOST_BLANKS:
+        return False
+    rest = body[1:].lstrip()
+    return rest[:1] == b"]" and not rest[1:].strip()
 
 
 def _batch(table: Table, tagged: Source | None, lost: int) -> Batch:

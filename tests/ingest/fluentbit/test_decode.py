@@ -443,6 +443,7 @@ def test_a_body_of_tiny_things_takes_little_memory(body: bytes) -> None:
     assert peak < 8 * len(body)
 
 
+@pytest.mark.usefixtures("in_pieces")
 @pytest.mark.parametrize("joiner", JOINERS)
 def test_a_large_body_is_read_in_pieces_and_in_order(joiner: bytes) -> None:
     lines = [msgspec.json.encode(record(log=str(at))) for at in range(10_000)]
@@ -460,6 +461,7 @@ def test_a_large_body_with_one_broken_record_keeps_the_others() -> None:
     assert texts(b"[%b]" % b",".join(lines)) == [str(at) for at in range(10_000)]
 
 
+@pytest.mark.usefixtures("in_pieces")
 def test_a_large_body_of_messagepack_is_read_in_pieces_and_in_order() -> None:
     packed = b"".join(entry(record(log=str(at), kubernetes={"namespace": "a"})) for at in range(10_000))
     assert len(list(decode(packed, {}))) > 1

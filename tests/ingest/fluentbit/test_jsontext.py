@@ -47,6 +47,7 @@ def test_a_body_whose_records_are_alike_is_one_table(form: str, count: int) -> N
     assert table.texts == numbers(count)
 
 
+@pytest.mark.usefixtures("in_pieces")
 @pytest.mark.parametrize("form", BODIES)
 def test_a_large_body_is_cut_where_records_start(form: str) -> None:
     nested = b',"a":[{"date":1},{"date":{"date":2}},"},{\\"date\\":"]'

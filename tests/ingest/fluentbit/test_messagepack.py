@@ -144,6 +144,7 @@ def test_hostile_bodies_are_given_up(unit: bytes) -> None:
     assert texts(unit * 400_000) == []
 
 
+@pytest.mark.usefixtures("in_pieces")
 def test_a_large_body_is_read_in_pieces() -> None:
     body = b"".join(entry(log=str(at), a="x" * 100) for at in range(12_000))
     assert len(tables(body)) > 1
