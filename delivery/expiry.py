@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from buffer.store import Evicted, Store
 
 # How long chunks are expired before others get a turn, in seconds.
-EXPIRE_SECONDS = 0.005
+EXPIRE_SECONDS = 0.0025
 
 
 class Expiry:

@@ -38,8 +38,8 @@ class FeedStatistics(NamedTuple):
 class Feed:
     """The groups of one namespace: they are offered its chunks, flushed, and told what has been evicted.
 
-    `wake(reader)` is called for readers that fall behind although their sockets would take more; `flush_time()` returns
-    the time that is left for flushes.
+    `wake(readers)` is called for readers that fall behind although their sockets would take more; `flush_time()`
+    returns the time that is left for flushes.
     """
 
     __slots__ = (
@@ -53,7 +53,7 @@ class Feed:
         "flushed_at",
     )
 
-    def __init__(self, wake: Callable[[Reader], None], flush_time: Callable[[], Slice]) -> None:
+    def __init__(self, wake: Callable[[Sequence[Reader]], None], flush_time: Callable[[], Slice]) -> None:
         self.flushed_at = float("-inf")  # on the hub's clock
         self.flush_scheduled = False
         self._wake = wake

@@ -36,7 +36,7 @@ BATCH = 512
 class Group:
     """The readers of one view: the live ones, the others, and what each kind shares.
 
-    `wake(reader)` is called for readers that fall behind although their sockets would take more. If `is_slow`, the
+    `wake(readers)` is called for readers that fall behind although their sockets would take more. If `is_slow`, the
     filter took too long for a flush; until it has been quick again, flushes leave the readers to their turns.
     """
 
@@ -55,7 +55,9 @@ class Group:
         "view",
     )
 
-    def __init__(self, view: View, sources: set[Source], cache: RenderCache, wake: Callable[[Reader], None]) -> None:
+    def __init__(
+        self, view: View, sources: set[Source], cache: RenderCache, wake: Callable[[Sequence[Reader]], None]
+    ) -> None:
         self.view = view
         self.sources = sources  # those in the ring that the view's selector admits; kept up to date by the feed
         self.live: dict[Reader, None] = {}  # dicts, because they keep an order
@@ -223,8 +225,7 @@ class Group:
         if late:
             if stretch.data:
                 self._range = stretch
-            for reader in late:
-                self._wake(reader)  # no socket will say that it has drained
+            self._wake(late)  # since none of their sockets will say that it has drained
 
     def _drop(self, reader: Reader) -> None:
         """Take a reader off its list. With the last one that was behind goes what was rendered for them."""

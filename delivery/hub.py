@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from delivery.view import View
 
 # How long all flushes and joins in one turn of the event loop may take, in seconds.
-LOOP_SECONDS = 0.015
+LOOP_SECONDS = 0.025
 
 # A pattern takes some kilobytes once compiled, and up to a megabyte if it is meant to.
 MAX_PATTERNS_IN_USE = 2000
@@ -100,9 +100,9 @@ class Hub:
         self._call_later = call_later
         self._feeds: dict[str, Feed] = {}  # by namespace, of those that have readers
         self._patterns = 0  # of all views
-        self._turns = Turns(self._serve, self._clear_caches, monotonic=monotonic, call_later=call_later)
         self._served: set[Feed] = set()  # in this turn
         self._loop = LoopSlice(LOOP_SECONDS, monotonic=monotonic, call_later=call_later)
+        self._turns = Turns(self._serve, self._clear_caches, self._loop, monotonic=monotonic, call_later=call_later)
         self._expiry = Expiry(store, self._count_lost, monotonic=monotonic, call_later=call_later)
 
     @property
@@ -229,7 +229,7 @@ class Hub:
             return feed.groups[view]
         self._patterns += view.text.patterns
         if feed is None:
-            feed = self._feeds[namespace] = Feed(self._turns.add, self._loop.current)
+            feed = self._feeds[namespace] = Feed(self._turns.add_late, self._loop.current)
         return feed.add(view, ring)
 
     def _serve(self, reader: Reader, time: Slice) -> bool:

@@ -103,6 +103,8 @@ class Reader:
 
     def take_gap_notices(self) -> bytes:
         """Return the notices of all gaps that have not been reported yet; b"" if there are none."""
+        if self.gap is None and not self.lost:
+            return b""
         gaps = [] if self.gap is None else [self.gap]
         if self.lost:
             gaps.append(Gap(self.lost, "slow"))

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from unittest.mock import patch
+
 import pytest
 
 from delivery.filter import TextFilter
-from delivery.hub import Start
+from delivery.hub import LOOP_SECONDS, Start
 from delivery.turns import QUICK_SECONDS, READER_SECONDS, SLOW_SECONDS
 from tests.delivery.doubles import Client, Rig, view
 
@@ -111,3 +113,23 @@ def test_nothing_is_scheduled_while_nobody_waits() -> None:
     rig.join()
     rig.settle()
     assert not rig.clock.run_one()
+
+
+def test_readers_that_a_flush_did_not_reach_are_served_before_others_and_for_as_long_as_a_flush() -> None:
+    rig = Rig()
+    rig.publish("0")
+    live = [rig.join(PLAIN, Start(tail=0)) for _ in range(40)]
+    rig.settle()
+    rig.publish("1")
+    rig.clock.tick = LOOP_SECONDS / 10
+    with patch("delivery.group.BATCH", 1):
+        rig.clock.run_one()
+    flushed = served(live)
+    assert 0 < flushed < 15
+    others = [rig.join(PLAIN) for _ in range(10)]
+    while served(live) == flushed:
+        rig.clock.run_one()
+    assert flushed + 4 < served(live) < flushed + 15
+    assert served(others) <= 2
+    rig.settle()
+    assert {tuple(client.texts()) for client in live} == {("1",)}
