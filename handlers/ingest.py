@@ -73,6 +73,7 @@ class _Answer(NamedTuple):
     body: bytes
 
 
+_PLAIN = b"HTTP/1.1 200 OK\r\nContent-Type: %b\r\nContent-Length: %%d\r\nDate: %%b\r\n\r\n%%b" % JSON.encode()
 _NO_ANSWER = _Answer(HTTPStatus.INTERNAL_SERVER_ERROR, b"")
 
 
@@ -234,6 +235,12 @@ class IngestRequest(HTTPMessageDelegate):
             return
         status, body = answer
         self._services.ingest.requests[status] += 1
+        if status is HTTPStatus.OK and self._may_be_plain():
+            # Nearly all answers: formatting their headers takes Tornado a tenth of the CPU of a small request.
+            self._connection.stream.write(_PLAIN % (len(body), _date(int(self._services.now())).encode(), body))
+            self._connection.finish()
+            self._end()
+            return
         headers = HTTPHeaders({"Content-Type": JSON, "Content-Length": str(len(body))})
         headers["Date"] = _date(int(self._services.now()))
         if status is HTTPStatus.UNAUTHORIZED:
@@ -246,6 +253,11 @@ class IngestRequest(HTTPMessageDelegate):
         self._connection.write_headers(start, headers, body if self._request.method != "HEAD" else None)
         self._connection.finish()
         self._end()
+
+    def _may_be_plain(self) -> bool:
+        """Tell whether the answer has nothing to say of the connection, because that just goes on."""
+        is_usual = self._request.version == "HTTP/1.1" and "Connection" not in self._headers
+        return is_usual and not self._services.stopping and not self._connection.stream.closed()
 
     def _end(self) -> None:
         self._state = _State.OVER
