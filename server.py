@@ -63,6 +63,9 @@ BODIES_MIB = 64
 # A request line with a token, and headers with another: Tornado takes some microseconds for each line of them.
 MAX_HEADER_BYTES = 20 * 1024
 
+# What Fluent Bit may well send: lines of control characters become bodies of 11 MiB.
+_USUAL_BODY_MIB = 12
+
 _SWEEP_MS = 1000
 _EXPIRE_MS = 10_000
 
@@ -209,6 +212,8 @@ async def serve(settings: Settings) -> int:
     _allow_many_sockets()
     tune_malloc()
     tune_gc()
+    if settings.max_body_mib < _USUAL_BODY_MIB:
+        log.warning("MAX_BODY_MIB is below %d: Fluent Bit drops larger bodies for good", _USUAL_BODY_MIB)
     server = Server(settings)
     starting = asyncio.ensure_future(server.start(sockets))
     either: list[asyncio.Future[Any]] = [starting, signals.first]

@@ -18,6 +18,7 @@ turn in between. A live reader that a flush does not reach in its slice falls be
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -26,6 +27,7 @@ from delivery.cursor import Cursor
 from delivery.expiry import Expiry
 from delivery.feed import Feed
 from delivery.gap import Gap
+from delivery.histogram import Histogram
 from delivery.reader import Reader, State
 from delivery.slice import LoopSlice
 from delivery.turns import Turns
@@ -98,6 +100,9 @@ class Hub:
         self._flush_interval = flush_interval
         self._monotonic = monotonic
         self._call_later = call_later
+        self.delays = Histogram()  # from the first chunk that a flush writes to its last write, in seconds
+        self.gaps: Counter[str] = Counter()  # reported to readers, by reason
+        self.lost: Counter[str] = Counter()  # lines reported to be lost, where their number was known, by reason
         self._feeds: dict[str, Feed] = {}  # by namespace, of those that have readers
         self._patterns = 0  # of all views
         self._served: set[Feed] = set()  # in this turn
@@ -207,12 +212,27 @@ class Hub:
             patterns=self._patterns,
         )
 
+    def _notices(self, reader: Reader) -> bytes:
+        """Return what a reader is to be told of lost lines."""
+        if reader.gap is None and not reader.lost:
+            return b""
+        gaps = reader.take_gaps()
+        for gap in gaps:
+            self.gaps[gap.reason] += 1
+            self.lost[gap.reason] += gap.lost or 0
+        return b"".join([reader.group.view.render_gap(gap) for gap in gaps])
+
     def _schedule_flush(self, feed: Feed) -> None:
         """Have a feed flushed: at once after a quiet time; under load, one interval after its last flush."""
         if feed.needs_flush and not feed.flush_scheduled:
             feed.flush_scheduled = True
-            delay = feed.flushed_at + self._flush_interval - self._monotonic()
-            self._call_later(max(0.0, delay), lambda: feed.flush(self._monotonic()))
+            now = self._monotonic()
+            delay = feed.flushed_at + self._flush_interval - now
+            self._call_later(max(0.0, delay), lambda: self._flush(feed, now))
+
+    def _flush(self, feed: Feed, waiting_since: float) -> None:
+        feed.flush(self._monotonic())
+        self.delays.observe(self._monotonic() - waiting_since)
 
     def _count_lost(self, evicted: Sequence[Evicted]) -> None:
         """Count chunks that have just been evicted for all readers that had not got to them."""
@@ -263,7 +283,7 @@ class Hub:
             self._catch_up(reader)
             return False
         reader.position = stretch.end
-        data = reader.take_gap_notices() + stretch.data
+        data = self._notices(reader) + stretch.data
         if data and not reader.write(data):
             return False
         has_more = not reader.live_announced or stretch.end < (group.next_seq(ring.next_seq), 0)
@@ -273,7 +293,7 @@ class Hub:
 
     def _catch_up(self, reader: Reader) -> None:
         """Write the notices that are due to a reader that has read everything, then make it live or end it."""
-        group, notices = reader.group, reader.take_gap_notices()
+        group, notices = reader.group, self._notices(reader)
         if reader.end is None and not reader.live_announced:
             reader.live_announced = True
             seq = group.next_seq(self.store.next_seq)

@@ -101,12 +101,10 @@ class Reader:
             self.position = OLDEST
             self.state = State.BEHIND
 
-    def take_gap_notices(self) -> bytes:
-        """Return the notices of all gaps that have not been reported yet; b"" if there are none."""
-        if self.gap is None and not self.lost:
-            return b""
+    def take_gaps(self) -> list[Gap]:
+        """Return the gaps that are due to be reported, once."""
         gaps = [] if self.gap is None else [self.gap]
         if self.lost:
             gaps.append(Gap(self.lost, "slow"))
         self.gap, self.lost = None, 0
-        return b"".join([self.group.view.render_gap(gap) for gap in gaps])
+        return gaps

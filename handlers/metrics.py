@@ -89,6 +89,14 @@ METRICS = (
         "bytes of lines and notices written to readers",
         lambda s: s.requests.bytes + sum(session.sent for session in s.sessions),
     ),
+    Metric("logurt_gaps", "counter", "gaps reported to readers", lambda s: s.hub.gaps, ("reason",)),
+    Metric("logurt_lines_lost", "counter", "lines reported to be lost", lambda s: s.hub.lost, ("reason",)),
+    Metric(
+        "logurt_delivery_seconds",
+        "histogram",
+        "from the first line of a flush to its last write",
+        lambda s: s.hub.delays,
+    ),
     Metric("logurt_tokens_signed", "counter", "tokens signed", lambda s: s.requests.tokens_signed),
     Metric(
         "logurt_refusals",

@@ -37,6 +37,6 @@ def test_gap_notices_are_taken_once_and_those_from_before_the_reader_came_are_fi
     client = Rig().join(view(format=JSON))
     reader = client.reader
     reader.gap, reader.lost = Gap(None, "evicted"), 3
-    client.socket.write(reader.take_gap_notices())
+    client.socket.write(b"".join([reader.group.view.render_gap(gap) for gap in reader.take_gaps()]))
     assert [gap_of(event) for event in client.events()] == [(None, "evicted"), (3, "slow")]
-    assert reader.take_gap_notices() == b""
+    assert reader.take_gaps() == []

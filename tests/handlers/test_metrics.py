@@ -102,3 +102,21 @@ async def test_no_series_names_what_is_served(live: LiveServer) -> None:
     await live.write("one", namespace="secret-namespace", pod="secret-pod")
     await live.fetch("/secret-path")
     assert b"secret" not in (await live.fetch("/metrics")).body
+
+
+async def test_gaps_and_the_lines_that_are_lost_are_counted_by_reason(live: LiveServer) -> None:
+    await live.write("one", "two")
+    token = await live.sign()
+    response = await live.fetch(f"/logs?token={token}&follow=false&cursor=another-1-0")
+    samples = await scraped(live)
+    assert response.body.startswith(b"[logurt] an unknown number of lines lost")
+    assert (samples["logurt_gaps_total restarted"], samples["logurt_lines_lost_total restarted"]) == (1, 0)
+
+
+async def test_the_time_until_lines_are_written_is_counted(live: LiveServer, connect: Callable[..., Peer]) -> None:
+    peer = connect()
+    await peer.upgrade(await live.sign())
+    await until(lambda: all(session.is_live for session in live.services.sessions))
+    await live.write("hello")
+    assert (await peer.frame()).payload == b"hello"
+    assert (await scraped(live))["logurt_delivery_seconds_count"] >= 1
