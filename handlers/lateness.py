@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from delivery.histogram import Histogram
 
-INTERVAL_SECONDS = 0.05
+INTERVAL_SECONDS = 0.1
 
 
 class Lateness:
-    """Notes, twenty times a second, how late the event loop comes to do so."""
+    """Notes, ten times a second, how late the event loop comes to do so."""
 
     def __init__(self, waits: Histogram) -> None:
         self._waits = waits

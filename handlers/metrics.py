@@ -106,7 +106,7 @@ METRICS = (
         ("path", "status"),
     ),
     Metric(
-        "logurt_loop_wait_seconds", "histogram", "how late the event loop was, twenty times a second", lambda s: s.waits
+        "logurt_loop_wait_seconds", "histogram", "how late the event loop was, ten times a second", lambda s: s.waits
     ),
     Metric(
         "logurt_build",
