@@ -116,7 +116,7 @@ def _metadata(container: Container) -> dict[str, Any]:
         "pod_name": container.pod,
         "namespace_name": NAMESPACE,
         "pod_id": f"{digest[:8]}-{digest[8:12]}-4{digest[13:16]}-a{digest[17:20]}-{digest[20:32]}",
-        "labels": {"app": container.app, "pod-template-hash": digest[:10]},
+        "labels": {"app": container.app, **_controller(container.pod)},
         "host": "node-a",
         "pod_ip": f"10.42.3.{int(digest[:2], 16)}",
         "container_name": container.name,
@@ -124,3 +124,11 @@ def _metadata(container: Container) -> dict[str, Any]:
         "container_hash": f"{image.partition(':')[0]}@sha256:{digest[::-1]}",
         "container_image": image,
     }
+
+
+def _controller(pod: str) -> dict[str, str]:
+    """Return the label that a StatefulSet puts on a pod, or the ReplicaSet of a Deployment, whose hash the name has."""
+    name, _, suffix = pod.rpartition("-")
+    if suffix.isdecimal():
+        return {"statefulset.kubernetes.io/pod-name": pod}
+    return {"pod-template-hash": name.rpartition("-")[2]}

@@ -5,6 +5,7 @@ import itertools
 import json
 import random
 
+from buffer.workload import workloads
 from cli.demo_shop import CONTAINERS, NAMESPACE, posts
 from ingest.fluentbit.decode import decode
 
@@ -27,6 +28,17 @@ def test_all_containers_write_into_one_namespace() -> None:
     metadata = [json.loads(text) for text in written]
     assert {one["namespace_name"] for one in metadata} == {NAMESPACE}
     assert {(one["pod_name"], one["container_name"]) for one in metadata} == {(one.pod, one.name) for one in CONTAINERS}
+
+
+def test_every_pod_belongs_to_the_workload_that_its_name_tells() -> None:
+    runs = [run for post in _some() for batch in decode(json.dumps(post).encode(), {}) for run in batch.runs]
+    found = {run.source.pod: [*workloads(run.source)][-1:] for run in runs}
+    assert found == {
+        "web-7d4b9c6f5-x2x7k": ["deployment/web"],
+        "web-7d4b9c6f5-lq9wd": ["deployment/web"],
+        "checkout-5f6c8d7b9-4jn2p": ["deployment/checkout"],
+        "worker-0": ["statefulset/worker"],
+    }
 
 
 def test_lines_come_on_both_outputs_as_json_as_text_and_with_a_stack_trace() -> None:
