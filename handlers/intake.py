@@ -10,11 +10,8 @@ from buffer.chunk import Chunk, pack
 from ingest.compression import decompress, is_compressed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from handlers.body import Body
     from handlers.services import Services
-    from handlers.turns import Turn
+    from handlers.upload import Upload
     from ingest.batch import Decoder
 
 # Runs of lines that are packed before others get their turn: a body may change pods with every record.
@@ -40,16 +37,6 @@ DUPLICATE = Receipt(duplicate=True)
 
 class Abandoned(Exception):
     """The client has closed its connection before its body was stored: it will send it again."""
-
-
-class Upload(NamedTuple):
-    """A body that has arrived, and what is to be known of its request."""
-
-    body: Body
-    headers: Mapping[str, str]  # by their names in the spelling of `Content-Type`
-    tag: str  # Fluent Bit's, or empty
-    turn: Turn | None  # among those with its tag
-    is_abandoned: Callable[[], bool]  # whether nobody waits for the answer any more
 
 
 class _Read(NamedTuple):
@@ -88,7 +75,7 @@ class Intake:
         upload.body.hold(len(data))
         del whole
         read = await self._read(data, upload)
-        if upload.turn is not None and await upload.turn.come() and duplicates.has_stored(key):  # while this one waited
+        if await upload.turn.come() and duplicates.has_stored(key):  # while this one waited
             return DUPLICATE
         # Whatever its client, if that has gone, sends again is known then, and not stored twice.
         is_known = duplicates.is_on and read.has_times

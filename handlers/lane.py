@@ -1,0 +1,253 @@
+"""The lane: connections on which Fluent Bit posts logs, without the cost of a general HTTP server.
+
+Most requests hold a few records, and cost Tornado several times what storing these does. Every connection begins here.
+Requests whose first line is that of an upload, and whose head asks for no more than to take a body of known length, are
+received and answered by one coroutine for each connection. At the first request for anything else, the connection goes
+over to Tornado for good, with what has been received and not been used: nothing is guessed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from functools import lru_cache, partial
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from tornado.httputil import format_timestamp
+
+from handlers import tcp
+from handlers.base import JSON
+from handlers.raw_stream import RECEIVE_BYTES, RawStream
+from handlers.request_head import parse_head
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Mapping
+
+    from handlers.body import Body
+    from handlers.ingest import Answer, Ingest
+    from handlers.request_head import RequestHead
+    from handlers.services import Services
+
+    # Takes over a socket with the address of its peer and what has been received from it.
+    HandOver = Callable[[socket.socket, Any, bytes], None]
+
+# A body is received in pieces of this size, which is also the memory that a client costs once it stops sending.
+_PIECE = 256 * 1024
+
+# How long requests may be handled in one pass of the event loop, in seconds.
+PASS_SECONDS = 0.005
+# So many bytes are handled without a look at the clock; a request counts for some that it has not.
+_AT_ONCE, _REQUEST = 64 * 1024, 2048
+
+
+class Lane:
+    """Serves connections as long as they bring uploads to `ingests`, which are known by their paths.
+
+    A connection may be idle for `idle_seconds`, and a body may take `body_seconds` to come. A head of more than
+    `max_head` bytes is for Tornado to refuse.
+    """
+
+    def __init__(
+        self,
+        services: Services,
+        ingests: Mapping[str, Ingest],
+        hand_over: HandOver,
+        *,
+        max_head: int,
+        idle_seconds: float,
+        body_seconds: float,
+    ) -> None:
+        self.services = services
+        self.hand_over = hand_over
+        self.max_head = max_head
+        self.idle_seconds = idle_seconds
+        self.body_seconds = body_seconds
+        self.dropped = memoryview(bytearray(RECEIVE_BYTES))  # where what nobody wants is received
+        self._ingests = {f"POST {path} HTTP/1.1\r\n".encode(): ingest for path, ingest in ingests.items()}
+        self._tasks: dict[LaneConnection, asyncio.Task[None]] = {}
+        self._handled = 0  # bytes of requests, in this pass of the event loop and some before it
+        self._pass_ends: float | None = None  # on the loop's clock, once that is a lot
+
+    def __len__(self) -> int:
+        """Return how many connections there are."""
+        return len(self._tasks)
+
+    def accept(self, connection: socket.socket, address: Any) -> None:
+        """Serve a new connection, which must not block."""
+        served = LaneConnection(self, connection, address)
+        self._tasks[served] = asyncio.get_running_loop().create_task(served.serve())
+
+    def ingest_for(self, data: bytes) -> Ingest | None:
+        """Return what takes the request that begins with this; None if it is not an upload."""
+        return self._ingests.get(data[: data.find(b"\r\n") + 2])
+
+    def may_be_upload(self, data: bytes) -> bool:
+        """Tell whether data may still become the first line of an upload."""
+        return any(line.startswith(data[: len(line)]) for line in self._ingests)
+
+    async def turn(self, size: int) -> None:
+        """Return once a body of so many bytes may be handled: a herd of them takes several passes of the event loop."""
+        while not self._may_handle(size):  # noqa: ASYNC110 - an event would let all of them go at once again
+            await asyncio.sleep(0)
+
+    def drain(self) -> None:
+        """Close all connections without a request in flight. The others close once they have answered it."""
+        for connection, task in self._tasks.items():
+            if connection not in self.services.inflight:
+                task.cancel()
+
+    async def close(self, seconds: float) -> None:
+        """Close all connections: those that answer a request have so many seconds for it."""
+        if self._tasks:
+            _, pending = await asyncio.wait(self._tasks.values(), timeout=seconds)
+            for task in pending:
+                task.cancel()
+            if pending:
+                await asyncio.wait(pending)
+
+    def end(self, connection: LaneConnection) -> None:
+        """Close a connection, whatever it waits for."""
+        self._tasks[connection].cancel()
+
+    def forget(self, connection: LaneConnection) -> None:
+        """Forget a connection that is closed or has been handed over."""
+        del self._tasks[connection]
+
+    def _may_handle(self, size: int) -> bool:
+        self._handled += size + _REQUEST
+        if self._handled <= _AT_ONCE:
+            return True
+        loop = asyncio.get_running_loop()
+        if self._pass_ends is None:
+            # Only now: to be told of each pass would cost a pass for each request, where these are few.
+            self._pass_ends = loop.time() + PASS_SECONDS
+            loop.call_soon(self._end_pass)
+        return loop.time() < self._pass_ends
+
+    def _end_pass(self) -> None:
+        self._handled, self._pass_ends = 0, None
+
+
+class LaneConnection:
+    """A connection as long as it brings uploads."""
+
+    def __init__(self, lane: Lane, connection: socket.socket, address: Any) -> None:
+        self._lane = lane
+        self._stream = RawStream(connection, partial(lane.end, self))
+        self._address = address
+        self._sender = str(address[0]) if isinstance(address, tuple) else "0.0.0.0"  # noqa: S104 - as Tornado has it
+        self._unread = b""  # received, and not used yet
+        self._is_handed_over = False
+
+    async def serve(self) -> None:
+        """Answer uploads one after the other, until the client leaves or asks for something else."""
+        is_open = True
+        try:
+            while is_open and (found := await self._receive_head()) is not None:
+                is_open = await self._answer(*found)
+        except OSError:
+            pass  # the client has gone
+        finally:
+            if not self._is_handed_over:
+                self._let_go()
+                self._stream.socket.close()
+
+    async def _receive_head(self) -> tuple[Ingest, RequestHead] | None:
+        """Receive the head of the next upload; return None if there is none, be it that there is another request."""
+        lane, data = self._lane, self._unread
+        self._stream.expect_within(lane.idle_seconds)
+        while (end := data.find(b"\r\n\r\n")) < 0:
+            if len(data) > lane.max_head or not lane.may_be_upload(data):
+                self._hand_over(data)
+                return None
+            received = await self._stream.receive()
+            if not received:
+                return None
+            data += received
+        end += 4
+        ingest = lane.ingest_for(data)
+        head = parse_head(data[:end]) if ingest is not None and end <= lane.max_head else None
+        if ingest is None or head is None or head.length is None:
+            self._hand_over(data)
+            return None
+        self._unread = data[end:]
+        return ingest, head
+
+    async def _answer(self, ingest: Ingest, head: RequestHead) -> bool:
+        """Receive and store an upload, and answer; tell whether another request may follow."""
+        services = self._lane.services
+        services.inflight.add(self)
+        try:
+            answer = await self._stored(ingest, head)
+            if answer is None:
+                return False
+            may_follow = head.keep_alive and not services.stopping
+            response = _response(answer, services.now(), is_last=not may_follow)
+            await self._stream.send(response, self._lane.idle_seconds)
+            return may_follow
+        finally:
+            services.inflight.remove(self)
+
+    async def _stored(self, ingest: Ingest, head: RequestHead) -> Answer | None:
+        is_abandoned = partial(tcp.peer_has_closed, self._stream.socket)
+        upload = ingest.begin(
+            head.fields, head.credentials, sender=self._sender, length=head.length, is_abandoned=is_abandoned
+        )
+        try:
+            await self._receive_body(upload.body, head.length or 0)
+            await self._lane.turn(upload.body.size)
+            return await ingest.answer(upload)
+        finally:
+            upload.close()
+
+    async def _receive_body(self, body: Body, length: int) -> None:
+        """Receive a body of so many bytes, straight to where they stay; drop what comes of a refused one."""
+        stream, unread = self._stream, self._unread
+        self._unread = unread[length:]
+        body.add(unread[:length])
+        left = length - len(unread)
+        if left > 0:
+            stream.expect_within(self._lane.body_seconds)
+        while left > 0:
+            if (piece := body.piece(min(left, _PIECE))) is not None:
+                left -= await stream.fill(memoryview(piece))
+            else:
+                left -= await stream.receive_into(self._lane.dropped[:left])
+        stream.expect_within(math.inf)
+
+    def _hand_over(self, unread: bytes) -> None:
+        self._let_go()
+        self._is_handed_over = True
+        self._lane.hand_over(self._stream.socket, self._address, unread)
+
+    def _let_go(self) -> None:
+        self._stream.release()
+        self._lane.forget(self)
+
+
+_PLAIN = b"HTTP/1.1 200 OK\r\nContent-Type: %b\r\nContent-Length: %%d\r\nDate: %%b\r\n\r\n%%b" % JSON.encode()
+
+
+def _response(answer: Answer, now: float, *, is_last: bool) -> bytes:
+    status, body = answer
+    if status is HTTPStatus.OK and not is_last:
+        return _PLAIN % (len(body), _date(int(now)), body)
+    fields = [
+        f"HTTP/1.1 {status:d} {status.phrase}",
+        f"Content-Type: {JSON}",
+        f"Content-Length: {len(body)}",
+        f"Date: {_date(int(now)).decode()}",
+    ]
+    if status is HTTPStatus.UNAUTHORIZED:
+        fields.append("WWW-Authenticate: Token")
+    if is_last:
+        fields.append("Connection: close")  # the next request should go elsewhere
+    return "\r\n".join([*fields, "", ""]).encode() + body
+
+
+@lru_cache(1)
+def _date(second: int) -> bytes:
+    """Return the value of a Date header (RFC 9110, section 6.6.1)."""
+    return format_timestamp(second).encode()

@@ -1,0 +1,167 @@
+"""What is particular to the lane; that uploads through it are taken like others is in test_ingest.py."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.conftest import INGEST_SECRET
+from tests.handlers.peers import until
+from tests.wire import Wire, connected, head, request
+
+if TYPE_CHECKING:
+    from tornado.ioloop import IOLoop
+
+    from tests.conftest import LiveServer
+
+PATH = "/_ingest/fluentbit"
+TOKEN = f"Authorization: Token {INGEST_SECRET}"
+HEALTHZ = request("/healthz", method="GET")
+ALIVE = {"status": "alive"}
+STORED = {"accepted": 1, "skipped": 0}
+
+
+def upload(text: str, *fields: str) -> bytes:
+    body = json.dumps([{"log": text, "kubernetes": {"namespace_name": "myapp", "pod_name": "web-0"}}]).encode()
+    return request(PATH, TOKEN, *fields, body=body)
+
+
+async def answers(wire: Wire, count: int) -> list[Any]:
+    return [(await wire.answer()).json for _ in range(count)]
+
+
+async def backlog(live: LiveServer) -> list[str]:
+    response = await live.fetch(f"/logs?token={await live.sign()}&follow=false&tail=all")
+    return response.body.decode().split("\n")[:-1]
+
+
+async def test_uploads_of_one_connection_are_answered_in_order(live: LiveServer) -> None:
+    async with connected(live.port) as wire:
+        await wire.send(b"".join(upload(str(number)) for number in range(50)))
+        assert await answers(wire, 50) == [STORED] * 50
+    assert await backlog(live) == [str(number) for number in range(50)]
+
+
+async def test_a_connection_that_asks_for_something_else_goes_over_with_all_it_has_sent(live: LiveServer) -> None:
+    async with connected(live.port) as wire:
+        await wire.send(upload("one") * 2 + HEALTHZ * 2 + upload("two") + HEALTHZ)
+        assert await answers(wire, 6) == [STORED, STORED, ALIVE, ALIVE, STORED, ALIVE]
+    assert await backlog(live) == ["one", "one", "two"]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 30, 100])
+async def test_how_requests_are_cut_on_their_way_makes_no_difference(live: LiveServer, size: int) -> None:
+    sent = upload("one") + HEALTHZ + upload("two")
+    async with connected(live.port) as wire:
+        await wire.send(*[sent[start : start + size] for start in range(0, len(sent), size)])
+        assert await answers(wire, 3) == [STORED, ALIVE, STORED]
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        request("/healthz", method="GET"),
+        request("/_ingest/fluentbi", method="POST"),
+        request("/_ingest/fluentbit/", method="POST"),
+        request("/_ingest/fluentbit/more", method="POST"),
+        request("/_ingest", method="POST"),
+        upload("x").replace(b"HTTP/1.1", b"HTTP/1.0"),
+        upload("x").replace(b"POST", b"PUT"),
+        upload("x", "Expect: 100-continue"),
+        upload("x", "Upgrade: h2c", "Connection: Upgrade, HTTP2-Settings"),
+        upload("x").replace(b"fluentbit ", b"fluentbit?a=b "),
+        head(PATH, TOKEN, "Transfer-Encoding: chunked") + b"0\r\n\r\n",
+    ],
+)
+async def test_what_else_is_asked_for_is_answered_by_tornado(live: LiveServer, sent: bytes) -> None:
+    async with connected(live.port) as wire:
+        await wire.send(sent)
+        while (answer := await wire.answer()).status == 100:
+            pass
+        assert "etag" in answer.headers or answer.headers.get("cache-control") == "no-store"
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        upload("x").replace(b"Content-Length: ", b"Content-Length: +"),
+        upload("x", "Content-Length: 5"),
+        upload("x", "Transfer-Encoding: chunked"),
+        upload("x", "No colon"),
+        upload("x").replace(b"Host: logurt\r\n", b""),
+        upload("x").replace(b"Host: logurt\r\n", b"Host: logurt\r\n" + b"X: " + b"y" * 30_000 + b"\r\n"),
+        upload("x").replace(b"Host: logurt\r\n", b"Host: logurt\r\n" + b"X: y\r\n" * 5000),
+    ],
+)
+async def test_a_malformed_head_stores_nothing_and_ends_the_connection(live: LiveServer, sent: bytes) -> None:
+    async with connected(live.port) as wire:
+        await wire.send(sent + HEALTHZ)
+        assert not (await wire.rest()).startswith(b"HTTP/1.1 2")
+    assert await backlog(live) == []
+
+
+async def test_a_client_that_closes_after_part_of_a_head_is_forgotten(live: LiveServer) -> None:
+    for size in (0, 5, 60):
+        async with connected(live.port) as wire:
+            await wire.send(upload("x")[:size])
+    await until(lambda: not live.server.connections)
+
+
+async def test_with_connection_close_an_upload_is_the_last_one(live: LiveServer) -> None:
+    async with connected(live.port) as wire:
+        await wire.send(upload("one", "Connection: close") + upload("two"))
+        answer = await wire.answer()
+        assert (answer.json, answer.headers["connection"]) == (STORED, "close")
+        assert await wire.rest() == b""
+    assert await backlog(live) == ["one"]
+
+
+async def test_a_client_that_reads_no_answers_is_waited_for_and_holds_nobody_up(live: LiveServer) -> None:
+    count = 20_000
+    sent = upload("x", "Connection: keep-alive")
+    with socket.create_connection(("127.0.0.1", live.port)) as deaf:
+        deaf.settimeout(0)
+        loop = asyncio.get_running_loop()
+        sending = asyncio.ensure_future(loop.sock_sendall(deaf, sent * count))
+        await until(lambda: live.services.ingest.requests[200] > 1000)
+        assert (await live.fetch("/healthz")).code == 200
+        received = 0
+        while received < count:
+            received += (await loop.sock_recv(deaf, 1 << 20)).count(b'{"accepted":1,"skipped":0}')
+        await sending
+    assert live.services.ingest.records == count
+
+
+async def test_a_herd_is_spread_over_many_passes_of_the_event_loop(
+    live: LiveServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("handlers.lane.PASS_SECONDS", 0.001)
+    count, passes = 300, 0
+    async with AsyncExitStack() as stack:
+        herd = [await stack.enter_async_context(connected(live.port)) for _ in range(count)]
+        for wire in herd:
+            await wire.send(upload("x")[:-1])
+        await until(lambda: len(live.services.inflight) == count)
+        for wire in herd:
+            wire.send_at_once(upload("x")[-1:])
+        before = live.services.ingest.requests[200]
+        while live.services.ingest.requests[200] < count:
+            await asyncio.sleep(0)
+            passes += live.services.ingest.requests[200] > before
+            before = live.services.ingest.requests[200]
+    assert passes > 3
+
+
+async def test_an_idle_connection_is_closed(io_loop: IOLoop, live: LiveServer) -> None:
+    async with connected(live.port) as wire:
+        await wire.send(upload("x"))
+        await wire.answer()
+        later = io_loop.time
+        io_loop.asyncio_loop.time = lambda: later() + 80  # type: ignore[attr-defined]
+        assert await asyncio.wait_for(wire.rest(), 10) == b""
+    assert live.services.ingest.records == 1
