@@ -59,8 +59,9 @@ class Body:
 
     def hold(self, size: int) -> None:
         """Charge the budget with `size` bytes for this body, instead of what it was charged. Raises Overloaded."""
-        self._budget.take(size - self._size, self._sender)
-        self._size = size
+        if size != self._size:
+            self._budget.take(size - self._size, self._sender)
+            self._size = size
 
     def whole(self) -> bytes:
         """Return the body, once. Raises the error that it was refused with."""
@@ -75,8 +76,7 @@ class Body:
         self._refusal = None
 
     def _give_back(self) -> None:
-        self._budget.take(-self._size, self._sender)
-        self._size = 0
+        self.hold(0)
         self._parts = []
 
     def _takes(self, size: int) -> bool:
