@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
 from buffer.chunk import Chunk, pack
-from ingest.compression import decompress, is_compressed
+from ingest.compression import decompress, takes_long
 
 if TYPE_CHECKING:
     from handlers.services import Services
@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 # Runs of lines that are packed before others get their turn: a body may change pods with every record.
 _RUNS_A_TURN = 256
 
-# A compressed body of this size can become a thousand times as large, in some 30 ms.
-_LARGE_COMPRESSED = 32 * 1024
-# The libraries let go of the interpreter meanwhile. One thread: only one body is ever inflated without being charged.
+# The libraries let go of the interpreter while they inflate. One thread: only one body is ever inflated without being charged.
 _INFLATING = ThreadPoolExecutor(max_workers=1, thread_name_prefix="inflate")
 
 
@@ -67,7 +65,7 @@ class Intake:
         if duplicates.has_stored(key):
             return DUPLICATE
         encoding = upload.headers.get("Content-Encoding", "")
-        if len(whole) > _LARGE_COMPRESSED and is_compressed(whole, encoding):
+        if takes_long(whole, encoding):
             inflating = asyncio.get_running_loop().run_in_executor
             data = await inflating(_INFLATING, decompress, whole, encoding, self._max_body_bytes)
         else:
