@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 # Runs of lines that are packed before others get their turn: a body may change pods with every record.
 _RUNS_A_TURN = 256
 
-# The libraries let go of the interpreter while they inflate. One thread: only one body is ever inflated without being charged.
+# The libraries let go of the interpreter while they inflate. One thread: only one body at a time is inflated without
+# being charged.
 _INFLATING = ThreadPoolExecutor(max_workers=1, thread_name_prefix="inflate")
 
 
