@@ -122,7 +122,8 @@ class Server:
             idle_connection_timeout=_IDLE_SECONDS,
             body_timeout=BODY_SECONDS,
         )
-        self._lateness = Lateness(self.services.waits)
+        loop = asyncio.get_running_loop()
+        self._lateness = Lateness(self.services.waits, monotonic=loop.time, call_later=loop.call_later)
         self._periodic = (
             PeriodicCallback(self.services.sessions.sweep, _SWEEP_MS),
             PeriodicCallback(lambda: self.services.hub.expire(self.services.now()), _EXPIRE_MS),
