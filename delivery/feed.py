@@ -10,7 +10,7 @@ from delivery.render_cache import RenderCaches
 from delivery.scopes import Scopes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from buffer.chunk import Chunk
     from buffer.ring import Ring
@@ -103,33 +103,40 @@ class Feed:
 
     def offer(self, chunk: Chunk) -> None:
         """Add a chunk to what the groups that see it are given with the next flush."""
+        waiting = self._waiting
         full: list[Group] = []
         for scope in self._scopes.of_writer(chunk.source):
             for group in scope.groups:
                 if collected := group.offer(chunk):
-                    self._waiting[group] = None
+                    waiting[group] = None
                     if collected >= ranges.WRITE_BYTES:
                         full.append(group)
         if full:
+            for group in full:
+                del waiting[group]
             self._flush(full)
 
     def count_lost(self, evicted: Sequence[Evicted]) -> None:
         """Count chunks of one source, just evicted and in order, for the readers that had not got to them."""
         chunks = [one.chunk for one in evicted]
+        last = chunks[-1].seq
         for scope in self._scopes.of_evicted(chunks[0].source, was_last=evicted[-1].was_last):
             for group in scope.groups:
-                group.count_lost(chunks, self._flush_time)
+                if group.behind or group.fresh_seq <= last:
+                    group.count_lost(chunks, self._flush_time)
         self.clear_caches()
 
     def flush(self, now: float) -> None:
         """Flush all groups that have something to flush; `now` is in seconds of the hub's clock."""
         self.flush_scheduled = False
         self.flushed_at = now
-        self._flush(list(self._waiting))
+        waiting, self._waiting = self._waiting, {}
+        self._flush(waiting)
 
     def flush_group(self, group: Group) -> None:
         """Flush one group ahead of time."""
         if group in self._waiting:
+            del self._waiting[group]
             self._flush([group])
 
     def clear_caches(self) -> None:
@@ -149,9 +156,8 @@ class Feed:
             rendered_chunks=self._caches.kept,
         )
 
-    def _flush(self, groups: Sequence[Group]) -> None:
+    def _flush(self, groups: Iterable[Group]) -> None:
         time = self._flush_time()
         for group in groups:
-            del self._waiting[group]
             group.flush(time)
         self.clear_caches()

@@ -284,6 +284,7 @@ class Hub:
             return False
         reader.position = stretch.end
         data = self._notices(reader) + stretch.data
+        reader.counted += stretch.lines
         if data and not reader.write(data):
             return False
         has_more = not reader.live_announced or stretch.end < (group.next_seq(ring.next_seq), 0)

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
+from delivery.view import NOTHING
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from buffer.chunk import Chunk
-    from delivery.view import RenderKey, View
+    from delivery.view import Rendered, RenderKey, View
 
 # A chunk's sequence number, or that and the bounds of a part of its lines.
 _Key: TypeAlias = int | tuple[int, int, int]
@@ -21,24 +23,33 @@ _Key: TypeAlias = int | tuple[int, int, int]
 class RenderCache:
     """Chunks as views with one render key show them. `groups` is how many share it; for one alone, it keeps nothing."""
 
-    __slots__ = ("_kept", "_on_first", "_view", "groups")
+    __slots__ = ("_flushed", "_kept", "_on_first", "_sealed", "_view", "groups")
 
     def __init__(self, view: View, on_first: Callable[[RenderCache], None]) -> None:
         self.groups = 0
         self._view = view
         self._on_first = on_first  # called when the empty cache is about to keep something
-        self._kept: dict[_Key, bytes] = {}
+        self._kept: dict[_Key, Rendered] = {}
+        # The last flush, and what it was made of: groups that see the same sources have the same one.
+        self._flushed: Sequence[Chunk] = ()
+        self._sealed = NOTHING
 
     def __len__(self) -> int:
         """Return how many rendered chunks, or parts of chunks, are kept."""
         return len(self._kept)
 
-    def render(self, chunk: Chunk) -> bytes:
-        """Return a chunk as a piece of a range; b"" if nothing of it is shown."""
-        return self._view.render(chunk) if self.groups == 1 else self._shared(chunk.seq, chunk, 0, chunk.count)
+    def render_flush(self, chunks: Sequence[Chunk]) -> Rendered:
+        """Return whole chunks as they are written in a flush. The sequence must not be changed later."""
+        if chunks == self._flushed:
+            return self._sealed
+        pieces = [piece for chunk in chunks if (piece := self.render_part(chunk, 0, chunk.count)).lines]
+        sealed = self._view.seal(pieces)
+        if self.groups > 1:
+            self._flushed, self._sealed = chunks, sealed
+        return sealed
 
-    def render_part(self, chunk: Chunk, start: int, stop: int) -> bytes:
-        """Return the chunk's lines from `start` to before `stop` in the same way."""
+    def render_part(self, chunk: Chunk, start: int, stop: int) -> Rendered:
+        """Return the chunk's lines from `start` to before `stop` as a piece of a range."""
         if self.groups == 1:
             return self._view.render(chunk, start, stop)
         key: _Key = chunk.seq if stop - start == chunk.count else (chunk.seq, start, stop)
@@ -47,8 +58,9 @@ class RenderCache:
     def clear(self) -> None:
         """Drop what is kept."""
         self._kept.clear()
+        self._flushed, self._sealed = (), NOTHING
 
-    def _shared(self, key: _Key, chunk: Chunk, start: int, stop: int) -> bytes:
+    def _shared(self, key: _Key, chunk: Chunk, start: int, stop: int) -> Rendered:
         piece = self._kept.get(key)
         if piece is None:
             if not self._kept:

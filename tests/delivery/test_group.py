@@ -16,6 +16,7 @@ from delivery.hub import LOOP_SECONDS, Start
 from delivery.ranges import WRITE_BYTES
 from delivery.reader import State
 from delivery.turns import READER_SECONDS, SLOW_SECONDS
+from delivery.view import NOTHING, Rendered
 from tests.buffer.factories import ARRIVED, source
 from tests.delivery.doubles import EPOCH, FLUSH_INTERVAL, JSON, MIB, Client, Rig, gap_of, view
 
@@ -305,7 +306,7 @@ def test_a_flush_of_many_groups_takes_no_longer_than_its_slice() -> None:
     rig.settle()
     rig.publish("x")
     rig.clock.tick = LOOP_SECONDS / 10
-    with patch("delivery.view.View.render", autospec=True, return_value=b"\x81\x01x") as render:
+    with patch("delivery.view.View.render", autospec=True, return_value=Rendered(b"\x81\x01x", 1)) as render:
         rig.clock.run_one()
     assert render.call_count <= 10
     assert sum(client.reader.is_live for client in clients) == render.call_count
@@ -354,7 +355,7 @@ def test_a_slow_group_is_not_rendered_in_flushes_until_it_has_been_quick_again()
     assert client.reader.is_live
     rig.clock.tick = 0
     rig.publish("short")
-    with patch("delivery.view.View.render", autospec=True, return_value=b"") as render:
+    with patch("delivery.view.View.render", autospec=True, return_value=NOTHING) as render:
         rig.clock.run_one()
         assert render.call_count == 0
     rig.settle()

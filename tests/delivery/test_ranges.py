@@ -57,7 +57,7 @@ def test_ranges_follow_each_other_without_a_gap_wherever_they_end(
 
 def test_a_range_of_no_chunks_ends_where_it_starts() -> None:
     cache = RenderCaches().acquire(view())
-    assert render_range(view(), cache, Position(7, 1), [], lambda: False) == (Position(7, 1), Position(7, 1), b"")
+    assert render_range(view(), cache, Position(7, 1), [], lambda: False) == (Position(7, 1), Position(7, 1), b"", 0)
 
 
 def test_chunks_to_be_passed_over_are_not_rendered() -> None:
