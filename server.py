@@ -97,8 +97,8 @@ AT_A_TERMINAL = StopBounds(flush=0.02, drain=0.0, goodbye=0.3, answers=0.3, clos
 class Server:
     """The service. To be made where an event loop runs.
 
-    `now` returns Unix seconds, `monotonic` seconds of the loop's clock. `bodies_bytes` is how much memory the bodies of
-    all requests that arrive at the same time may take.
+    `now` returns Unix seconds, `monotonic` seconds of the clock that the timers of asyncio go by. `bodies_bytes` is how
+    much memory the bodies of all requests that arrive at the same time may take.
     """
 
     def __init__(
@@ -106,12 +106,12 @@ class Server:
         settings: Settings,
         *,
         now: Callable[[], float] = time.time,
-        monotonic: Callable[[], float] | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
         bodies_bytes: int | None = None,
     ) -> None:
         if bodies_bytes is None:
             bodies_bytes = max(BODIES_MIB, 4 * settings.max_body_mib) << 20
-        self.services = _services(settings, now, monotonic or asyncio.get_running_loop().time, bodies_bytes)
+        self.services = _services(settings, now, monotonic, bodies_bytes)
         self._settings = settings
         self._http = Listener(
             make_application(self.services),

@@ -97,10 +97,10 @@ class View:
             candidates: Sequence[int] = range(start, stop)
         else:
             candidates = self.text.indices(chunk, start, stop)
-        if self.stream is None:
-            return candidates
-        streams = chunk.streams()
-        return [index for index in candidates if streams[index] == self.stream]
+        if self.stream is not None:
+            streams = chunk.streams()
+            candidates = [index for index in candidates if streams[index] == self.stream]
+        return None if len(candidates) == chunk.count else candidates
 
     def count(self, chunk: Chunk, start: int = 0) -> int:
         """Return how many of the chunk's lines from `start` on would be shown if text did not matter."""
@@ -108,9 +108,8 @@ class View:
             return max(0, chunk.count - start)  # `start` comes from a cursor, and may be anything
         return chunk.streams()[start:].count(self.stream)
 
-    def render(self, chunk: Chunk, start: int = 0, stop: int | None = None) -> Rendered:
-        """Return those of the lines from `start` to before `stop` that are shown, as a piece to be sealed."""
-        indices = self.match(chunk, start, stop)
+    def render(self, chunk: Chunk, indices: Sequence[int] | None) -> Rendered:
+        """Return these lines of the chunk, which `match` has found (None: all), as a piece to be sealed."""
         if indices is not None and not indices:
             return NOTHING
         payloads = self.format.payloads(chunk, indices)
@@ -120,6 +119,9 @@ class View:
         """Return pieces, none of which is empty, as they are written."""
         if not pieces:
             return NOTHING
+        if len(pieces) == 1:
+            data, lines = pieces[0]
+            return Rendered(self.framing.seal([data]), lines)
         data = self.framing.seal([piece.data for piece in pieces])
         return Rendered(data, sum([piece.lines for piece in pieces]))
 

@@ -304,7 +304,7 @@ def test_a_flush_of_many_groups_takes_no_longer_than_its_slice() -> None:
     rig = Rig()
     clients = [rig.join(view(text=TextFilter((f"{number}|x",)))) for number in range(100)]
     rig.settle()
-    rig.publish("x")
+    rig.publish("x", "hidden")
     rig.clock.tick = LOOP_SECONDS / 10
     with patch("delivery.view.View.render", autospec=True, return_value=Rendered(b"\x81\x01x", 1)) as render:
         rig.clock.run_one()

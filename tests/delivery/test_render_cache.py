@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from delivery.view import View
 
 ALIKE = [view(), view(pod="web-0"), view(container="app"), view(pod="web-0", container="app")]
-UNLIKE = [view(), view(format=JSON), view(stream="stdout"), view(text=TextFilter(("1",)))]
+UNLIKE = [view(), view(format=JSON), view(framing=PlainLines()), view(stream="stderr"), view(text=TextFilter(("2",)))]
+WHOLE = [view(), view(stream="stdout"), view(text=TextFilter(("1",))), view(text=TextFilter((), ("2",)))]
 
 
 def settled(rig: Rig, clients: list[Client]) -> None:
@@ -31,15 +32,19 @@ def kept(rig: Rig) -> int:
     return rig.hub.feeds["n"].statistics().rendered_chunks
 
 
-@pytest.mark.parametrize(("views", "times"), [(ALIKE, 1), (UNLIKE, len(UNLIKE))], ids=["alike", "unlike"])
-def test_a_chunk_is_rendered_once_for_views_that_differ_only_in_whom_they_select(views: list[View], times: int) -> None:
+@pytest.mark.parametrize(
+    ("views", "text", "times"),
+    [(ALIKE, "1", 1), (WHOLE, "1", 1), (UNLIKE, "2", len(UNLIKE))],
+    ids=["alike", "whole", "unlike"],
+)
+def test_a_chunk_is_rendered_once_for_views_that_show_the_same_of_it(views: list[View], text: str, times: int) -> None:
     rig = Rig()
     clients = [rig.join(seen) for seen in views]
     settled(rig, clients)
     with patch(
         "delivery.view.View.render", autospec=True, side_effect=lambda *_: Rendered(bytes(bytearray(b"line")), 1)
     ) as render:
-        rig.publish("1")
+        rig.publish("1", text, streams=["stdout", "stdout" if text == "1" else "stderr"])
         rig.settle()
     assert render.call_count == times
     assert len({id(client.socket.writes[0]) for client in clients}) == times
@@ -111,7 +116,7 @@ def test_a_rendered_chunk_is_kept_only_where_another_group_may_want_it(groups: i
     caches = RenderCaches()
     for seen in ALIKE[:groups]:
         cache = caches.acquire(seen)
-    assert cache.render_part(chunk(1, "x"), 0, 1) == ALIKE[0].render(chunk(1, "x"))
+    assert cache.render_part(chunk(1, "x"), 0, 1) == ALIKE[0].render(chunk(1, "x"), None)
     assert (len(cache), caches.kept) == (kept, kept)
 
 
@@ -121,7 +126,9 @@ def test_parts_of_a_chunk_are_kept_apart_from_each_other_and_from_the_whole() ->
         cache = caches.acquire(seen)
     parts = [(0, 1), (0, 2), (1, 2), (0, 3)]
     for _ in range(2):
-        assert [cache.render_part(made, *part) for part in parts] == [ALIKE[0].render(made, *part) for part in parts]
+        assert [cache.render_part(made, *part) for part in parts] == [
+            ALIKE[0].render(made, range(*part)) for part in parts
+        ]
     assert len(cache) == len(parts)
 
 

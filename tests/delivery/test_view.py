@@ -59,7 +59,7 @@ def test_a_view_matches_and_renders_part_of_a_chunk(seen: View, made: Chunk, sta
     expected = [index for index in shown(seen, made) if start <= index < stop]
     indices = seen.match(made, start, stop)
     assert (list(range(start, stop)) if indices is None else list(indices)) == expected
-    found = texts(seen, seen.render(made, start, stop))
+    found = texts(seen, seen.render(made, seen.match(made, start, stop)))
     assert found == [made.lines()[index].decode() for index in expected]
 
 
@@ -92,7 +92,7 @@ def test_a_usual_chunk_is_one_step(seen: View) -> None:
 @given(VIEWS, MADE, st.integers(0, 7))
 def test_a_view_renders_the_lines_it_shows_from_a_place_on(seen: View, made: Chunk, start: int) -> None:
     expected = [made.lines()[index].decode() for index in shown(seen, made) if index >= start]
-    assert texts(seen, seen.render(made, start)) == expected
+    assert texts(seen, seen.render(made, seen.match(made, start))) == expected
 
 
 @given(VIEWS, MADE, st.integers(0, 12))
