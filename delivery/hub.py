@@ -287,10 +287,10 @@ class Hub:
         reader.counted += stretch.lines
         if data and not reader.write(data):
             return False
-        has_more = not reader.live_announced or stretch.end < (group.next_seq(ring.next_seq), 0)
-        if not has_more:
-            group.promote(reader)
-        return has_more
+        if stretch.end < (group.next_seq(ring.next_seq), 0):
+            return True
+        self._catch_up(reader)
+        return False
 
     def _catch_up(self, reader: Reader) -> None:
         """Write the notices that are due to a reader that has read everything, then make it live or end it."""

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import gc
 import hashlib
 import hmac
 import json
@@ -19,6 +20,7 @@ from handlers.authorisation import Unauthorized
 from handlers.scope import InvalidMember, scope_members
 from handlers.tokens import (
     MAX_BODY_BYTES,
+    MAX_REMEMBERED,
     MAX_TOKEN_BYTES,
     Grant,
     InvalidBody,
@@ -228,6 +230,31 @@ def test_a_token_is_honoured_until_its_last_moment_and_not_after() -> None:
     token = claiming(exp=NOW + 60)
     assert tokens(now=NOW + 59.999).verify(token).expires_at == NOW + 60
     assert refusal(token, tokens(now=NOW + 60)) == "the token has expired"
+
+
+def test_a_token_that_was_honoured_before_is_still_refused_once_it_has_expired() -> None:
+    now = [float(NOW)]
+    verifier, token = Tokens(KEY, "", LIFETIME, lambda: now[0]), claiming(exp=NOW + 60)
+    grants = [verifier.verify(token) for _ in range(2)]
+    assert grants == [Grant(Selector("myapp"), NOW + 60)] * 2
+    now[0] += 60
+    assert refusal(token, verifier) == "the token has expired"
+
+
+def test_a_token_that_came_too_early_is_honoured_later() -> None:
+    now = [float(NOW)]
+    verifier, token = Tokens(KEY, "", LIFETIME, lambda: now[0]), claiming(nbf=NOW + 1)
+    assert refusal(token, verifier) == "the token is not valid yet"
+    now[0] += 1
+    assert verifier.verify(token)
+
+
+def test_no_more_tokens_are_remembered_than_may_be() -> None:
+    verifier = tokens()
+    for number in range(MAX_REMEMBERED + 10):
+        verifier.verify(claiming(jti=str(number)))
+    kept = [one for one in gc.get_objects() if isinstance(one, Grant) and one.jti.isdigit()]
+    assert len(kept) == MAX_REMEMBERED
 
 
 def test_a_token_without_exp_is_refused() -> None:
