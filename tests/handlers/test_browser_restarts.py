@@ -1,4 +1,4 @@
-"""A real browser reads while the service is restarted again and again: every line once, or a gap that accounts for it."""
+"""A real browser reads through restart after restart: every line comes once, or a gap accounts for it."""
 
 from __future__ import annotations
 
