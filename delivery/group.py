@@ -96,11 +96,18 @@ class Group:
 
     def flush(self, time: Slice) -> None:
         """Write what is fresh to the live readers; those that cannot take it or are not reached in time fall behind."""
-        fresh, size = self._fresh, self._fresh_bytes
+        if time.is_over():
+            self._flush_ranges(self._take_fresh(), time)
+        else:
+            self.flush_now(time)
+
+    def flush_now(self, time: Slice) -> None:
+        """Do the same, knowing that there is time."""
+        size = self._fresh_bytes
+        fresh = self._take_fresh()
         if not fresh:
             return
-        self._fresh, self._fresh_bytes, self.fresh_seq = [], 0, _NEVER
-        if size <= self._step_bytes and not self.is_slow and not time.is_over():
+        if size <= self._step_bytes and not self.is_slow:
             # Nearly always, this is all there is to a flush.
             data, lines = self._cache.render_flush(fresh)
             if not lines:
@@ -201,8 +208,14 @@ class Group:
         self._range = stretch
         return stretch
 
+    def _take_fresh(self) -> list[Chunk]:
+        fresh, self._fresh, self._fresh_bytes, self.fresh_seq = self._fresh, [], 0, _NEVER
+        return fresh
+
     def _flush_ranges(self, fresh: Sequence[Chunk], time: Slice) -> None:
         """Flush range by range, for as long as there is time and the filter is not too slow."""
+        if not fresh:
+            return
         position, end = Position(fresh[0].seq, 0), Position(fresh[-1].seq + 1, 0)
         while self.live and position < end:
             if self.is_slow or time.is_over():
