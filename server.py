@@ -99,8 +99,9 @@ AT_A_TERMINAL = StopBounds(flush=0.02, drain=0.0, goodbye=0.3, answers=0.3, clos
 class Server:
     """The service. To be made where an event loop runs.
 
-    `now` returns Unix seconds, `monotonic` seconds of the loop's clock. `bodies_bytes` is how much memory the bodies of
-    all requests that arrive at the same time may take, `body_seconds` how long one may take to arrive.
+    `now` returns Unix seconds, `monotonic` seconds of the clock that the timers of asyncio go by. `bodies_bytes` is how
+    much memory the bodies of all requests that arrive at the same time may take, `body_seconds` how long one may take
+    to arrive.
     """
 
     def __init__(
@@ -108,13 +109,13 @@ class Server:
         settings: Settings,
         *,
         now: Callable[[], float] = time.time,
-        monotonic: Callable[[], float] | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
         bodies_bytes: int | None = None,
         body_seconds: float = BODY_SECONDS,
     ) -> None:
         if bodies_bytes is None:
             bodies_bytes = max(BODIES_MIB, 4 * settings.max_body_mib) << 20
-        self.services = _services(settings, now, monotonic or asyncio.get_running_loop().time, bodies_bytes)
+        self.services = _services(settings, now, monotonic, bodies_bytes)
         self._settings = settings
         ingests = make_ingests(self.services)
         self._http = Listener(
@@ -128,7 +129,8 @@ class Server:
             idle_connection_timeout=_IDLE_SECONDS,
             body_timeout=body_seconds,
         )
-        self._lateness = Lateness(self.services.waits)
+        loop = asyncio.get_running_loop()
+        self._lateness = Lateness(self.services.waits, monotonic=loop.time, call_later=loop.call_later)
         self._periodic = (
             PeriodicCallback(self.services.sessions.sweep, _SWEEP_MS),
             PeriodicCallback(lambda: self.services.hub.expire(self.services.now()), _EXPIRE_MS),
