@@ -9,7 +9,6 @@ over to Tornado for good, with what has been received and not been used: nothing
 from __future__ import annotations
 
 import asyncio
-import math
 from functools import lru_cache, partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -107,10 +106,6 @@ class Lane:
             if pending:
                 await asyncio.wait(pending)
 
-    def end(self, connection: LaneConnection) -> None:
-        """Close a connection, whatever it waits for."""
-        self._tasks[connection].cancel()
-
     def forget(self, connection: LaneConnection) -> None:
         """Forget a connection that is closed or has been handed over."""
         del self._tasks[connection]
@@ -135,7 +130,7 @@ class LaneConnection:
 
     def __init__(self, lane: Lane, connection: socket.socket, address: Any) -> None:
         self._lane = lane
-        self._stream = RawStream(connection, partial(lane.end, self))
+        self._stream = RawStream(connection)
         self._address = address
         self._sender = str(address[0]) if isinstance(address, tuple) else "0.0.0.0"  # noqa: S104 - as Tornado has it
         self._unread = b""  # received, and not used yet
@@ -148,7 +143,7 @@ class LaneConnection:
             while is_open and (found := await self._receive_head()) is not None:
                 is_open = await self._answer(*found)
         except OSError:
-            pass  # the client has gone
+            pass  # the client has gone, or what it sends does not come in time
         finally:
             if not self._is_handed_over:
                 self._let_go()
@@ -215,7 +210,6 @@ class LaneConnection:
                 left -= await stream.fill(memoryview(piece))
             else:
                 left -= await stream.receive_into(self._lane.dropped[:left])
-        stream.expect_within(math.inf)
 
     def _hand_over(self, unread: bytes) -> None:
         self._let_go()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import socket
 from contextlib import AsyncExitStack
@@ -10,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from handlers.lane import LaneConnection
+from handlers.raw_stream import RawStream
 from tests.conftest import INGEST_SECRET
-from tests.handlers.peers import until
+from tests.handlers.peers import dial, let_timers_pass, until
 from tests.wire import Wire, connected, head, request
 
 if TYPE_CHECKING:
-    from tornado.ioloop import IOLoop
-
     from tests.conftest import LiveServer
 
 PATH = "/_ingest/fluentbit"
@@ -157,11 +158,35 @@ async def test_a_herd_is_spread_over_many_passes_of_the_event_loop(
     assert passes > 3
 
 
-async def test_an_idle_connection_is_closed(io_loop: IOLoop, live: LiveServer) -> None:
+async def test_an_idle_connection_is_closed(live: LiveServer) -> None:
     async with connected(live.port) as wire:
         await wire.send(upload("x"))
         await wire.answer()
-        later = io_loop.time
-        io_loop.asyncio_loop.time = lambda: later() + 80  # type: ignore[attr-defined]
+        let_timers_pass(80)
         assert await asyncio.wait_for(wire.rest(), 10) == b""
     assert live.services.ingest.records == 1
+
+
+@pytest.mark.parametrize("end", ["close", "reset", "time", "hand over"])
+@pytest.mark.parametrize("sent", [b"", upload("x")[:60], upload("x")[:-1], upload("x")])
+async def test_a_connection_is_gone_without_the_garbage_collector(live: LiveServer, sent: bytes, end: str) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        client = dial(live)
+        await client.send(sent)
+        await live.fetch("/healthz")  # by then, it has been received
+        if end == "hand over":
+            await client.send(upload("x")[len(sent) :] + HEALTHZ)
+            await client.read_until(b"alive")
+        elif end == "time":
+            let_timers_pass(80)
+            await asyncio.wait_for(client.rest(), 5)
+        if end == "reset":
+            client.reset()
+        else:
+            client.close()
+        await until(lambda: not live.server.connections)
+        await until(lambda: not [one for one in gc.get_objects() if isinstance(one, (LaneConnection, RawStream))])
+    finally:
+        gc.enable()
