@@ -9,6 +9,7 @@ over to Tornado for good, with what has been received and not been used: nothing
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from functools import lru_cache, partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -76,7 +77,8 @@ class Lane:
     def accept(self, connection: socket.socket, address: Any) -> None:
         """Serve a new connection, which must not block."""
         served = LaneConnection(self, connection, address)
-        self._tasks[served] = asyncio.get_running_loop().create_task(served.serve())
+        task = self._tasks[served] = asyncio.get_running_loop().create_task(served.serve())
+        task.add_done_callback(served.end)  # not in the task: one that is cancelled before it has begun does nothing
 
     def ingest_for(self, data: bytes) -> Ingest | None:
         """Return what takes the request that begins with this; None if it is not an upload."""
@@ -139,15 +141,15 @@ class LaneConnection:
     async def serve(self) -> None:
         """Answer uploads one after the other, until the client leaves or asks for something else."""
         is_open = True
-        try:
+        with suppress(OSError):  # the client has gone, or what it sends does not come in time
             while is_open and (found := await self._receive_head()) is not None:
                 is_open = await self._answer(*found)
-        except OSError:
-            pass  # the client has gone, or what it sends does not come in time
-        finally:
-            if not self._is_handed_over:
-                self._let_go()
-                self._stream.socket.close()
+
+    def end(self, _task: asyncio.Task[None]) -> None:
+        """Close the connection, unless Tornado has it."""
+        if not self._is_handed_over:
+            self._let_go()
+            self._stream.socket.close()
 
     async def _receive_head(self) -> tuple[Ingest, RequestHead] | None:
         """Receive the head of the next upload; return None if there is none, be it that there is another request."""

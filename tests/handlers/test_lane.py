@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from handlers.lane import LaneConnection
+from handlers.lane import Lane, LaneConnection
 from handlers.raw_stream import RawStream
 from tests.conftest import INGEST_SECRET
 from tests.handlers.peers import dial, let_timers_pass, until
@@ -190,3 +190,15 @@ async def test_a_connection_is_gone_without_the_garbage_collector(live: LiveServ
         await until(lambda: not [one for one in gc.get_objects() if isinstance(one, (LaneConnection, RawStream))])
     finally:
         gc.enable()
+
+
+async def test_a_connection_that_a_stop_finds_before_it_has_begun_is_closed(live: LiveServer) -> None:
+    lane = Lane(live.services, {}, lambda *_: None, max_head=1000, idle_seconds=10, body_seconds=10)
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)  # noqa: FBT003 - the standard library's signature
+    with theirs:
+        lane.accept(ours, ("127.0.0.1", 1))
+        lane.drain()
+        await lane.close(1)
+        assert not len(lane)
+        assert theirs.recv(1) == b""
