@@ -94,13 +94,13 @@ class Lane:
             await asyncio.sleep(0)
 
     def drain(self) -> None:
-        """Close all connections without a request in flight. The others close once they have answered it."""
+        """Close all connections without a request. The others close once they have answered it."""
         for connection, task in self._tasks.items():
-            if connection not in self.services.inflight:
+            if connection.is_idle:
                 task.cancel()
 
     async def close(self, seconds: float) -> None:
-        """Close all connections: those that answer a request have so many seconds for it."""
+        """Close all connections: those that send an answer have so many seconds for it."""
         if self._tasks:
             _, pending = await asyncio.wait(self._tasks.values(), timeout=seconds)
             for task in pending:
@@ -135,6 +135,7 @@ class LaneConnection:
         self._stream = RawStream(connection)
         self._address = address
         self._sender = str(address[0]) if isinstance(address, tuple) else "0.0.0.0"  # noqa: S104 - as Tornado has it
+        self.is_idle = True  # whether nothing is lost if it is closed now
         self._unread = b""  # received, and not used yet
         self._is_handed_over = False
 
@@ -154,6 +155,7 @@ class LaneConnection:
     async def _receive_head(self) -> tuple[Ingest, RequestHead] | None:
         """Receive the head of the next upload; return None if there is none, be it that there is another request."""
         lane, data = self._lane, self._unread
+        self.is_idle = True
         self._stream.expect_within(lane.idle_seconds)
         while (end := data.find(b"\r\n\r\n")) < 0:
             if len(data) > lane.max_head or not lane.may_be_upload(data):
@@ -163,6 +165,7 @@ class LaneConnection:
             if not received:
                 return None
             data += received
+        self.is_idle = False
         end += 4
         ingest = lane.ingest_for(data)
         head = parse_head(data[:end]) if ingest is not None and end <= lane.max_head else None
@@ -178,14 +181,13 @@ class LaneConnection:
         services.inflight.add(self)
         try:
             answer = await self._stored(ingest, head)
-            if answer is None:
-                return False
-            may_follow = head.keep_alive and not services.stopping
-            response = _response(answer, services.now(), is_last=not may_follow)
-            await self._stream.send(response, self._lane.idle_seconds)
-            return may_follow
         finally:
             services.inflight.remove(self)
+        if answer is None:
+            return False
+        is_last = services.stopping or not head.keep_alive
+        await self._stream.send(_response(answer, services.now(), is_last=is_last), self._lane.idle_seconds)
+        return not is_last and not services.stopping  # which may have begun meanwhile
 
     async def _stored(self, ingest: Ingest, head: RequestHead) -> Answer | None:
         is_abandoned = partial(tcp.peer_has_closed, self._stream.socket)

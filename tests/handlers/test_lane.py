@@ -13,12 +13,16 @@ import pytest
 
 from handlers.lane import Lane, LaneConnection
 from handlers.raw_stream import RawStream
+from server import StopBounds
 from tests.conftest import INGEST_SECRET
-from tests.handlers.peers import dial, let_timers_pass, until
+from tests.handlers.peers import dial, let_timers_pass, until, with_send_buffer
 from tests.wire import Wire, connected, head, request
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.conftest import LiveServer
+    from tests.handlers.peers import Peer
 
 PATH = "/_ingest/fluentbit"
 TOKEN = f"Authorization: Token {INGEST_SECRET}"
@@ -202,3 +206,45 @@ async def test_a_connection_that_a_stop_finds_before_it_has_begun_is_closed(live
         await lane.close(1)
         assert not len(lane)
         assert theirs.recv(1) == b""
+
+
+async def deafen(live: LiveServer, connect: Callable[..., Peer]) -> Peer:
+    """Return a client that has sent more requests than it has room for answers, none of which it reads."""
+    deaf, answered = connect(4096), -1
+    await deaf.send(upload("x") * 1000)
+    while answered != live.services.ingest.requests[200]:
+        answered = live.services.ingest.requests[200]
+        await live.fetch("/healthz")
+    assert answered < 1000
+    return deaf
+
+
+@with_send_buffer(4096)
+async def test_a_stop_waits_no_longer_for_a_client_that_reads_no_answers_than_for_one_to_be_sent(
+    live: LiveServer, connect: Callable[..., Peer]
+) -> None:
+    await deafen(live, connect)
+    await asyncio.wait_for(live.server.stop(StopBounds(flush=0, drain=0, answers=60, close=0.1)), 10)
+    assert not live.server.connections
+
+
+@with_send_buffer(4096)
+async def test_an_answer_that_is_being_sent_when_a_stop_begins_is_the_last_one(
+    live: LiveServer, connect: Callable[..., Peer]
+) -> None:
+    deaf = await deafen(live, connect)
+    answered = live.services.ingest.requests[200]
+    stop = asyncio.create_task(live.server.stop(StopBounds(flush=0, drain=0, answers=60, close=60)))
+    assert (await deaf.rest()).count(b"HTTP/1.1 ") == answered
+    await asyncio.wait_for(stop, 10)
+    assert live.services.ingest.records == answered
+
+
+@with_send_buffer(4096)
+async def test_a_client_that_reads_no_answers_is_closed_after_a_while(
+    live: LiveServer, connect: Callable[..., Peer]
+) -> None:
+    deaf = await deafen(live, connect)
+    let_timers_pass(80)
+    await deaf.rest()
+    await until(lambda: not live.server.connections)
