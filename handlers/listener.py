@@ -68,6 +68,7 @@ class Listener(HTTPServer):
         # A new descriptor gets the lowest free number, so a high one means that all below it are in use.
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         if soft == resource.RLIM_INFINITY or stream.socket.fileno() < soft - _SPARE_FILES:
+            stream.set_nodelay(True)  # or an answer to pipelined uploads would wait for the client's kernel
             self._lane.accept(stream.socket, address)
             return
         stream.close()

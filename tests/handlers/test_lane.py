@@ -51,6 +51,13 @@ async def test_uploads_of_one_connection_are_answered_in_order(live: LiveServer)
     assert await backlog(live) == [str(number) for number in range(50)]
 
 
+async def test_no_answer_waits_until_the_one_before_it_has_been_acknowledged(live: LiveServer) -> None:
+    async with asyncio.timeout(1), connected(live.port) as wire:
+        for _ in range(50):  # the kernel of a client takes 40 ms to acknowledge what it has no answer to
+            await wire.send(*[upload("x")] * 3)
+            assert await answers(wire, 3) == [STORED] * 3
+
+
 async def test_a_connection_that_asks_for_something_else_goes_over_with_all_it_has_sent(live: LiveServer) -> None:
     async with connected(live.port) as wire:
         await wire.send(upload("one") * 2 + HEALTHZ * 2 + upload("two") + HEALTHZ)
