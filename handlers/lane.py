@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     # Takes over a socket with the address of its peer and what has been received from it.
     HandOver = Callable[[socket.socket, Any, bytes], None]
 
+_HEAD_END = b"\r\n\r\n"
+
 # A body is received in pieces of this size, which is also the memory that a client costs once it stops sending.
 _PIECE = 256 * 1024
 
@@ -89,7 +91,7 @@ class Lane:
         return any(line.startswith(data[: len(line)]) for line in self._ingests)
 
     async def turn(self, size: int) -> None:
-        """Return once a body of so many bytes may be handled: a herd of them takes several passes of the event loop."""
+        """Return once so many bytes may be handled: a herd of requests takes several passes of the event loop."""
         while not self._may_handle(size):  # noqa: ASYNC110 - an event would let all of them go at once again
             await asyncio.sleep(0)
 
@@ -141,10 +143,9 @@ class LaneConnection:
 
     async def serve(self) -> None:
         """Answer uploads one after the other, until the client leaves or asks for something else."""
-        is_open = True
         with suppress(OSError):  # the client has gone, or what it sends does not come in time
-            while is_open and (found := await self._receive_head()) is not None:
-                is_open = await self._answer(*found)
+            while await self._serve_one():
+                pass
 
     def end(self, _task: asyncio.Task[None]) -> None:
         """Close the connection, unless Tornado has it."""
@@ -152,35 +153,41 @@ class LaneConnection:
             self._let_go()
             self._stream.socket.close()
 
-    async def _receive_head(self) -> tuple[Ingest, RequestHead] | None:
-        """Receive the head of the next upload; return None if there is none, be it that there is another request."""
+    async def _serve_one(self) -> bool:
+        """Answer an upload; tell whether another request may follow here."""
+        lane, data = self._lane, await self._receive_head()
+        self._unread = b""
+        if not data:
+            return False
+        self.is_idle = False
+        await lane.turn(len(data))
+        end = data.find(_HEAD_END) + len(_HEAD_END)
+        ingest = lane.ingest_for(data)
+        head = parse_head(data[:end]) if ingest is not None and len(_HEAD_END) <= end <= lane.max_head else None
+        if ingest is None or head is None or head.length is None:
+            self._hand_over(data)
+            return False
+        self._unread = data[end:]
+        del data  # it may be a good part of the body
+        return await self._answer(ingest, head, head.length)
+
+    async def _receive_head(self) -> bytes:
+        """Receive until the head of a request is complete, or known to be none of an upload; b"" if there is none."""
         lane, data = self._lane, self._unread
         self.is_idle = True
         self._stream.expect_within(lane.idle_seconds)
-        while (end := data.find(b"\r\n\r\n")) < 0:
-            if len(data) > lane.max_head or not lane.may_be_upload(data):
-                self._hand_over(data)
-                return None
-            received = await self._stream.receive()
-            if not received:
-                return None
+        while _HEAD_END not in data and len(data) <= lane.max_head and lane.may_be_upload(data):
+            if not (received := await self._stream.receive()):
+                return b""
             data += received
-        self.is_idle = False
-        end += 4
-        ingest = lane.ingest_for(data)
-        head = parse_head(data[:end]) if ingest is not None and end <= lane.max_head else None
-        if ingest is None or head is None or head.length is None:
-            self._hand_over(data)
-            return None
-        self._unread = data[end:]
-        return ingest, head
+        return data
 
-    async def _answer(self, ingest: Ingest, head: RequestHead) -> bool:
+    async def _answer(self, ingest: Ingest, head: RequestHead, length: int) -> bool:
         """Receive and store an upload, and answer; tell whether another request may follow."""
         services = self._lane.services
         services.inflight.add(self)
         try:
-            answer = await self._stored(ingest, head)
+            answer = await self._stored(ingest, head, length)
         finally:
             services.inflight.remove(self)
         if answer is None:
@@ -189,27 +196,30 @@ class LaneConnection:
         await self._stream.send(_response(answer, services.now(), is_last=is_last), self._lane.idle_seconds)
         return not is_last and not services.stopping  # which may have begun meanwhile
 
-    async def _stored(self, ingest: Ingest, head: RequestHead) -> Answer | None:
+    async def _stored(self, ingest: Ingest, head: RequestHead, length: int) -> Answer | None:
         is_abandoned = partial(tcp.peer_has_closed, self._stream.socket)
         upload = ingest.begin(
-            head.fields, head.credentials, sender=self._sender, length=head.length, is_abandoned=is_abandoned
+            head.fields, head.credentials, sender=self._sender, length=length, is_abandoned=is_abandoned
         )
         try:
-            await self._receive_body(upload.body, head.length or 0)
-            await self._lane.turn(upload.body.size)
+            if (left := self._take_unread(upload.body, length)) > 0:
+                await self._receive_body(upload.body, left)
+                await self._lane.turn(upload.body.size)
             return await ingest.answer(upload)
         finally:
             upload.close()
 
-    async def _receive_body(self, body: Body, length: int) -> None:
-        """Receive a body of so many bytes, straight to where they stay; drop what comes of a refused one."""
-        stream, unread = self._stream, self._unread
-        self._unread = unread[length:]
+    def _take_unread(self, body: Body, length: int) -> int:
+        """Take what has come of a body with its head; return how much has not."""
+        unread, self._unread = self._unread, self._unread[length:]
         body.add(unread[:length])
-        left = length - len(unread)
-        if left > 0:
-            stream.expect_within(self._lane.body_seconds)
-        while left > 0:
+        return length - len(unread)
+
+    async def _receive_body(self, body: Body, left: int) -> None:
+        """Receive the rest of a body, straight to where it stays; drop what comes of a refused one."""
+        stream = self._stream
+        stream.expect_within(self._lane.body_seconds)
+        while left:
             if (piece := body.piece(min(left, _PIECE))) is not None:
                 left -= await stream.fill(memoryview(piece))
             else:

@@ -168,6 +168,18 @@ async def test_a_herd_is_spread_over_many_passes_of_the_event_loop(
     assert passes > 3
 
 
+async def test_the_heads_of_a_herd_are_spread_over_many_passes_of_the_event_loop_too(live: LiveServer) -> None:
+    count, most, answered = 300, 0, live.services.ingest.requests
+    async with AsyncExitStack() as stack:
+        herd = [await stack.enter_async_context(connected(live.port)) for _ in range(count)]
+        for wire in herd:
+            wire.send_at_once(upload("x"))
+        while answered[200] < count:
+            await asyncio.sleep(0)
+            most = max(most, len(live.services.inflight))
+    assert most < 10
+
+
 async def test_an_idle_connection_is_closed(live: LiveServer) -> None:
     async with connected(live.port) as wire:
         await wire.send(upload("x"))
