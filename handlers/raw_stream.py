@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 # How much is received at a time while it is not known what of: memory that a client costs that sends half a head.
 RECEIVE_BYTES = 64 * 1024
 
+_NOTHING = memoryview(b"")
+
 
 class RawStream:
     """A socket without buffers, for one coroutine, which waits for one thing at a time.
@@ -127,7 +129,7 @@ class RawStream:
 class UnreadStream(IOStream):
     """A connection of which something has been received already: that is read first."""
 
-    def __init__(self, connection: socket.socket, unread: bytes, **options: Any) -> None:
+    def __init__(self, connection: socket.socket, unread: bytes | memoryview, **options: Any) -> None:
         self._before = memoryview(unread)
         super().__init__(connection, **options)
 
@@ -137,5 +139,5 @@ class UnreadStream(IOStream):
         if not size:
             return super().read_from_fd(buf)
         buf[:size] = self._before[:size]
-        self._before = self._before[size:]
+        self._before = self._before[size:] or _NOTHING
         return size

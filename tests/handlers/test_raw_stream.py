@@ -221,3 +221,11 @@ async def test_a_stream_reads_up_to_a_pattern_across_what_was_received_before() 
         assert await stream.read_until(b"\r\n\r\n") == b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
         assert await stream.read_bytes(4) == b"rest"
         stream.close()
+
+
+async def test_what_was_received_before_is_let_go_once_it_has_been_read(pair: Pair) -> None:
+    before = bytearray(b"GET / HTTP/1.1\r\n\r\n")
+    stream = UnreadStream(pair[0], memoryview(before))
+    await stream.read_until(b"\r\n\r\n")
+    before.clear()  # fails while there is a view of it
+    stream.close()
