@@ -111,7 +111,10 @@ class Listener(HTTPServer):
     async def close(self, seconds: float) -> None:
         """Stop listening, and close all connections: those that drain have so many seconds to send their answers."""
         self.stop()
-        await asyncio.gather(self._lane.close(seconds), self._open.over(seconds))
+        clock = asyncio.get_running_loop().time
+        end = clock() + seconds
+        await self._lane.close(seconds)  # first, since connections may come over from there
+        await self._open.over(end - clock())
         for connection in list(self._requests):
             connection.stream.close()
         await self._open.over(_CLOSE_SECONDS)
