@@ -9,7 +9,7 @@ over to Tornado for good, with what has been received and not been used: nothing
 from __future__ import annotations
 
 import asyncio
-import math
+from contextlib import suppress
 from functools import lru_cache, partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
     # Takes over a socket with the address of its peer and what has been received from it.
     HandOver = Callable[[socket.socket, Any, bytes], None]
+
+_HEAD_END = b"\r\n\r\n"
 
 # A body is received in pieces of this size, which is also the memory that a client costs once it stops sending.
 _PIECE = 256 * 1024
@@ -77,7 +79,8 @@ class Lane:
     def accept(self, connection: socket.socket, address: Any) -> None:
         """Serve a new connection, which must not block."""
         served = LaneConnection(self, connection, address)
-        self._tasks[served] = asyncio.get_running_loop().create_task(served.serve())
+        task = self._tasks[served] = asyncio.get_running_loop().create_task(served.serve())
+        task.add_done_callback(served.end)  # not in the task: one that is cancelled before it has begun does nothing
 
     def ingest_for(self, data: bytes) -> Ingest | None:
         """Return what takes the request that begins with this; None if it is not an upload."""
@@ -88,28 +91,24 @@ class Lane:
         return any(line.startswith(data[: len(line)]) for line in self._ingests)
 
     async def turn(self, size: int) -> None:
-        """Return once a body of so many bytes may be handled: a herd of them takes several passes of the event loop."""
+        """Return once so many bytes may be handled: a herd of requests takes several passes of the event loop."""
         while not self._may_handle(size):  # noqa: ASYNC110 - an event would let all of them go at once again
             await asyncio.sleep(0)
 
     def drain(self) -> None:
-        """Close all connections without a request in flight. The others close once they have answered it."""
+        """Close all connections without a request. The others close once they have answered it."""
         for connection, task in self._tasks.items():
-            if connection not in self.services.inflight:
+            if connection.is_idle:
                 task.cancel()
 
     async def close(self, seconds: float) -> None:
-        """Close all connections: those that answer a request have so many seconds for it."""
+        """Close all connections: those that send an answer have so many seconds for it."""
         if self._tasks:
             _, pending = await asyncio.wait(self._tasks.values(), timeout=seconds)
             for task in pending:
                 task.cancel()
             if pending:
                 await asyncio.wait(pending)
-
-    def end(self, connection: LaneConnection) -> None:
-        """Close a connection, whatever it waits for."""
-        self._tasks[connection].cancel()
 
     def forget(self, connection: LaneConnection) -> None:
         """Forget a connection that is closed or has been handed over."""
@@ -135,87 +134,96 @@ class LaneConnection:
 
     def __init__(self, lane: Lane, connection: socket.socket, address: Any) -> None:
         self._lane = lane
-        self._stream = RawStream(connection, partial(lane.end, self))
+        self._stream = RawStream(connection)
         self._address = address
         self._sender = str(address[0]) if isinstance(address, tuple) else "0.0.0.0"  # noqa: S104 - as Tornado has it
+        self.is_idle = True  # whether nothing is lost if it is closed now
         self._unread = b""  # received, and not used yet
         self._is_handed_over = False
 
     async def serve(self) -> None:
         """Answer uploads one after the other, until the client leaves or asks for something else."""
-        is_open = True
-        try:
-            while is_open and (found := await self._receive_head()) is not None:
-                is_open = await self._answer(*found)
-        except OSError:
-            pass  # the client has gone
-        finally:
-            if not self._is_handed_over:
-                self._let_go()
-                self._stream.socket.close()
+        with suppress(OSError):  # the client has gone, or what it sends does not come in time
+            while await self._serve_one():
+                pass
 
-    async def _receive_head(self) -> tuple[Ingest, RequestHead] | None:
-        """Receive the head of the next upload; return None if there is none, be it that there is another request."""
-        lane, data = self._lane, self._unread
-        self._stream.expect_within(lane.idle_seconds)
-        while (end := data.find(b"\r\n\r\n")) < 0:
-            if len(data) > lane.max_head or not lane.may_be_upload(data):
-                self._hand_over(data)
-                return None
-            received = await self._stream.receive()
-            if not received:
-                return None
-            data += received
-        end += 4
+    def end(self, _task: asyncio.Task[None]) -> None:
+        """Close the connection, unless Tornado has it."""
+        if not self._is_handed_over:
+            self._let_go()
+            self._stream.socket.close()
+
+    async def _serve_one(self) -> bool:
+        """Answer an upload; tell whether another request may follow here."""
+        lane, data = self._lane, await self._receive_head()
+        self._unread = b""
+        if not data:
+            return False
+        self.is_idle = False
+        await lane.turn(len(data))
+        end = data.find(_HEAD_END) + len(_HEAD_END)
         ingest = lane.ingest_for(data)
-        head = parse_head(data[:end]) if ingest is not None and end <= lane.max_head else None
+        head = parse_head(data[:end]) if ingest is not None and len(_HEAD_END) <= end <= lane.max_head else None
         if ingest is None or head is None or head.length is None:
             self._hand_over(data)
-            return None
+            return False
         self._unread = data[end:]
-        return ingest, head
+        del data  # it may be a good part of the body
+        return await self._answer(ingest, head, head.length)
 
-    async def _answer(self, ingest: Ingest, head: RequestHead) -> bool:
+    async def _receive_head(self) -> bytes:
+        """Receive until the head of a request is complete, or known to be none of an upload; b"" if there is none."""
+        lane, data = self._lane, self._unread
+        self.is_idle = True
+        self._stream.expect_within(lane.idle_seconds)
+        while _HEAD_END not in data and len(data) <= lane.max_head and lane.may_be_upload(data):
+            if not (received := await self._stream.receive()):
+                return b""
+            data += received
+        return data
+
+    async def _answer(self, ingest: Ingest, head: RequestHead, length: int) -> bool:
         """Receive and store an upload, and answer; tell whether another request may follow."""
         services = self._lane.services
         services.inflight.add(self)
         try:
-            answer = await self._stored(ingest, head)
-            if answer is None:
-                return False
-            may_follow = head.keep_alive and not services.stopping
-            response = _response(answer, services.now(), is_last=not may_follow)
-            await self._stream.send(response, self._lane.idle_seconds)
-            return may_follow
+            answer = await self._stored(ingest, head, length)
         finally:
             services.inflight.remove(self)
+        if answer is None:
+            return False
+        is_last = services.stopping or not head.keep_alive
+        await self._stream.send(_response(answer, services.now(), is_last=is_last), self._lane.idle_seconds)
+        return not is_last and not services.stopping  # which may have begun meanwhile
 
-    async def _stored(self, ingest: Ingest, head: RequestHead) -> Answer | None:
+    async def _stored(self, ingest: Ingest, head: RequestHead, length: int) -> Answer | None:
         is_abandoned = partial(tcp.peer_has_closed, self._stream.socket)
         upload = ingest.begin(
-            head.fields, head.credentials, sender=self._sender, length=head.length, is_abandoned=is_abandoned
+            head.fields, head.credentials, sender=self._sender, length=length, is_abandoned=is_abandoned
         )
         try:
-            await self._receive_body(upload.body, head.length or 0)
-            await self._lane.turn(upload.body.size)
+            if (left := self._take_unread(upload.body, length)) > 0:
+                await self._receive_body(upload.body, left)
+                await self._lane.turn(upload.body.size)
             return await ingest.answer(upload)
         finally:
             upload.close()
 
-    async def _receive_body(self, body: Body, length: int) -> None:
-        """Receive a body of so many bytes, straight to where they stay; drop what comes of a refused one."""
-        stream, unread = self._stream, self._unread
-        self._unread = unread[length:]
+    def _take_unread(self, body: Body, length: int) -> int:
+        """Take what has come of a body with its head; return how much has not."""
+        unread, self._unread = self._unread, self._unread[length:]
         body.add(unread[:length])
-        left = length - len(unread)
-        if left > 0:
-            stream.expect_within(self._lane.body_seconds)
-        while left > 0:
+        return length - len(unread)
+
+    async def _receive_body(self, body: Body, left: int) -> None:
+        """Receive the rest of a body, straight to where it stays; drop what comes of a refused one."""
+        stream = self._stream
+        stream.expect_within(self._lane.body_seconds)
+        while left:
             if (piece := body.piece(min(left, _PIECE))) is not None:
                 left -= await stream.fill(memoryview(piece))
             else:
                 left -= await stream.receive_into(self._lane.dropped[:left])
-        stream.expect_within(math.inf)
 
     def _hand_over(self, unread: bytes) -> None:
         self._let_go()

@@ -68,6 +68,7 @@ class Listener(HTTPServer):
         # A new descriptor gets the lowest free number, so a high one means that all below it are in use.
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         if soft == resource.RLIM_INFINITY or stream.socket.fileno() < soft - _SPARE_FILES:
+            stream.set_nodelay(True)  # or an answer to pipelined uploads would wait for the client's kernel
             self._lane.accept(stream.socket, address)
             return
         stream.close()
@@ -110,7 +111,10 @@ class Listener(HTTPServer):
     async def close(self, seconds: float) -> None:
         """Stop listening, and close all connections: those that drain have so many seconds to send their answers."""
         self.stop()
-        await asyncio.gather(self._lane.close(seconds), self._open.over(seconds))
+        clock = asyncio.get_running_loop().time
+        end = clock() + seconds
+        await self._lane.close(seconds)  # first, since connections may come over from there
+        await self._open.over(end - clock())
         for connection in list(self._requests):
             connection.stream.close()
         await self._open.over(_CLOSE_SECONDS)

@@ -16,27 +16,28 @@ if TYPE_CHECKING:
 # How much is received at a time while it is not known what of: memory that a client costs that sends half a head.
 RECEIVE_BYTES = 64 * 1024
 
+_NOTHING = memoryview(b"")
+
 
 class RawStream:
     """A socket without buffers, for one coroutine, which waits for one thing at a time.
 
-    `expired()` is called if that has not come in time (see `expect_within`).
+    What does not come in time raises TimeoutError, which is an OSError (see `expect_within`).
     """
 
-    def __init__(self, connection: socket.socket, expired: Callable[[], object]) -> None:
+    def __init__(self, connection: socket.socket) -> None:
         self.socket = connection
-        self._expired = expired
         self._loop = asyncio.get_running_loop()
         self._is_watched = False  # whether the event loop tells when something arrives
+        self._take_some = partial(connection.recv, RECEIVE_BYTES)
         self._take: Callable[[], Any] = self._take_some  # what receives it then, for whoever waits
         self._waiter: asyncio.Future[Any] | None = None
-        self._deadline = math.inf  # on the loop's clock
-        self._alarm: asyncio.TimerHandle | None = None
+        self._deadline = math.inf  # on the loop's clock, of all that is waited for
+        self._alarm: asyncio.TimerHandle | None = None  # no later than that while somebody waits
 
-    async def receive(self) -> bytes:
+    def receive(self) -> asyncio.Future[bytes]:
         """Return what arrives next, at most RECEIVE_BYTES; nothing at the end. Raises OSError."""
-        received: bytes = await self._received(self._take_some)
-        return received
+        return self._received(self._take_some)
 
     async def receive_into(self, buffer: memoryview) -> int:
         """Receive some bytes into a buffer that has room; return how many. Raises OSError, also at the end."""
@@ -59,17 +60,12 @@ class RawStream:
         except BlockingIOError:
             sent = 0
         if sent < len(data):
-            self.expect_within(seconds)
-            await self._loop.sock_sendall(self.socket, data[sent:])
+            async with asyncio.timeout(seconds):
+                await self._loop.sock_sendall(self.socket, data[sent:])
 
     def expect_within(self, seconds: float) -> None:
-        """Say how long what is waited for next may take, `math.inf` if it has come."""
+        """Say how long all that is received from now on may take to come."""
         self._deadline = self._loop.time() + seconds
-        if self._alarm is not None and self._alarm.when() > self._deadline:
-            self._alarm.cancel()
-            self._alarm = None
-        if self._alarm is None and seconds < math.inf:
-            self._alarm = self._loop.call_at(self._deadline, self._check_deadline)
 
     def release(self) -> None:
         """Let go of the socket, which stays open. Does nothing the second time."""
@@ -85,6 +81,7 @@ class RawStream:
         if not self._is_watched:
             self._loop.add_reader(self.socket, self._arrived)
             self._is_watched = True
+        self._set_alarm()
         return waiter
 
     def _arrived(self) -> None:
@@ -98,21 +95,30 @@ class RawStream:
         except BlockingIOError:
             return
         except OSError as error:
-            waiter.set_exception(error)
+            waiter.set_exception(error.with_traceback(None))  # which knows this frame (see `tune_gc` on cycles)
         else:
             waiter.set_result(received)
         self._waiter = None
+        self._take = self._take_some  # the buffer is not to stay for the sake of this
 
-    def _take_some(self) -> bytes:
-        return self.socket.recv(RECEIVE_BYTES)
+    def _set_alarm(self) -> None:
+        """See to it that a deadline is noticed. One timer serves many requests."""
+        alarm, deadline = self._alarm, self._deadline
+        if alarm is not None and alarm.when() > deadline:
+            alarm.cancel()
+            alarm = None
+        if alarm is None and deadline < math.inf:
+            self._alarm = self._loop.call_at(deadline, self._check_deadline)
 
     def _check_deadline(self) -> None:
-        """Call `expired` if it is time to; else look again when it will be. One timer serves many requests."""
         self._alarm = None
-        if self._deadline <= self._loop.time():
-            self._expired()
-        elif self._deadline < math.inf:
-            self._alarm = self._loop.call_at(self._deadline, self._check_deadline)
+        if self._waiter is None or self._waiter.done():
+            return  # there is a new one for whoever waits next
+        if self._deadline > self._loop.time():
+            self._set_alarm()
+            return
+        self._waiter.set_exception(TimeoutError())
+        self._waiter = None
 
     def _stop_watching(self) -> None:
         if self._is_watched:
@@ -123,7 +129,7 @@ class RawStream:
 class UnreadStream(IOStream):
     """A connection of which something has been received already: that is read first."""
 
-    def __init__(self, connection: socket.socket, unread: bytes, **options: Any) -> None:
+    def __init__(self, connection: socket.socket, unread: bytes | memoryview, **options: Any) -> None:
         self._before = memoryview(unread)
         super().__init__(connection, **options)
 
@@ -133,5 +139,5 @@ class UnreadStream(IOStream):
         if not size:
             return super().read_from_fd(buf)
         buf[:size] = self._before[:size]
-        self._before = self._before[size:]
+        self._before = self._before[size:] or _NOTHING
         return size

@@ -34,7 +34,7 @@ class RequestHead:
 
     def on_header(self, raw_name: bytes, raw_value: bytes) -> None:
         """Take a field from the parser."""
-        name, value = _spelled(raw_name), raw_value.decode("latin-1")
+        name, value = _spelled(raw_name), raw_value.decode("latin-1").rstrip(" \t")
         if name == "Authorization":
             self.credentials.append(value)
         if name in self.fields:
@@ -51,9 +51,12 @@ def parse_head(data: bytes) -> RequestHead | None:
     except (HttpParserError, HttpParserUpgrade):
         return None
     fields = head.fields
-    if "Host" in fields and not any(name in fields for name in _UNUSUAL):
+    # Of more hosts than one it is for Tornado to complain.
+    if "," not in fields.get("Host", ",") and not any(name in fields for name in _UNUSUAL):
         head.length = content_length(fields)
-        head.keep_alive = parser.should_keep_alive()
+        # Not what the parser says: it has forgotten by the end of a request without a body.
+        options = fields.get("Connection", "")
+        head.keep_alive = not options or "close" not in [option.strip().lower() for option in options.split(",")]
     return head
 
 

@@ -11,7 +11,7 @@ PATH = "/_ingest/fluentbit"
 
 
 def test_what_fluent_bit_sends_is_taken_apart() -> None:
-    found = parse_head(head(PATH, "content-LENGTH: 17", "Fluent-Tag: kube.x", "Authorization: Token s", "X-B3-a1: z"))
+    found = parse_head(head(PATH, "content-LENGTH:\t17 ", "Fluent-Tag: kube.x", "Authorization: Token s", "X-B3-a1: z"))
     assert found is not None
     assert found.fields == {
         "Host": "logurt",
@@ -24,7 +24,7 @@ def test_what_fluent_bit_sends_is_taken_apart() -> None:
 
 
 def test_credentials_stay_apart_and_other_fields_of_one_name_are_joined() -> None:
-    found = parse_head(head(PATH, "Authorization: Basic x", "A: 1", "a: 2", "authorization: Token s"))
+    found = parse_head(head(PATH, "Authorization: Basic x", "A: 1\t ", "a: 2", "authorization: Token s "))
     assert found is not None
     assert (found.credentials, found.fields["A"]) == (["Basic x", "Token s"], "1,2")
 
@@ -62,17 +62,29 @@ def test_a_head_that_could_be_read_in_two_ways_is_not_ours(data: bytes) -> None:
     assert found is None or found.length is None
 
 
-def test_without_a_host_a_head_is_not_ours() -> None:
-    found = parse_head(b"POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\n")
+@pytest.mark.parametrize("hosts", [b"", b"Host: x\r\nHost: y\r\n", b"Host: x\r\nhost: x\r\n"])
+def test_without_exactly_one_host_a_head_is_not_ours(hosts: bytes) -> None:
+    found = parse_head(b"POST / HTTP/1.1\r\n%bContent-Length: 3\r\n\r\n" % hosts)
     assert found is not None
     assert found.length is None
 
 
-@pytest.mark.parametrize(("field", "keep_alive"), [("Connection: close", False), ("Connection: keep-alive", True)])
-def test_a_head_says_whether_another_request_may_follow(field: str, keep_alive: bool) -> None:  # noqa: FBT001
-    found = parse_head(head(PATH, "Content-Length: 3", field))
+@pytest.mark.parametrize("length", [0, 3])
+@pytest.mark.parametrize(
+    ("field", "keep_alive"),
+    [
+        ("Connection: close", False),
+        ("connection: TE,\tClose ", False),
+        ("Connection: keep-alive\r\nConnection: close", False),
+        ("Connection: keep-alive", True),
+        ("Connection: closed", True),
+        ("X-Connection: close", True),
+    ],
+)
+def test_a_head_says_whether_another_request_may_follow(field: str, keep_alive: bool, length: int) -> None:  # noqa: FBT001
+    found = parse_head(head(PATH, f"Content-Length: {length}", field))
     assert found is not None
-    assert found.keep_alive is keep_alive
+    assert (found.keep_alive, found.length) == (keep_alive, length)
 
 
 @given(st.binary(max_size=200))
