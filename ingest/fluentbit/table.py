@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 import msgspec
 
@@ -12,7 +12,6 @@ from ingest.fluentbit.times import are_times, time_of_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from typing import TypeAlias
 
     from ingest.fluentbit.budget import Budget
 
@@ -31,6 +30,10 @@ _STEPS_A_ROW = 3
 _STREAMS = frozenset(("stdout", "stderr"))
 _NOTHING = msgspec.Raw(b"")
 _ROW = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+# Texts, times, streams and metadata, of one length.
+Columns: TypeAlias = tuple[list[str], list[str], list[str | None], list[msgspec.Raw]]
 
 
 class Table(NamedTuple):

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from ingest.fluentbit.budget import Budget
-from ingest.fluentbit.jsontext import Body, Codec
+from ingest.fluentbit.jsontext import Body, Codec, whole
 
 if TYPE_CHECKING:
     from ingest.fluentbit.table import Table
@@ -42,9 +42,28 @@ BODIES = {
 
 @pytest.mark.parametrize("form", BODIES)
 @pytest.mark.parametrize("count", [1, 2, 300])
-def test_a_body_whose_records_are_alike_is_one_table(form: str, count: int) -> None:
-    [table] = tables(BODIES[form](records(count)))
-    assert table.texts == numbers(count)
+def test_a_body_whose_records_are_alike_is_decoded_as_a_whole(form: str, count: int) -> None:
+    columns = whole(BODIES[form](records(count)))
+    assert columns is not None
+    assert columns[0] == numbers(count)
+
+
+@pytest.mark.parametrize(
+    "first",
+    ['{"my_date":1763799301.5,"stream":"stdout","log":"x"}', '{ "date" : "2025-11-22T08:15:01.5Z" , "log":"x"}'],
+)
+def test_the_first_record_shows_where_the_date_is(first: str) -> None:
+    columns = whole(first.encode() * 3)
+    assert columns is not None
+    assert columns[0] == ["x"] * 3
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [b"", b"[]", b" [{}]", b"[{}]", b'{"my_date":1.5,"a":1,"log":"x"}', b'{"a\\":1.5,"log":"x"}', b'[{"log":"x"}'],
+)
+def test_a_body_that_is_not_as_it_should_be_is_not_decoded_as_a_whole(odd: bytes) -> None:
+    assert whole(odd) is None
 
 
 @pytest.mark.usefixtures("in_pieces")
