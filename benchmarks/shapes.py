@@ -47,6 +47,10 @@ def _dated(date: Callable[[float], Any], key: str = "date") -> Change:
     return lambda one: {key: date(one["date"])} | _with("date", "time")(one)
 
 
+def _of_parser_cri(one: Record, *, has_text: bool) -> Record:
+    return _with("_p", "log", logtag="F", **({"message": one["log"]} if has_text else {}))(one)
+
+
 def _utc(form: str) -> Callable[[float], str]:
     return lambda date: time.strftime(form, time.gmtime(date)).replace("#", f"{date % 1:.6f}"[2:])
 
@@ -60,7 +64,10 @@ SHAPES: dict[str, Change] = {
     "`log`, `time` and a date": lambda one: one,
     "no date": _with("date"),
     "docker parser": lambda one: one | {"log": one["log"] + "\n"},
-    "`Parser cri`": lambda one: _with("_p", "log", logtag="F", message=one["log"])(one),
+    "`Parser cri`": lambda one: _of_parser_cri(one, has_text=True),
+    "`Parser cri`, one empty line in eight": lambda one: _of_parser_cri(
+        one, has_text=round(one["date"] * 1000) % 8 != 0
+    ),
     "no metadata, but a tag": _with("kubernetes"),
     "a date alone, double": _dated(float),
     "a date alone, iso8601": _dated(_utc("%Y-%m-%dT%H:%M:%S.#Z")),

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from ingest.fluentbit import repair
-from ingest.fluentbit.budget import LARGEST_RECORD, PIECE, TOGETHER, WHOLE
+from ingest.fluentbit.budget import LARGE, LARGEST_RECORD, PIECE, TOGETHER, WHOLE
 from ingest.fluentbit.record import CONTAINER_KEYS, DATE_KEYS
 from ingest.fluentbit.shape import TIMED, UNTIMED, columns_of, dated
-from ingest.fluentbit.table import BROKEN, Table, lost, of_rows, pause
+from ingest.fluentbit.table import BROKEN, Object, Table, lost, of_rows, pause, printed
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -38,23 +38,31 @@ _GUESSES = 8
 
 _ROWS = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
 _ROW = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_STRINGS, _STRING = msgspec.json.Decoder(list[str]), msgspec.json.Decoder(str)
+_STRINGS = msgspec.json.Decoder(list[str | Object | None])
+# Floats stay as they were written.
+_VALUES = msgspec.json.Decoder(list[Any], float_hook=lambda literal: msgspec.Raw(literal.encode()))
 
 
 class Codec:
     """How members of a row in JSON are encoded."""
 
-    def strings(self, raws: Sequence[msgspec.Raw]) -> list[str]:
-        """Decode strings. Raises what is in BROKEN, for any other values too."""
+    null = msgspec.Raw(b"null")
+
+    def strings(self, raws: Sequence[msgspec.Raw]) -> list[str | Object | None]:
+        """Decode strings, objects without their members, and null. Raises what is in BROKEN, for other values too."""
         return _STRINGS.decode(b"[%b]" % b",".join(raws))
 
-    def string(self, raw: msgspec.Raw) -> str:
-        """Decode one string. Raises likewise."""
-        return _STRING.decode(raw)
+    def texts(self, values: Sequence[msgspec.Raw | Row]) -> list[str] | None:
+        """Return strings as they are, all else as JSON; None where that needs a closer look at each."""
+        data = msgspec.json.encode(values)
+        try:
+            return printed(_VALUES.decode(data)) if len(data) <= LARGE else None
+        except BROKEN:
+            return None
 
-    def as_json(self, row: Row) -> Row:
-        """Return the members of a row as JSON, which they are."""
-        return row
+    def as_json(self, raw: msgspec.Raw) -> msgspec.Raw:
+        """Return a value as JSON, which it is."""
+        return raw
 
 
 def whole(body: bytes) -> Columns | None:

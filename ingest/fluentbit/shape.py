@@ -17,14 +17,15 @@ if TYPE_CHECKING:
 
 # A member that must not be there.
 _ABSENT = (msgspec.UnsetType, msgspec.UNSET)
-_COMMON = (
-    ("stream", Literal["stdout", "stderr"] | None, None),
-    ("kubernetes", msgspec.Raw, msgspec.Raw(b"")),
-)
+_STREAM = Literal["stdout", "stderr"]
+_DATE = float | Annotated[str, msgspec.Meta(min_length=len("2025-11-22T08:15:01"), max_length=LONGEST_TIME)]
+_METADATA = ("kubernetes", msgspec.Raw, msgspec.Raw(b""))
+_COMMON = (("stream", _STREAM | None, None), _METADATA)
 # The docker and cri multiline parsers and the docker parser put the text under `log`.
 _LOG = (("text", str), *_COMMON)
-# `Parser cri` puts it under `message`, which an empty line has not.
-_CRI = (("logtag", str), ("text", str, ""), ("log", *_ABSENT), *_COMMON)
+# `Parser cri` puts it under `message`, which an empty line has not; but if there are members of others, they are text.
+_CRI = (("logtag", str), ("text", str), ("log", *_ABSENT), *_COMMON)
+_BARE_CRI = (("logtag", str), ("text", str, ""), ("stream", _STREAM, None), _METADATA)
 
 
 class Shape(NamedTuple):
@@ -36,14 +37,23 @@ class Shape(NamedTuple):
     times: Callable[[list[Any]], list[str] | None]
 
 
-# Of records that have their text under `log`, and under `message`.
-Shapes: TypeAlias = tuple[Shape, Shape]
+# Of records that have their text under `log`; under `message`, with an empty line or two; and with members of others.
+Shapes: TypeAlias = tuple[Shape, Shape, Shape]
 
 
 def _shapes(*fields: Any, times: Callable[[list[Any]], list[str] | None], **rename: str) -> Shapes:
-    def shape(text: Any, key: str) -> Shape:
-        names = {"text": key, **rename}
-        kind: Any = msgspec.defstruct("Record", (*text, *fields), kw_only=True, gc=False, rename=names)
+    others = {f"other{number}": key for number, key in enumerate(DATE_KEYS.difference(rename.values()))}
+    bare_cri = (*_BARE_CRI, *((name, _DATE, None) for name in others))
+
+    def shape(text: Any, key: str, *, is_bare: bool = False) -> Shape:
+        kind: Any = msgspec.defstruct(
+            "Record",
+            (*text, *fields),
+            rename={"text": key, **rename, **others},
+            forbid_unknown_fields=is_bare,
+            kw_only=True,
+            gc=False,
+        )
         return Shape(
             msgspec.json.Decoder(list[kind]),
             msgspec.json.Decoder(kind),
@@ -51,7 +61,7 @@ def _shapes(*fields: Any, times: Callable[[list[Any]], list[str] | None], **rena
             times,
         )
 
-    return shape(_LOG, "log"), shape(_CRI, "message")
+    return shape(_LOG, "log"), shape(bare_cri, "message", is_bare=True), shape(_CRI, "message")
 
 
 def _own_times(records: list[Any]) -> list[str] | None:
