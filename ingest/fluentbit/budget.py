@@ -9,6 +9,8 @@ WHOLE = 4 << 20
 TOGETHER = 64
 # A larger record is skipped: no line is allowed to be nearly as long (MAX_LINE_KIB).
 LARGEST_RECORD = 4 << 20
+# Larger values, or so many of them together, are not made into Python objects.
+LARGE = 256 << 10
 
 # One step is about half a microsecond: all odd records of a body may take three seconds, some milliseconds at a time.
 STEPS = 6_000_000
