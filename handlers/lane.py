@@ -1,9 +1,9 @@
 """The lane: connections on which Fluent Bit posts logs, without the cost of a general HTTP server.
 
-Most requests hold a few records, and cost Tornado several times what storing these does. Every connection begins here.
-Requests whose first line is that of an upload, and whose head asks for no more than to take a body of known length, are
-received and answered by one coroutine for each connection. At the first request for anything else, the connection goes
-over to Tornado for good, with what has been received and not been used: nothing is guessed.
+Most requests hold a few records, and cost Tornado several times what storing these does. A connection that begins with
+an upload comes here. Requests whose first line is that of an upload, and whose head asks for no more than to take a
+body of known length, are received and answered by one coroutine for each connection. At the first request for anything
+else, the connection goes over to Tornado for good, with what has been received and not been used: nothing is guessed.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from handlers.request_head import parse_head
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Mapping
+
+    from tornado.iostream import IOStream
 
     from handlers.body import Body
     from handlers.ingest import Answer, Ingest
@@ -76,9 +78,10 @@ class Lane:
         """Return how many connections there are."""
         return len(self._tasks)
 
-    def accept(self, connection: socket.socket, address: Any) -> None:
-        """Serve a new connection, which must not block."""
-        served = LaneConnection(self, connection, address)
+    def accept(self, stream: IOStream, address: Any) -> None:
+        """Serve a new connection, of which nothing has been read."""
+        stream.set_nodelay(True)  # or an answer to pipelined uploads would wait for the client's kernel
+        served = LaneConnection(self, stream.socket, address)
         task = self._tasks[served] = asyncio.get_running_loop().create_task(served.serve())
         task.add_done_callback(served.end)  # not in the task: one that is cancelled before it has begun does nothing
 

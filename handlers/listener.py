@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from tornado.httpserver import HTTPServer
 
 from handlers.base import log
+from handlers.doorway import Doorway
 from handlers.inflight import Inflight
 from handlers.lane import Lane
 from handlers.raw_stream import UnreadStream
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from tornado.iostream import IOStream
     from tornado.web import Application
 
+    from handlers.doorway import Serve
     from handlers.ingest import Ingest
     from handlers.services import Services
 
@@ -37,8 +39,8 @@ _CLOSE_SECONDS = 0.1
 class Listener(HTTPServer):
     """An HTTP server that closes new connections while file descriptors run out, and idle ones once it drains.
 
-    Without the former, `accept` would fail and be called again as fast as the processor goes. Every connection begins
-    in the lane, which keeps those that bring uploads.
+    Without the former, `accept` would fail and be called again as fast as the processor goes. Connections that
+    begin with an upload are served by the lane, all others by Tornado.
     """
 
     def initialize(  # type: ignore[override]
@@ -54,6 +56,7 @@ class Listener(HTTPServer):
             idle_seconds=options["idle_connection_timeout"],
             body_seconds=options["body_timeout"],
         )
+        self._doorway = Doorway(options["idle_connection_timeout"], self._server_for)
         self._quiet_until = 0.0
         self._requests: dict[HTTP1ServerConnection, HTTP1Connection] = {}  # what each reads or answers
         self._open = Inflight()  # the same connections
@@ -61,15 +64,14 @@ class Listener(HTTPServer):
     @property
     def connections(self) -> int:
         """How many connections there are, but for those whose readers have taken them over."""
-        return len(self._lane) + len(self._open)
+        return len(self._doorway) + len(self._lane) + len(self._open)
 
     def handle_stream(self, stream: IOStream, address: tuple[object, ...]) -> None:
         """Serve a connection, or close it."""
         # A new descriptor gets the lowest free number, so a high one means that all below it are in use.
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         if soft == resource.RLIM_INFINITY or stream.socket.fileno() < soft - _SPARE_FILES:
-            stream.set_nodelay(True)  # or an answer to pipelined uploads would wait for the client's kernel
-            self._lane.accept(stream.socket, address)
+            self._doorway.wait(stream, address)
             return
         stream.close()
         if time.monotonic() >= self._quiet_until:
@@ -91,6 +93,10 @@ class Listener(HTTPServer):
         self._open.remove(server_conn)
         super().on_close(server_conn)
 
+    def _server_for(self, said: bytes) -> Serve:
+        """Return what serves a connection that begins with these bytes."""
+        return self._lane.accept if self._lane.may_be_upload(said) else super().handle_stream
+
     def _hand_over(self, connection: socket.socket, address: Any, unread: bytes) -> None:
         """Have Tornado serve a connection of which something has been received already."""
         sizes = {"max_buffer_size": self.max_buffer_size, "read_chunk_size": self.read_chunk_size}
@@ -102,6 +108,7 @@ class Listener(HTTPServer):
         Clients that keep connections alive would otherwise stay with a server that is about to go.
         """
         self.conn_params.no_keep_alive = True
+        self._doorway.close()
         self._lane.drain()
         for request in list(self._requests.values()):
             stream: IOStream | None = request.stream  # None once a reader has it
@@ -113,7 +120,9 @@ class Listener(HTTPServer):
         self.stop()
         clock = asyncio.get_running_loop().time
         end = clock() + seconds
-        await self._lane.close(seconds)  # first, since connections may come over from there
+        await self._doorway.over(seconds)
+        self._doorway.close()
+        await self._lane.close(end - clock())  # then, since connections may come over from there
         await self._open.over(end - clock())
         for connection in list(self._requests):
             connection.stream.close()

@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tornado.iostream import IOStream
 
 from handlers.lane import Lane, LaneConnection
 from handlers.raw_stream import RawStream
@@ -224,7 +225,7 @@ async def lane_of(live: LiveServer) -> AsyncIterator[tuple[Lane, socket.socket]]
         for one in (ours, theirs):
             one.setblocking(False)  # noqa: FBT003 - the standard library's signature
             one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
-        lane.accept(ours, ("127.0.0.1", 1))
+        lane.accept(IOStream(ours), ("127.0.0.1", 1))
         yield lane, theirs
         await lane.close(0)
     assert not len(lane)
