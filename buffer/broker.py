@@ -23,6 +23,25 @@ class BrokerUnavailable(Exception):
         return "the broker cannot take logs now"
 
 
+class Receiver(Protocol):
+    """What a broker delivers to: the hub. Nothing here waits or raises."""
+
+    def receive(self, chunk: Chunk) -> None:
+        """Take a numbered chunk. Its number is higher than all before in its namespace."""
+
+    def lose(self, source: Source, seq: int, lines: int | None) -> None:
+        """Note that the broker has let go of lines of a source before they came here; None if it cannot say how many.
+
+        `seq` is the number of the last chunk of these. Told in order, between the chunks before and after it.
+        """
+
+    def forget(self, namespace: str) -> None:
+        """Drop what is held of a namespace that is no longer followed. Nothing of it is lost: it can come again."""
+
+    def restart(self, epoch: str) -> None:
+        """Drop everything: the numbering has started anew."""
+
+
 class Broker(Protocol):
     """Numbers chunks and delivers them, including those that this process has published.
 
@@ -38,14 +57,25 @@ class Broker(Protocol):
     def problem(self) -> str:
         """What keeps the broker from taking chunks now, as a clause; empty if it is well."""
 
-    async def start(self, deliver: Callable[[Chunk], None]) -> None:
-        """From now on, deliver chunks to this callable, which must not raise. Raises BrokerUnavailable."""
+    async def start(self, receiver: Receiver) -> None:
+        """From now on, deliver to this receiver, first what has been kept from before. Raises BrokerUnavailable."""
 
-    async def publish(self, chunks: Sequence[Chunk]) -> None:
-        """Store all chunks of a request. Once this returns, they will be delivered.
+    async def publish(self, chunks: Sequence[Chunk], key: bytes = b"") -> None:
+        """Store all chunks of a request. Once this returns, they will be delivered wherever they are followed.
 
-        Raises BrokerUnavailable unless all of them were stored; then all of them must be published again.
+        `key` names the request: a request that comes again has the same one; empty if that cannot be told. Raises
+        BrokerUnavailable unless all chunks were stored; then all of them must be published again, with the same key.
         """
+
+    async def follow(self, namespace: str, seq: int = 0) -> None:
+        """Return once what is kept of a namespace has been delivered; from then on, what comes is delivered too.
+
+        `seq` is a number that a reader has seen already, here or elsewhere: wait until it has been delivered as well,
+        if the broker has it. Never raises: what cannot be had now is delivered later. Each call needs a `release`.
+        """
+
+    def release(self, namespace: str) -> None:
+        """Let go of a namespace that was followed; after the last such call it may be forgotten."""
 
     async def close(self) -> None:
         """Close connections and files. Nothing is delivered after that."""
