@@ -6,6 +6,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
+from tornado.web import Finish
 from tornado.websocket import WebSocketHandler
 
 from handlers.authorisation import Unauthorized, token_of
@@ -64,7 +65,8 @@ class LogsHandler(CrossOriginHandler, WebSocketHandler):
         self._admission: _Admission | None = None
         self._refusal: Disconnect | None = None
         self._session: WebSocketSession | None = None
-        self._followed = ""  # the namespace, from when it is followed until a session releases it
+        self._followed = ""  # the namespace, from when it is followed until a session takes it over
+        self._has_left = False  # the client, as far as has been noticed
 
     async def get(self) -> None:
         """Answer with a stream of lines."""
@@ -76,7 +78,7 @@ class LogsHandler(CrossOriginHandler, WebSocketHandler):
             else:
                 await self._answer_http(transport)
         finally:
-            self._release()
+            self._unfollow()
 
     async def _admit(self, transport: Transport) -> _Admission:
         """Return what a reader may join with; it must do so before anything is awaited. Raises what refuses it."""
@@ -100,8 +102,15 @@ class LogsHandler(CrossOriginHandler, WebSocketHandler):
             seen = cursor.seq if cursor.line else cursor.seq - 1
         self._followed = namespace
         await broker.follow(namespace, seen)
+        if self._has_left:
+            raise Finish
 
-    def _release(self) -> None:
+    def on_connection_close(self) -> None:
+        """Note that the client has gone, and tell the WebSocket."""
+        self._has_left = True
+        super().on_connection_close()
+
+    def _unfollow(self) -> None:
         """Release the namespace, unless there is a session to do so."""
         if self._followed:
             self.services.broker.release(self._followed)
