@@ -18,6 +18,7 @@ from tornado.ioloop import PeriodicCallback
 from tornado.netutil import bind_sockets
 
 from buffer.broker import BrokerUnavailable, MemoryBroker
+from buffer.disk import DiskBroker
 from buffer.store import Limits, Store
 from delivery.histogram import Histogram
 from delivery.hub import Hub
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Sequence
 
+    from buffer.broker import Broker
     from settings import Settings
 
 log = logging.getLogger("logurt")
@@ -131,6 +133,7 @@ class Server:
     async def start(self, sockets: Sequence[socket.socket]) -> None:
         """Start the broker, then serve on listening sockets. Raises BrokerUnavailable."""
         await self.services.broker.start(self.services.hub)
+        self.services.hub.expire(self.services.now())
         self._http.add_sockets(sockets)
         self._lateness.start()
         for callback in self._periodic:
@@ -157,12 +160,16 @@ class Server:
 def _services(
     settings: Settings, now: Callable[[], float], monotonic: Callable[[], float], bodies_bytes: int
 ) -> Services:
-    store = Store(
-        Limits(
-            settings.buffer_namespace_mib << 20, settings.buffer_total_mib << 20, settings.buffer_max_age_minutes * 60
-        )
+    limits = Limits(
+        settings.buffer_namespace_mib << 20, settings.buffer_total_mib << 20, settings.buffer_max_age_minutes * 60
     )
-    broker = MemoryBroker()
+    broker: Broker = MemoryBroker()
+    store = Store(limits)
+    if settings.data_dir:
+        broker = disk = DiskBroker(
+            settings.data_dir, key_seconds=settings.duplicate_window_seconds, now=now, report=log.warning
+        )
+        store = Store(limits, disk.let_go)
     return Services(
         settings=settings,
         tokens=Tokens(

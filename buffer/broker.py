@@ -99,7 +99,7 @@ class Broker(Protocol):
 
 # How long chunks are delivered before others get a turn, in seconds: a body may have many, and each may have many
 # readers.
-_TURN_SECONDS = 0.005
+TURN_SECONDS = 0.005
 
 
 class MemoryBroker:
@@ -121,11 +121,11 @@ class MemoryBroker:
         if self._receiver is None:
             raise BrokerUnavailable("it has not been started")
         time = asyncio.get_running_loop().time
-        until = time() + _TURN_SECONDS
+        until = time() + TURN_SECONDS
         for chunk in chunks:
             if time() > until:
                 await asyncio.sleep(0)
-                until = time() + _TURN_SECONDS
+                until = time() + TURN_SECONDS
             self._seq += 1
             chunk.seq = self._seq
             self._receiver.receive(chunk)
