@@ -28,7 +28,12 @@ CORE = ("ingest", "buffer", "delivery")
 # What the core does not know: the network, clocks, files and the environment.
 OUTSIDE = {"tornado", "asyncio", "socket", "ssl", "http", "time", "os", "pathlib", "jwt", "dotenv", "logging"}
 # Whoever waits, waits for a broker; whoever opens files, keeps them for one.
-OPENS = {"buffer/broker.py": {"asyncio"}, "buffer/disk.py": {"asyncio"}, "buffer/database.py": {"os"}}
+OPENS = {
+    "buffer/broker.py": {"asyncio"},
+    "buffer/disk.py": {"asyncio"},
+    "buffer/worker.py": {"asyncio"},
+    "buffer/database.py": {"os"},
+}
 ORDER = ["source", "chunk", "ring", "store"]
 MAX_LINES = 320
 
