@@ -188,7 +188,7 @@ class Database:
                 yield chunk
         except sqlite3.Error as error:
             raise DatabaseFailed.because_of(error) from None
-        except (zstandard.ZstdError, ValueError, KeyError):
+        except (zstandard.ZstdError, ValueError, TypeError, KeyError):
             raise DatabaseFailed(_DAMAGED) from None
 
     def losses(self) -> list[tuple[Source, int]]:

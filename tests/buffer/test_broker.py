@@ -10,15 +10,20 @@ import pytest
 
 from buffer.broker import BrokerUnavailable, MemoryBroker
 from buffer.chunk import Chunk, pack
+from buffer.disk import DiskBroker
 from buffer.source import Source
 from tests.buffer.receivers import Recorder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from buffer.broker import Broker
 
-BROKERS: dict[str, Callable[[], Broker]] = {"memory": MemoryBroker}
+BROKERS: dict[str, Callable[[Path], Broker]] = {
+    "memory": lambda _: MemoryBroker(),
+    "disk": lambda folder: DiskBroker(str(folder), key_seconds=120, now=time.time, report=pytest.fail),
+}
 
 
 def chunks(*texts: str, namespace: str = "myapp") -> list[Chunk]:
@@ -30,8 +35,8 @@ def chunks(*texts: str, namespace: str = "myapp") -> list[Chunk]:
 
 
 @pytest.fixture(params=BROKERS)
-def make(request: pytest.FixtureRequest) -> Callable[[], Broker]:
-    return BROKERS[request.param]
+def make(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Broker]:
+    return lambda: BROKERS[request.param](tmp_path)
 
 
 async def started(make: Callable[[], Broker]) -> tuple[Broker, Recorder]:
