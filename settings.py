@@ -123,9 +123,9 @@ def _networks(text: str) -> tuple[Network, ...]:
 
 
 def _folder(text: str) -> str:
-    if "\0" in text:
-        raise _Refused("must be the path of a directory")
-    return text
+    if text.isprintable():
+        return text
+    raise _Refused("must be the path of a directory, without control characters")
 
 
 def _choice(choices: tuple[str, ...], text: str) -> str:

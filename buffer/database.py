@@ -144,7 +144,7 @@ class Database:
         epoch: str = execute("SELECT epoch FROM numbering").fetchone()[0]
         next_seq = self._pass_over(is_complete=layout == 0 or self._is_complete())
         execute("COMMIT")
-        self.mark(_boot_id())
+        self.mark(boot_id())
         execute("PRAGMA synchronous = OFF")  # until it is closed
         return epoch, next_seq
 
@@ -229,7 +229,7 @@ class Database:
     def mark(self, what: str = "") -> None:
         """Note that everything is written so far; a crash of the machine, that is, a new boot, makes it doubtful."""
         with open(self._marker, "w") as marker:  # noqa: PTH123 - as above
-            marker.write(what or _boot_id())
+            marker.write(what or boot_id())
             marker.flush()
             os.fsync(marker.fileno())
 
@@ -246,7 +246,7 @@ class Database:
     def _is_complete(self) -> bool:
         try:
             with open(self._marker) as marker:  # noqa: PTH123 - as above
-                return marker.read() in (_CLOSED, _boot_id())
+                return marker.read() in (_CLOSED, boot_id())
         except OSError:
             return False
 
@@ -299,7 +299,7 @@ class Database:
             raise DatabaseFailed.because_of(error) from None
 
 
-def _boot_id() -> str:
+def boot_id() -> str:
     """Return what tells this run of the machine from others; a random text if the system does not say."""
     try:
         with open("/proc/sys/kernel/random/boot_id") as file:  # noqa: PTH123 - as above

@@ -35,6 +35,8 @@ def kustomization(folder: Path) -> dict[str, Any]:
 
 
 FOLDERS = sorted(path.parent for path in MANIFESTS.rglob("kustomization.yaml"))
+DATA_DIR = MANIFESTS / "data-dir"
+PATCHES = sorted(folder / each["path"] for folder in FOLDERS for each in kustomization(folder).get("patches", []))
 LISTED = sorted(
     folder / name for folder in FOLDERS for name in kustomization(folder).get("resources", []) if name.endswith(".yaml")
 )
@@ -113,7 +115,7 @@ def test_the_schema_check_refuses_a_misspelt_member() -> None:
 
 def test_every_manifest_is_used_but_the_example_secret() -> None:
     config = MANIFESTS / "fluent-bit" / "fluent-bit.yaml"
-    used = {*LISTED, *(folder / "kustomization.yaml" for folder in FOLDERS), config, REFERENCES}
+    used = {*LISTED, *PATCHES, *(folder / "kustomization.yaml" for folder in FOLDERS), config, REFERENCES}
     assert set(MANIFESTS.rglob("*.yaml")) - used == {EXAMPLE_SECRET}
 
 
@@ -239,6 +241,53 @@ def test_the_base_names_a_release_of_the_image() -> None:
     (image,) = kustomization(MANIFESTS / "base")["images"]
     assert image["name"] == container(DEPLOYMENT)["image"]
     assert re.fullmatch(r"[0-9]+\.[0-9]+\.[0-9]+", image["newTag"])
+
+
+# The volume for DATA_DIR
+
+
+def merged(base: Any, patch: Any) -> Any:
+    """Return what a strategic merge makes of them: lists of named things are joined by name."""
+    if isinstance(base, dict) and isinstance(patch, dict):
+        return base | {key: merged(base.get(key), value) for key, value in patch.items()}
+    if isinstance(base, list) and isinstance(patch, list):
+        by_name = {each["name"]: each for each in base}
+        return [*(by_name | {each["name"]: merged(by_name.get(each["name"]), each) for each in patch}).values()]
+    return patch
+
+
+def with_data_dir() -> dict[str, Any]:
+    (patch,) = documents((DATA_DIR / "deployment.yaml").read_text())
+    found: dict[str, Any] = merged(DEPLOYMENT, patch)
+    return found
+
+
+def test_the_component_adds_a_volume_to_the_deployment_and_leaves_the_rest() -> None:
+    assert kustomization(DATA_DIR)["kind"] == "Component"
+    workload = with_data_dir()
+    kubernetes_validate.validate(workload, KUBERNETES_VERSION, strict=True)
+    assert environment(workload).items() >= environment(DEPLOYMENT).items()
+    assert pod(workload)["securityContext"].items() >= pod(DEPLOYMENT)["securityContext"].items()
+
+
+def test_data_dir_is_where_the_claimed_volume_is_mounted_and_can_be_written() -> None:
+    workload = with_data_dir()
+    (mount,), (volume,) = container(workload)["volumeMounts"], pod(workload)["volumes"]
+    assert literals(workload)["DATA_DIR"] == mount["mountPath"]
+    assert mount["name"] == volume["name"]
+    assert volume["persistentVolumeClaim"]["claimName"] == only("PersistentVolumeClaim")["metadata"]["name"]
+    assert pod(workload)["securityContext"]["fsGroup"] == pod(workload)["securityContext"]["runAsGroup"]
+
+
+def test_no_two_pods_ever_use_the_volume_together() -> None:
+    assert with_data_dir()["spec"]["strategy"] == {"type": "Recreate"}
+    assert with_data_dir()["spec"]["replicas"] == 1
+    assert only("PersistentVolumeClaim")["spec"]["accessModes"] == ["ReadWriteOnce"]
+
+
+def test_the_volume_holds_all_that_the_rings_may_and_twice_as_much() -> None:
+    size = only("PersistentVolumeClaim")["spec"]["resources"]["requests"]["storage"]
+    assert int(size.removesuffix("Gi")) * 1024 >= 3 * running_settings().buffer_total_mib
 
 
 # Fluent Bit

@@ -35,7 +35,7 @@ def crashed(database: Database) -> None:
 
 
 def boot_anew() -> Any:
-    return patch("buffer.database._boot_id", return_value="another boot")
+    return patch("buffer.database.boot_id", return_value="another boot")
 
 
 def described(found: Chunk) -> tuple[Any, ...]:
