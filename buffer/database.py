@@ -113,10 +113,11 @@ class Database:
         self._compress = zstandard.ZstdCompressor(level=1).compress
         self._decompress = zstandard.ZstdDecompressor().decompress
         try:
-            os.makedirs(folder, exist_ok=True)  # noqa: PTH103 - the core knows no paths but this one
-            self._connection = sqlite3.connect(
-                f"{folder}/{FILE}", isolation_level=None, timeout=0, check_same_thread=False
-            )
+            os.makedirs(folder, mode=0o700, exist_ok=True)  # noqa: PTH103 - the core knows no paths but this one
+            path = f"{folder}/{FILE}"
+            with suppress(FileExistsError):
+                os.close(os.open(path, os.O_CREAT | os.O_EXCL, 0o600))  # those beside it get the same mode
+            self._connection = sqlite3.connect(path, isolation_level=None, timeout=0, check_same_thread=False)
         except (sqlite3.Error, OSError) as error:
             raise DatabaseFailed.because_of(error) from None
         try:
@@ -198,7 +199,7 @@ class Database:
     def write(self, batch: Batch, now: float, key_seconds: float) -> None:
         """Write a batch in one transaction; keys are kept for so many seconds. Raises DatabaseFailed.
 
-        Then `mark` is to be called once everything has been written that had not been.
+        Then `unmark` is to be called, and `mark` once everything has been written that had not been.
         """
         execute, many, added = self._connection.execute, self._connection.executemany, list[Source]()
         try:
@@ -222,9 +223,12 @@ class Database:
                 self._rows.pop(source, None)
             with suppress(sqlite3.Error):
                 execute("ROLLBACK")
-            with suppress(OSError):
-                os.unlink(self._marker)  # noqa: PTH108 - works on a full disk, too
             raise DatabaseFailed.because_of(error) from None
+
+    def unmark(self) -> None:
+        """Note that not everything is written, in a way that works on a full disk, too. May be called by any thread."""
+        with suppress(OSError):
+            os.unlink(self._marker)  # noqa: PTH108 - as above
 
     def mark(self, what: str = "") -> None:
         """Note that everything is written so far; a crash of the machine, that is, a new boot, makes it doubtful."""

@@ -414,6 +414,15 @@ def built() -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
+def with_volume(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """Return the shipped overlay as another one has it that adds the volume for DATA_DIR."""
+    folder = tmp_path_factory.mktemp("overlay").resolve()
+    paths = {"resources": [os.path.relpath(OVERLAY, folder)], "components": [os.path.relpath(DATA_DIR, folder)]}
+    (folder / "kustomization.yaml").write_text(yaml.safe_dump({"namespace": "team-a", "namePrefix": "prod-"} | paths))
+    return kustomized(folder)
+
+
+@pytest.fixture(scope="module")
 def renamed(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """Return the shipped overlay as another overlay puts it into a namespace of its own, under other names."""
     folder = tmp_path_factory.mktemp("overlay").resolve()
@@ -431,7 +440,17 @@ def test_kustomize_builds_objects_that_fit_the_schema(built: list[dict[str, Any]
     for manifest in built:
         kubernetes_validate.validate(manifest, KUBERNETES_VERSION, strict=True)
     kinds = {each["kind"] for each in built}
-    assert kinds == {each["kind"] for _, each in OBJECTS} - {"Secret"} | {"ConfigMap"}
+    assert kinds == {each["kind"] for _, each in OBJECTS} - {"Secret", "PersistentVolumeClaim"} | {"ConfigMap"}
+
+
+def test_kustomize_mounts_the_claimed_volume_under_any_name(with_volume: list[dict[str, Any]]) -> None:
+    for manifest in with_volume:
+        kubernetes_validate.validate(manifest, KUBERNETES_VERSION, strict=True)
+    deployment, claim = one("Deployment", with_volume), one("PersistentVolumeClaim", with_volume)
+    (volume,) = pod(deployment)["volumes"]
+    assert volume["persistentVolumeClaim"]["claimName"] == claim["metadata"]["name"] == "prod-logurt-data"
+    assert literals(deployment) == literals(with_data_dir())
+    assert deployment["spec"]["strategy"] == {"type": "Recreate"}
 
 
 @pytest.mark.parametrize(("overlay", "namespace"), [("built", "logurt"), ("renamed", "team-a")])

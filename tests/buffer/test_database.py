@@ -132,6 +132,7 @@ def test_what_could_not_be_written_makes_all_cursors_doubtful_unless_it_is_writt
         write(database, chunk(1, "a"))
         with pytest.raises(DatabaseFailed):
             write(database, chunk(2, "b"), gone=[object()])
+        database.unmark()
         if is_written_later:
             write(database, chunk(2, "b"))
             database.mark()
@@ -186,6 +187,15 @@ def test_a_file_that_cannot_be_used_is_told(tmp_path: Path, spoil: Any, problem:
         Database(str(tmp_path))
     assert failed.value.problem == str(failed.value) == problem
     assert not failed.value.is_taken
+
+
+def test_nobody_else_may_read_the_files(tmp_path: Path) -> None:
+    database = Database(str(tmp_path / "data"))
+    write(database, chunk(1, "a"))
+    paths = [tmp_path / "data", *(path for path in (tmp_path / "data").iterdir() if path.name.startswith(FILE))]
+    assert len(paths) == 3
+    assert not any(path.stat().st_mode & 0o077 for path in paths)
+    database.close()
 
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:

@@ -227,12 +227,54 @@ async def test_a_disk_that_stays_full_is_reported_once_and_its_cursors_become_do
             await disk.publish("c")
             await asyncio.sleep(0)
     assert len(disk.said) == 1
-    (tmp_path / "complete").unlink()  # as a write that fails does
     await disk.broker.close()
     with patch.object(Database, "write", side_effect=FULL):
         await disk.start()
         await disk.broker.close()
     assert disk.receiver.skipped[0][0] == 0
+
+
+async def test_a_disk_that_does_not_answer_keeps_nobody_waiting_and_what_it_missed_is_written_later(
+    tmp_path: Path,
+) -> None:
+    disk, opened, write = Disk(tmp_path), threading.Event(), Database.write
+    await disk.start()
+
+    def waiting(*given: object) -> None:
+        opened.wait(10)
+        write(*given)  # type: ignore[arg-type]
+
+    with patch.object(Database, "write", waiting), patch("buffer.disk.PATIENCE_SECONDS", 0.01):
+        await asyncio.gather(disk.publish("a"), disk.publish("b"))
+        assert disk.broker.weakness == "DATA_DIR takes no logs: the disk does not answer"
+        await disk.publish("c")
+        disk.broker.let_go(disk.receiver.chunks[0])
+        assert disk.receiver.texts == ["a", "b", "c"]
+        opened.set()
+        while disk.broker.weakness:  # noqa: ASYNC110 - nothing tells the test
+            await asyncio.sleep(0)
+    await disk.publish("d")
+    await disk.restart()
+    assert disk.receiver.texts == ["b", "c", "d"]
+    assert disk.receiver.skipped == [(5, 5 + STRIDE)]
+    await disk.broker.close()
+
+
+async def test_a_disk_that_does_not_answer_does_not_keep_the_process_from_ending(tmp_path: Path) -> None:
+    disk, opened, write = Disk(tmp_path), threading.Event(), Database.write
+    await disk.start()
+
+    def waiting(*given: object) -> None:
+        opened.wait(10)
+        write(*given)  # type: ignore[arg-type]
+
+    with patch.object(Database, "write", waiting), patch("buffer.disk.PATIENCE_SECONDS", 0.01):
+        await disk.publish("a")
+        await disk.broker.close()
+        assert [said.partition(":")[0] for said in disk.said] == ["DATA_DIR takes no logs", "DATA_DIR does not answer"]
+        opened.set()
+        while "disk" in [thread.name for thread in threading.enumerate()]:  # noqa: ASYNC110 - nothing tells the test
+            await asyncio.sleep(0)
 
 
 async def test_chunks_that_leave_while_the_disk_is_full_cost_no_memory(tmp_path: Path) -> None:
