@@ -199,7 +199,7 @@ class Database:
     def write(self, batch: Batch, now: float, key_seconds: float) -> None:
         """Write a batch in one transaction; keys are kept for so many seconds. Raises DatabaseFailed.
 
-        Then `unmark` is to be called, and `mark` once everything has been written that had not been.
+        Then `mark` is to be called once everything has been written that had not been.
         """
         execute, many, added = self._connection.execute, self._connection.executemany, list[Source]()
         try:
@@ -223,6 +223,7 @@ class Database:
                 self._rows.pop(source, None)
             with suppress(sqlite3.Error):
                 execute("ROLLBACK")
+            self.unmark()
             raise DatabaseFailed.because_of(error) from None
 
     def unmark(self) -> None:

@@ -174,6 +174,7 @@ class DiskBroker:
                 await self._close_database()
         except TimeoutError:
             self._report("DATA_DIR does not answer: what has been written may not be on the disk yet")
+            self._worker.stop(wait=False)
         else:
             self._worker.stop()
 
@@ -230,6 +231,8 @@ class DiskBroker:
     def _lose_patience(self, requests: Sequence[_Request], batch: Batch) -> None:
         """Deliver what waits for a write that takes too long. What has not been written by then is written after it."""
         self._patience = None
+        if self._database is not None:
+            Thread(target=self._database.unmark, daemon=True).start()  # it may not answer either
         self._unwritten |= {chunk.seq: chunk for chunk in batch.chunks}
         self._weaken("the disk does not answer")
         self._ready += requests
@@ -280,7 +283,6 @@ class DiskBroker:
             self._report(f"{weakness}; until it does, they are kept in memory alone, and lost with a restart")
         self.weakness = weakness
         if self._database is not None:
-            Thread(target=self._database.unmark, daemon=True).start()  # it may not answer either
             self._write_within(RETRY_SECONDS)
 
     def _recover(self) -> None:

@@ -132,7 +132,6 @@ def test_what_could_not_be_written_makes_all_cursors_doubtful_unless_it_is_writt
         write(database, chunk(1, "a"))
         with pytest.raises(DatabaseFailed):
             write(database, chunk(2, "b"), gone=[object()])
-        database.unmark()
         if is_written_later:
             write(database, chunk(2, "b"))
             database.mark()

@@ -46,6 +46,10 @@ class Disk:
         await self.broker.close()
         await self.start()
 
+    async def recovered(self) -> None:
+        while self.broker.weakness:  # noqa: ASYNC110 - nothing tells the test
+            await asyncio.sleep(0)
+
     async def publish(self, *texts: str, key: bytes = b"") -> None:
         await self.broker.publish([chunk(0, text) for text in texts], key)
 
@@ -56,17 +60,15 @@ class Trouble:
     def __init__(self) -> None:
         self.error: DatabaseFailed | None = FULL
         self.tries = 0
-        self.passed = asyncio.Event()
         self._write = Database.write
-        self._loop = asyncio.get_running_loop()
 
     def made(self) -> AbstractContextManager[object]:
         def write(database: Database, batch: Batch, now: float, key_seconds: float) -> None:
             self.tries += 1
             if self.error is not None:
+                database.unmark()
                 raise self.error
             self._write(database, batch, now, key_seconds)
-            self._loop.call_soon_threadsafe(self.passed.set)
 
         return patch.object(Database, "write", write)
 
@@ -206,7 +208,7 @@ async def test_logs_are_taken_and_delivered_while_the_disk_is_full_and_written_o
         disk.broker.let_go(disk.receiver.chunks[0])
         disk.broker.let_go(disk.receiver.chunks[2])
         trouble.error = None
-        await trouble.passed.wait()
+        await disk.recovered()
     await disk.publish("e")
     assert disk.broker.weakness == ""
     assert [said.partition(";")[0] for said in disk.said] == [WEAK, "DATA_DIR takes logs again"]
@@ -251,8 +253,7 @@ async def test_a_disk_that_does_not_answer_keeps_nobody_waiting_and_what_it_miss
         disk.broker.let_go(disk.receiver.chunks[0])
         assert disk.receiver.texts == ["a", "b", "c"]
         opened.set()
-        while disk.broker.weakness:  # noqa: ASYNC110 - nothing tells the test
-            await asyncio.sleep(0)
+        await disk.recovered()
     await disk.publish("d")
     await disk.restart()
     assert disk.receiver.texts == ["b", "c", "d"]
@@ -289,7 +290,7 @@ async def test_chunks_that_leave_while_the_disk_is_full_cost_no_memory(tmp_path:
             await disk.broker.publish([chunk(0, "x", writer=source(pod=str(number)))])
             disk.broker.let_go(disk.receiver.chunks[-1])
         trouble.error = None
-        await trouble.passed.wait()
+        await disk.recovered()
     await disk.publish("a")
     assert disk.broker.weakness == ""
     await disk.restart()

@@ -49,6 +49,22 @@ async def test_whoever_gives_up_waiting_does_no_harm() -> None:
     worker.stop()
 
 
+def test_an_event_loop_that_ends_first_does_no_harm() -> None:
+    opened, ended = threading.Event(), threading.Event()
+
+    async def leave_something_to_do() -> Worker:
+        worker = Worker("worker")
+        worker.submit(opened.wait, lambda _: None)
+        worker.submit(ended.set, lambda _: None)
+        worker.stop(wait=False)
+        return worker
+
+    worker = asyncio.run(leave_something_to_do())
+    opened.set()
+    assert ended.wait(10)
+    worker.stop()
+
+
 async def test_a_stop_waits_for_what_is_being_done() -> None:
     worker, done = Worker("worker"), list[int]()
     worker.submit(lambda: done.append(1), lambda _: None)
