@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tornado.ioloop import PeriodicCallback
 from tornado.netutil import bind_sockets
 
-from buffer.broker import MemoryBroker
+from buffer.broker import BrokerUnavailable, MemoryBroker
+from buffer.disk import DiskBroker
 from buffer.store import Limits, Store
 from delivery.histogram import Histogram
 from delivery.hub import Hub
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Sequence
 
+    from buffer.broker import Broker
     from settings import Settings
 
 log = logging.getLogger("logurt")
@@ -143,7 +145,10 @@ class Server:
 
     async def start(self, sockets: Sequence[socket.socket]) -> None:
         """Start the broker, then serve on listening sockets. Raises BrokerUnavailable."""
-        await self.services.broker.start(self.services.hub.receive)
+        await self.services.broker.start(self.services.hub)
+        if lines := self.services.hub.store.statistics().lines:
+            log.info("lines that are still here from before the start: %d", lines)
+        self.services.hub.expire(self.services.now())
         self._http.add_sockets(sockets)
         self._lateness.start()
         for callback in self._periodic:
@@ -170,12 +175,16 @@ class Server:
 def _services(
     settings: Settings, now: Callable[[], float], monotonic: Callable[[], float], bodies_bytes: int
 ) -> Services:
-    store = Store(
-        Limits(
-            settings.buffer_namespace_mib << 20, settings.buffer_total_mib << 20, settings.buffer_max_age_minutes * 60
-        )
+    limits = Limits(
+        settings.buffer_namespace_mib << 20, settings.buffer_total_mib << 20, settings.buffer_max_age_minutes * 60
     )
-    broker = MemoryBroker()
+    broker: Broker = MemoryBroker()
+    store = Store(limits)
+    if settings.data_dir:
+        broker = disk = DiskBroker(
+            settings.data_dir, key_seconds=settings.duplicate_window_seconds, now=now, report=log.warning
+        )
+        store = Store(limits, disk.let_go)
     return Services(
         settings=settings,
         tokens=Tokens(
@@ -202,7 +211,7 @@ def _services(
         ),
         sessions=Sessions(settings.max_readers, settings.stall_timeout_seconds, now=now, monotonic=monotonic),
         bodies=Budget(bodies_bytes),
-        duplicates=Duplicates(settings.duplicate_window_seconds, monotonic),
+        duplicates=Duplicates(settings.duplicate_window_seconds, settings.ingest_secret, monotonic),
         turns=Turns(),
         gate=Gate(),
         inflight=Inflight(),
@@ -232,7 +241,11 @@ async def serve(settings: Settings) -> int:
     either: list[asyncio.Future[Any]] = [starting, signals.first]
     await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
     if starting.done():
-        starting.result()
+        try:
+            starting.result()
+        except BrokerUnavailable as error:
+            print(f"logurt: cannot start: {error.problem}", file=sys.stderr)
+            return 1
         log.info("listening on %s", ", ".join(sorted({_shown(one) for one in sockets})))
     number = await signals.first
     starting.cancel()

@@ -122,6 +122,12 @@ def _networks(text: str) -> tuple[Network, ...]:
         raise _Refused("must be networks like 10.0.0.0/8, separated by commas") from None
 
 
+def _folder(text: str) -> str:
+    if text.isprintable():
+        return text
+    raise _Refused("must be the path of a directory, without control characters")
+
+
 def _choice(choices: tuple[str, ...], text: str) -> str:
     choice = text.strip().lower()
     if choice in choices:
@@ -133,6 +139,7 @@ def _choice(choices: tuple[str, ...], text: str) -> str:
 Secret: TypeAlias = Annotated[str, Meta(extra={"read": _secret, "is_secret": True})]
 SigningKey: TypeAlias = Annotated[str, Meta(extra={"read": _jwt_key, "is_secret": True})]
 Address: TypeAlias = Annotated[str, Meta(extra={"read": _address})]
+Folder: TypeAlias = Annotated[str, Meta(extra={"read": _folder})]
 Origins: TypeAlias = Annotated[tuple[str, ...], Meta(extra={"read": _origins})]
 Networks: TypeAlias = Annotated[tuple[Network, ...], Meta(extra={"read": _networks})]
 LogFormat: TypeAlias = Annotated[str, Meta(extra={"read": partial(_choice, ("text", "json"))})]
@@ -176,6 +183,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(ge=1, le=1_048_576, description="memory for the lines of all namespaces"),
     ] = 256
     buffer_max_age_minutes: Annotated[int, Meta(ge=1, le=10_080, description="how long a line is kept, at most")] = 60
+    data_dir: Annotated[
+        Folder,
+        Meta(description="a directory to keep the backlog in, so that it and all cursors survive a restart"),
+    ] = ""
     max_body_mib: Annotated[int, Meta(ge=1, le=1024, description="the largest request body, decompressed")] = 64
     duplicate_window_seconds: Annotated[
         int,

@@ -7,10 +7,11 @@ text that was sent: nanoseconds and offset survive, and ingest does not pay for 
 
 from __future__ import annotations
 
+import struct
 from array import array
 from bisect import bisect_right
 from functools import lru_cache
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING
 
 from buffer.timestamp import TIMESTAMP, TIMESTAMPS, UTC_TIMESTAMPS, rfc3339, unix_seconds
@@ -26,10 +27,15 @@ CHUNK_LINES = 1024
 
 # What CPython keeps for a chunk beside text and times: its slots, the heads of its two bytes objects, three numbers,
 # its places in the ring's two chunk lists and in the ring's heap.
-CHUNK_OVERHEAD = 480
+CHUNK_OVERHEAD = 488
 
 _STREAMS: dict[str | None, int] = {None: 0, "stdout": 1, "stderr": 2}
 _STREAM_NAMES = (None, "stdout", "stderr")
+
+# What stands before the parts of an encoded chunk: when it arrived, how many lines it has, their stream or _MIXED, and
+# the bytes of where they end, of their times and of their text. Numbers are little-endian, as on all machines in use.
+_HEAD = struct.Struct("<dIBIII")
+_MIXED = 255
 
 _YEAR_10000 = 253_402_300_800
 
@@ -37,11 +43,11 @@ _YEAR_10000 = 253_402_300_800
 class Chunk:
     """Consecutive lines of one source. Immutable once a broker has numbered it.
 
-    `seq` is the broker's sequence number (0: not numbered yet), `arrived` Unix seconds, `count` the number of
-    lines, `text` their UTF-8, `size` the bytes of memory that the chunk takes.
+    `seq` is the broker's sequence number (0: not numbered yet) and `epoch` the numbering that it belongs to, `arrived`
+    Unix seconds, `count` the number of lines, `text` their UTF-8, `size` the bytes of memory that the chunk takes.
     """
 
-    __slots__ = ("_ends", "_streams", "_times", "arrived", "count", "seq", "size", "source", "text")
+    __slots__ = ("_ends", "_streams", "_times", "arrived", "count", "epoch", "seq", "size", "source", "text")
 
     def __init__(
         self,
@@ -52,6 +58,7 @@ class Chunk:
         arrived: float,
     ) -> None:
         self.seq = 0
+        self.epoch = ""  # set by the hub
         self.source = source
         self.arrived = arrived
         self.count = len(texts)
@@ -65,11 +72,40 @@ class Chunk:
         self._streams: int | bytes = (
             codes.pop() if len(codes) == 1 else bytes(_STREAMS.get(stream, 0) for stream in streams)
         )
-        self.size = CHUNK_OVERHEAD + len(self.text) + len(self._times)
+        self.size = self._measure()
+
+    @classmethod
+    def decode(cls, source: Source, data: bytes) -> Chunk:
+        """Return the chunk of a source that `encode` has made these bytes of. Raises ValueError if they are not."""
+        try:
+            arrived, count, streams, ends, times, text = _HEAD.unpack_from(data)
+        except struct.error:
+            raise ValueError("not a chunk") from None
+        sizes = (count if streams == _MIXED else 0, ends, times, text)
+        bounds = list(accumulate(sizes, initial=_HEAD.size))
+        if bounds[-1] != len(data) or ends not in (0, 4 * count):
+            raise ValueError("not a chunk")
+        parts = [data[start:stop] for start, stop in pairwise(bounds)]
+        self = cls.__new__(cls)
+        self.seq, self.epoch, self.source, self.arrived, self.count = 0, "", source, arrived, count
+        self._streams = parts[0] if streams == _MIXED else streams
+        self._ends = array("I", parts[1]) if ends else None
+        self._times, self.text = parts[2:]
+        self.size = self._measure()
+        return self
+
+    def encode(self) -> bytes:
+        """Return everything but the source, the number and the epoch, for disks and networks, on any machine."""
+        code, streams = (_MIXED, self._streams) if isinstance(self._streams, bytes) else (self._streams, b"")
+        ends = b"" if self._ends is None else self._ends.tobytes()
+        head = _HEAD.pack(self.arrived, self.count, code, len(ends), len(self._times), len(self.text))
+        return b"".join((head, streams, ends, self._times, self.text))
+
+    def _measure(self) -> int:
+        size = CHUNK_OVERHEAD + len(self.text) + len(self._times)
         if self._ends is not None:
-            self.size += 64 + self._ends.itemsize * self.count
-        if isinstance(self._streams, bytes):
-            self.size += 33 + self.count
+            size += 64 + self._ends.itemsize * self.count
+        return size + 33 + self.count if isinstance(self._streams, bytes) else size
 
     def lines(self) -> list[bytes]:
         """Return the text of each line."""

@@ -129,6 +129,28 @@ class Feed:
                     group.count_lost(chunks, self._flush_time)
         self.clear_caches()
 
+    def lose(self, source: Source, seq: int, lines: int | None, next_seq: int, *, is_held: bool) -> None:
+        """Have the readers that see a source miss lines of it that will never come (see `Group.lose`)."""
+        for scope in self._scopes.of_evicted(source, was_last=not is_held):
+            for group in scope.groups:
+                self._waiting.pop(group, None)
+                self._flushing.pop(group, None)
+                group.lose(seq, lines, next_seq, self._flush_time)
+        self.clear_caches()
+
+    def forget(self) -> None:
+        """Forget what has been in the ring, which is empty now."""
+        self._flush([*self._flushing, *self._waiting])
+        self._scopes.clear()
+        for group in self._groups.values():
+            group.forget_range()
+
+    def restart(self) -> None:
+        """Have all readers go on with a new numbering. The ring is empty now."""
+        self.forget()
+        for group in self._groups.values():
+            group.restart()
+
     def begin_flush(self, now: float) -> float:
         """Begin to flush all groups that have something to flush; return since when that has been waiting.
 

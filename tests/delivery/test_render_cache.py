@@ -7,7 +7,7 @@ import pytest
 
 from delivery.filter import TextFilter
 from delivery.framing import Chunked, PlainLines
-from delivery.hub import Start
+from delivery.reader import Start
 from delivery.render_cache import RenderCaches
 from delivery.view import Rendered
 from tests.buffer.factories import chunk, source
