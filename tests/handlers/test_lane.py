@@ -87,10 +87,13 @@ async def test_how_requests_are_cut_on_their_way_makes_no_difference(live: LiveS
         upload("x", "Upgrade: h2c", "Connection: Upgrade, HTTP2-Settings"),
         upload("x").replace(b"fluentbit ", b"fluentbit?a=b "),
         head(PATH, TOKEN, "Transfer-Encoding: chunked") + b"0\r\n\r\n",
+        upload("x").replace(b"\r\n", b"\n"),
+        upload("x").replace(b"\r\n", b"\n").replace(b"\n", b"\r\n", 1),
+        upload("x").replace(b"\r\n\r\n", b"\n\r\n"),
     ],
 )
 async def test_what_else_is_asked_for_is_answered_by_tornado(live: LiveServer, sent: bytes) -> None:
-    async with connected(live.port) as wire:
+    async with asyncio.timeout(5), connected(live.port) as wire:
         await wire.send(sent)
         while (answer := await wire.answer()).status == 100:
             pass
