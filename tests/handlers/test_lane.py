@@ -146,7 +146,7 @@ async def test_a_client_that_reads_no_answers_is_waited_for_and_holds_nobody_up(
         assert (await live.fetch("/healthz")).code == 200
         received = 0
         while received < count:
-            received += (await loop.sock_recv(deaf, 1 << 20)).count(b'{"accepted":1,"skipped":0}')
+            received += (await loop.sock_recv(deaf, 1 << 20)).count(b"}")  # one an answer, and never cut in two
         await sending
     assert live.services.ingest.records == count
 
