@@ -123,7 +123,7 @@ class IngestHandler(Handler):
         if self.request.method == "POST":
             fields = self.request.headers
             self._upload = self._ingest.begin(
-                dict(fields.get_all()),
+                dict(fields),
                 fields.get_list("Authorization"),
                 sender=self.request.remote_ip or "",
                 length=content_length(fields),

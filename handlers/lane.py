@@ -179,7 +179,7 @@ class LaneConnection:
         lane, data = self._lane, self._unread
         self.is_idle = True
         self._stream.expect_within(lane.idle_seconds)
-        while _HEAD_END not in data and len(data) <= lane.max_head and lane.may_be_upload(data):
+        while not _may_be_complete(data) and len(data) <= lane.max_head and lane.may_be_upload(data):
             if not (received := await self._stream.receive()):
                 return b""
             data += received
@@ -236,6 +236,11 @@ class LaneConnection:
     def _let_go(self) -> None:
         self._stream.release()
         self._lane.forget(self)
+
+
+def _may_be_complete(data: bytes) -> bool:
+    """Tell whether a head has come to an end, be it only for Tornado, which takes bare line feeds."""
+    return b"\n\r\n" in data or b"\n\n" in data
 
 
 _PLAIN = b"HTTP/1.1 200 OK\r\nContent-Type: %b\r\nContent-Length: %%d\r\nDate: %%b\r\n\r\n%%b" % JSON.encode()

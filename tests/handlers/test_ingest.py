@@ -247,6 +247,7 @@ REFUSALS: dict[str, tuple[list[str], bytes, int]] = {
     "too large inside": ([TOKEN, "Content-Encoding: gzip"], gzip.compress(b" " * 2 * MIB), 413),
     "unknown encoding": ([TOKEN, "Content-Encoding: br"], batch("hello"), 415),
     "two encodings": ([TOKEN, "Content-Encoding: gzip, gzip"], gzip.compress(gzip.compress(batch("hello"))), 415),
+    "two fields": ([TOKEN, *["Content-Encoding: gzip"] * 2], gzip.compress(gzip.compress(batch("hello"))), 415),
     "no records": ([TOKEN], b"no records at all", 400),
     "broken gzip": ([TOKEN, "Content-Encoding: gzip"], gzip.compress(batch("hello"))[:-20], 400),
 }

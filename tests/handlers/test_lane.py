@@ -88,10 +88,13 @@ async def test_how_requests_are_cut_on_their_way_makes_no_difference(live: LiveS
         upload("x", "Upgrade: h2c", "Connection: Upgrade, HTTP2-Settings"),
         upload("x").replace(b"fluentbit ", b"fluentbit?a=b "),
         head(PATH, TOKEN, "Transfer-Encoding: chunked") + b"0\r\n\r\n",
+        upload("x").replace(b"\r\n", b"\n"),
+        upload("x").replace(b"\r\n", b"\n").replace(b"\n", b"\r\n", 1),
+        upload("x").replace(b"\r\n\r\n", b"\n\r\n"),
     ],
 )
 async def test_what_else_is_asked_for_is_answered_by_tornado(live: LiveServer, sent: bytes) -> None:
-    async with connected(live.port) as wire:
+    async with asyncio.timeout(5), connected(live.port) as wire:
         await wire.send(sent)
         while (answer := await wire.answer()).status == 100:
             pass
@@ -144,7 +147,7 @@ async def test_a_client_that_reads_no_answers_is_waited_for_and_holds_nobody_up(
         assert (await live.fetch("/healthz")).code == 200
         received = 0
         while received < count:
-            received += (await loop.sock_recv(deaf, 1 << 20)).count(b'{"accepted":1,"skipped":0}')
+            received += (await loop.sock_recv(deaf, 1 << 20)).count(b"}")  # one an answer, and never cut in two
         await sending
     assert live.services.ingest.records == count
 
