@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ingest.fluentbit import repair
-from ingest.fluentbit.budget import LARGE, LARGEST_RECORD, PIECE, TOGETHER, WHOLE
+from ingest.fluentbit.budget import LARGE, LARGEST_RECORD, PIECE, SHORT_RECORD, TOGETHER, WHOLE
 from ingest.fluentbit.record import CONTAINER_KEYS, DATE_KEYS
 from ingest.fluentbit.shape import TIMED, UNTIMED, columns_of, dated
 from ingest.fluentbit.table import BROKEN, Object, Table, lost, of_rows, pause, printed
@@ -111,7 +111,8 @@ class Body:
 
     def tables(self) -> Iterator[Table]:
         """Yield the records in order, as tables of bounded work."""
-        position, size = self._start, WHOLE if len(self._body) <= WHOLE else PIECE
+        is_crowded = self._body.find(self._mark, self._start + 1, self._start + SHORT_RECORD) >= 0
+        position, size = self._start, PIECE if is_crowded or len(self._body) > WHOLE else WHOLE
         while position < len(self._body):
             if self._budget.exhausted:
                 yield lost(repair.records_after(self._body, position, self._mark))
