@@ -39,6 +39,8 @@ _WINDOW = 128 << 10
 # What an entry takes of the budget that has to be read by itself.
 _STEPS = 4
 _EVENT_TIME, _AFTER_MARK = b"\xd7\x00", 8
+# With the record's own time, or with that of the entry.
+_SHAPES = TIMED + UNTIMED
 # What is the same in all records of a container: so much of their metadata. The more, the sooner it is counted in a
 # large body; in a small one the key of the time is, and with it maybe all of an hour.
 _METADATA, _SAME_METADATA = b"\xaakubernetes", 64
@@ -216,7 +218,7 @@ def _guessed(piece: bytes, mark: bytes) -> bytes:
 
 def _alike(array: bytes) -> Columns | None:
     """Decode entries whose records are alike; None if they are not."""
-    for shape in TIMED + UNTIMED:
+    for shape in _SHAPES:
         try:
             pairs = shape.entries.decode(array)
         except BROKEN:
