@@ -31,6 +31,8 @@ _KEYS = re.compile(
     rb'\[?[ \t\r\n]{0,16}+\{[ \t\r\n]{0,16}+"([^"\\\x00-\x1f]{0,64}+)"[ \t\r\n]{0,16}+:[ \t\r\n]{0,16}+'
     rb'(?:"[^"\\]{0,64}+"|[^,"]{0,64}+)(?:,[ \t\r\n]{0,16}+"([^"\\]{0,64}+)")?'
 )
+# To decode more rows than this takes a turn of its own.
+_MANY = 8192
 # What stands between records, and how much of it.
 _SEPARATORS, _GAP = b", \t\r\n", 16
 # Places that may be where a record starts, of which each is looked at.
@@ -124,6 +126,8 @@ class Body:
                 continue
             size = min(size * _FACTOR, PIECE)
             if isinstance(found, list):
+                if len(found) > _MANY:
+                    yield pause()
                 yield from of_rows(found, [""] * len(found), Codec(), self._budget)
             elif found:
                 yield found

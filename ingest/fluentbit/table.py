@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 BROKEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 # Members that are read before others get their turn, and for how many of them a row counts beside its own.
-_A_TURN, _MEMBERS_BESIDE = 4096, 4
+_A_TURN, _MEMBERS_BESIDE = 4096, 8
 # Bytes of rows that are read one by one, and what each is counted for beside them: a byte may take half a microsecond.
 _BYTES_A_TURN, _A_ROW = 8 << 10, 32
 # A record with more members is not read one member at a time.
