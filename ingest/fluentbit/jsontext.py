@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ingest.fluentbit import repair
-from ingest.fluentbit.budget import LARGE, LARGEST_RECORD, PIECE, TOGETHER, WHOLE
+from ingest.fluentbit.budget import LARGE, LARGEST_RECORD, PIECE, SHORT_RECORD, TOGETHER, WHOLE
 from ingest.fluentbit.record import CONTAINER_KEYS, DATE_KEYS
 from ingest.fluentbit.shape import TIMED, UNTIMED, columns_of, dated
 from ingest.fluentbit.table import BROKEN, Object, Table, lost, of_rows, pause, printed
@@ -31,6 +31,8 @@ _KEYS = re.compile(
     rb'\[?[ \t\r\n]{0,16}+\{[ \t\r\n]{0,16}+"([^"\\\x00-\x1f]{0,64}+)"[ \t\r\n]{0,16}+:[ \t\r\n]{0,16}+'
     rb'(?:"[^"\\]{0,64}+"|[^,"]{0,64}+)(?:,[ \t\r\n]{0,16}+"([^"\\]{0,64}+)")?'
 )
+# To decode more rows than this takes a turn of its own.
+_MANY = 8192
 # What stands between records, and how much of it.
 _SEPARATORS, _GAP = b", \t\r\n", 16
 # Places that may be where a record starts, of which each is looked at.
@@ -111,7 +113,8 @@ class Body:
 
     def tables(self) -> Iterator[Table]:
         """Yield the records in order, as tables of bounded work."""
-        position, size = self._start, WHOLE if len(self._body) <= WHOLE else PIECE
+        is_crowded = self._body.find(self._mark, self._start + 1, self._start + SHORT_RECORD) >= 0
+        position, size = self._start, PIECE if is_crowded or len(self._body) > WHOLE else WHOLE
         while position < len(self._body):
             if self._budget.exhausted:
                 yield lost(repair.records_after(self._body, position, self._mark))
@@ -123,6 +126,8 @@ class Body:
                 continue
             size = min(size * _FACTOR, PIECE)
             if isinstance(found, list):
+                if len(found) > _MANY:
+                    yield pause()
                 yield from of_rows(found, [""] * len(found), Codec(), self._budget)
             elif found:
                 yield found

@@ -13,7 +13,7 @@ import msgpack
 import msgspec
 
 from ingest.fluentbit import packed
-from ingest.fluentbit.budget import LARGEST_RECORD, PIECE, TOGETHER, WHOLE
+from ingest.fluentbit.budget import LARGEST_RECORD, PIECE, SHORT_RECORD, TOGETHER, WHOLE
 from ingest.fluentbit.packed import array_of, is_map
 from ingest.fluentbit.repair import records_after
 from ingest.fluentbit.shape import TIMED, UNTIMED, columns_of
@@ -32,11 +32,15 @@ if TYPE_CHECKING:
 
 # Entries that are decoded in one go, if they are so small.
 _ENTRIES_A_PIECE = 8192
+# Entries of any shape that are looked at before others get their turn.
+_ENTRIES_A_TURN = 1024
 # What the unpacker is given at a time.
 _WINDOW = 128 << 10
 # What an entry takes of the budget that has to be read by itself.
 _STEPS = 4
 _EVENT_TIME, _AFTER_MARK = b"\xd7\x00", 8
+# With the record's own time, or with that of the entry.
+_SHAPES = TIMED + UNTIMED
 # What is the same in all records of a container: so much of their metadata. The more, the sooner it is counted in a
 # large body; in a small one the key of the time is, and with it maybe all of an hour.
 _METADATA, _SAME_METADATA = b"\xaakubernetes", 64
@@ -64,7 +68,8 @@ class Body:
 
     def tables(self) -> Iterator[Table]:
         """Yield the records in order, as tables of bounded work."""
-        position, size = 0, WHOLE if len(self._body) <= WHOLE else PIECE
+        is_crowded = self._body.find(self._mark, 1, SHORT_RECORD) >= 0
+        position, size = 0, PIECE if is_crowded or len(self._body) > WHOLE else WHOLE
         while position < len(self._body):
             cut = self._cut(position, size)
             array = _guessed(self._body[position:cut], self._mark)
@@ -134,11 +139,13 @@ class Body:
 
     def _read(self, entries: list[Entry]) -> Iterator[Table]:
         """Yield entries of any shape, but for those that only mark a group."""
-        times = packed.times_of([head for head, _ in entries])
-        kept = [(row, time) for (_, row), time in zip(entries, times, strict=True) if time is not None]
-        if not kept:
-            yield Table([], [], [], [], readable=bool(entries))
-        yield from of_rows([row for row, _ in kept], [time for _, time in kept], packed.Codec(), self._budget)
+        for start in range(0, len(entries), _ENTRIES_A_TURN):
+            part = entries[start : start + _ENTRIES_A_TURN]
+            times = packed.times_of([head for head, _ in part])
+            kept = [(row, time) for (_, row), time in zip(part, times, strict=True) if time is not None]
+            if not kept:
+                yield pause()._replace(readable=True)
+            yield from of_rows([row for row, _ in kept], [time for _, time in kept], packed.Codec(), self._budget)
 
 
 class _Walk:
@@ -211,7 +218,7 @@ def _guessed(piece: bytes, mark: bytes) -> bytes:
 
 def _alike(array: bytes) -> Columns | None:
     """Decode entries whose records are alike; None if they are not."""
-    for shape in TIMED + UNTIMED:
+    for shape in _SHAPES:
         try:
             pairs = shape.entries.decode(array)
         except BROKEN:

@@ -41,14 +41,12 @@ def text(members: Members) -> str | None:
     if "logtag" in members and message is not None and bytes(message).startswith(b'"'):
         return _TEXT.decode(message)
     stream = _string(members.get("stream"))
-    value = merged(
-        members,
-        time_of_text(_string(members.get("time"))),
-        stream if stream in _STREAMS else "",
-        date(members[key]) if (key := date_key(members)) else "",
-    )
+    stream = stream if stream in _STREAMS else ""
+    key = date_key(members)
+    time = time_of_text(_string(members.get("time")))
+    value = merged(members, time, stream, date(members[key]) if key else "")
     if value is None:
-        return _nothing(members)
+        return nothing(members, stream)
     return _printed(json_of(value)) if isinstance(value, dict) else _compact(value)
 
 
@@ -78,13 +76,13 @@ def merged(members: Members, time: str, stream: str | None, date: str) -> msgspe
     return others or None
 
 
-def _nothing(members: Members) -> str | None:
+def nothing(members: Members, stream: str | None) -> str | None:
     """Return the text of a record that has none: what the application must have written, None if it may be no line."""
     if "logtag" in members:
         return ""  # an empty line, with `Parser cri`
     if "log" in members:
         return '{"log":null}'  # Fluent Bit's own is never null
-    return "{}" if "_p" in members or _string(members.get("stream")) in _STREAMS else None
+    return "{}" if "_p" in members or stream else None
 
 
 def _compact(raw: msgspec.Raw) -> str:

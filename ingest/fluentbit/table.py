@@ -12,7 +12,7 @@ from ingest.fluentbit.mend import text_of
 from ingest.fluentbit.times import are_times, time_of_text, times_of_dates
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Iterator, Sequence
 
     from ingest.fluentbit.budget import Budget
 
@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 # What msgspec raises of what it cannot decode.
 BROKEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
-# Rows and members that are read before others get their turn.
-_A_TURN = 4096
+# Members that are read before others get their turn, and for how many of them a row counts beside its own.
+_A_TURN, _MEMBERS_BESIDE = 4096, 8
+# Bytes of rows that are read one by one, and what each is counted for beside them: a byte may take half a microsecond.
+_BYTES_A_TURN, _A_ROW = 8 << 10, 32
 # A record with more members is not read one member at a time.
 _MOST_MEMBERS = 20_000
 # Steps of the budget that it takes to look for a text elsewhere, beside one for each member of the row.
@@ -86,26 +88,25 @@ def of_rows(rows: list[Row], sent: list[str], codec: Codec, budget: Budget) -> I
     """Yield tables of records of any shape; `sent` are the times that stand beside them, "" where there is none."""
     start = size = 0
     for end, row in enumerate(rows, start=1):
-        size += 1 + len(row)
+        size += _MEMBERS_BESIDE + len(row)
         if size >= _A_TURN or end == len(rows):
-            yield _of_rows(rows[start:end], sent[start:end], codec, budget)
+            yield from _of_rows(rows[start:end], sent[start:end], codec, budget)
             start, size = end, 0
 
 
-def _of_rows(rows: list[Row], sent: list[str], codec: Codec, budget: Budget) -> Table:
+def _of_rows(rows: list[Row], sent: list[str], codec: Codec, budget: Budget) -> Iterator[Table]:
     texts, times, missed = _strings(rows, "log", codec), _own_times(rows, codec), 0
     streams = [stream if stream in _STREAMS else None for stream in _strings(rows, "stream", codec)]
     kubernetes = [row.get("kubernetes", _NOTHING) for row in rows]
     if None in texts and any("logtag" in row for row in rows):
         texts = _texts_of_cri(texts, rows, codec)
     odd = [index for index, text in enumerate(texts) if text is None]
-    undated = [
-        index for index, time in enumerate(times) if not time or (texts[index] is None and "log" not in rows[index])
-    ]
+    apart = {index for index in odd if rows[index].get("log", codec.null) == codec.null}
+    undated = [index for index, time in enumerate(times) if not time or index in apart]
     dates = dict(zip(undated, _dates([rows[index] for index in undated], codec), strict=True))
     if odd:
         known = {index: (times[index], streams[index], dates.get(index, "")) for index in odd}
-        missed = _find_texts(texts, rows, known, codec, budget)
+        missed = yield from _find_texts(texts, rows, known, codec, budget)
     for index in undated:
         times[index] = times[index] or dates[index] or sent[index]
     has_text = [text is not None for text in texts]
@@ -114,7 +115,7 @@ def _of_rows(rows: list[Row], sent: list[str], codec: Codec, budget: Budget) -> 
         times, streams = [*compress(times, has_text)], [*compress(streams, has_text)]
         kubernetes = [*compress(kubernetes, has_text)]
     found = [text for text in texts if text is not None]
-    return Table(found, times, streams, kubernetes, skipped, missed, readable=missed < len(rows))
+    yield Table(found, times, streams, kubernetes, skipped, missed, readable=missed < len(rows))
 
 
 def _texts_of_cri(texts: list[str | None], rows: list[Row], codec: Codec) -> list[str | None]:
@@ -132,7 +133,7 @@ def _find_texts(
     known: dict[int, tuple[str, str | None, str]],
     codec: Codec,
     budget: Budget,
-) -> int:
+) -> Generator[Table, None, int]:
     """Put in the texts that are no strings under `log`; return how many records could not be read.
 
     `known` has their own times, their streams and their dates, nothing for what they have not.
@@ -140,29 +141,36 @@ def _find_texts(
     if budget.exhausted:
         return len(known)
     budget.spend(sum([_STEPS_A_ROW + len(rows[index]) for index in known]))
+    missed = size = 0
     values: dict[int, msgspec.Raw | Row] = {}
-    for index, ours in known.items():
+    for index, (time, stream, date) in known.items():
         row = rows[index]
-        log = row.get("log")
-        value = record.merged(row, *ours) if log is None else log
-        if value is not None and value != codec.null and len(row) <= _MOST_MEMBERS:
+        log = row.get("log", codec.null)
+        value = log if log != codec.null else record.merged(row, time, stream, date)
+        if len(row) > _MOST_MEMBERS:
+            missed += 1
+        elif value is None:
+            texts[index] = record.nothing(row, stream)
+        else:
             values[index] = value
-    found = codec.texts([*values.values()]) if values else None
+    found = codec.texts([*values.values()]) if values else []
     for index, text in zip(values, found or (), strict=found is not None):
         texts[index] = text
-    missed = 0
-    for index in [index for index in known if found is None or index not in values]:
+    for index in values if found is None else ():
+        row = rows[index]
         try:
-            texts[index] = _text(rows[index], codec)
+            texts[index] = _text(row, codec)
         except BROKEN:
             missed += 1
+        size += _A_ROW + sum(map(len, row.values()))
+        if size > _BYTES_A_TURN:
+            yield pause()
+            size = 0
     return missed
 
 
 def _text(row: Row, codec: Codec) -> str | None:
     """Return the text of a row by itself, None if it has none. Raises what is in BROKEN."""
-    if len(row) > _MOST_MEMBERS:
-        raise msgspec.DecodeError
     members = {key: codec.as_json(raw) if key != "kubernetes" else _NULL for key, raw in row.items()}
     try:
         return record.text(members)

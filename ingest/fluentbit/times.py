@@ -29,6 +29,8 @@ _DIGITS = b"0123456789"
 _INTEGER, _DOUBLE, _ISO, _SQL_TIME = b"", b".", b'"--T::.Z"', b'"-- ::."'
 # Digits of seconds of this age, of a double's fraction, and of integers in any unit.
 _SECONDS, _FRACTION, _UNITS = 10, 6, ({10}, {13}, {16}, {19})
+# A body has lines of a few seconds. Each takes more than a microsecond.
+_MOST_SECONDS = 2048
 # Fluentd's EventTime in MessagePack, extension type 0 of eight bytes; it may be the first of two items.
 _EVENT_TIME = b"\xd7\x00"
 _BILLION = 10**9
@@ -99,10 +101,12 @@ def times_of_dates(dates: Sequence[msgspec.Raw]) -> list[str] | None:
     return column[1:-1].decode().split('"\n"') if form == _ISO else None
 
 
-def _times(seconds: Sequence[int | str], fractions: Sequence[str]) -> list[str]:
-    """Return seconds since 1970 and the digits behind their points as RFC 3339; all fractions have as many."""
-    point = "." if fractions[0] else ""
-    texts = {second: _second(second) + point for second in set(seconds)}
+def _times(seconds: Sequence[int | str], fractions: Sequence[str]) -> list[str] | None:
+    """Return seconds since 1970 and as many digits behind each as RFC 3339; None if that takes long."""
+    point, different = "." if fractions[0] else "", set(seconds)
+    if len(different) > _MOST_SECONDS:
+        return None
+    texts = {second: _second(second) + point for second in different}
     return [f"{texts[second]}{fraction}Z" for second, fraction in zip(seconds, fractions, strict=True)]
 
 
@@ -123,7 +127,7 @@ def times_of_events(heads: Sequence[bytes | msgspec.Raw]) -> list[str] | None:
     return _times(seconds, fractions)
 
 
-@lru_cache(1024)
+@lru_cache(_MOST_SECONDS)
 def _second(seconds: int | str) -> str:
     """Return a second since 1970 without its zone; lines of a body share a few of them."""
     return dt.datetime.fromtimestamp(int(seconds), dt.UTC).strftime("%Y-%m-%dT%H:%M:%S")

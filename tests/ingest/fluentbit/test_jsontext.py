@@ -7,6 +7,7 @@ import pytest
 
 from ingest.fluentbit.budget import Budget
 from ingest.fluentbit.jsontext import Body, Codec, whole
+from ingest.fluentbit.shape import dated
 
 if TYPE_CHECKING:
     from ingest.fluentbit.table import Table
@@ -56,6 +57,13 @@ def test_the_first_record_shows_where_the_date_is(first: str) -> None:
     columns = whole(first.encode() * 3)
     assert columns is not None
     assert columns[0] == ["x"] * 3
+
+
+def test_keys_that_pods_choose_do_not_pile_up() -> None:
+    for number in range(200):
+        assert whole(b'{"k%d":1763799301.5,"log":"x"}' % number) is not None
+        assert whole(b'{"%b":1763799301.5,"log":"x"}' % (b"k" * (65 + number))) is None
+    assert dated.cache_info().currsize <= 16
 
 
 @pytest.mark.parametrize(
