@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from buffer.chunk import Chunk
+    from buffer.source import Source
 
 
 class BrokerUnavailable(Exception):

@@ -11,7 +11,7 @@ from array import array
 from bisect import bisect_right
 from functools import lru_cache
 from itertools import accumulate
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from buffer.timestamp import TIMESTAMP, TIMESTAMPS, UTC_TIMESTAMPS, rfc3339, unix_seconds
 
@@ -32,6 +32,17 @@ _STREAMS: dict[str | None, int] = {None: 0, "stdout": 1, "stderr": 2}
 _STREAM_NAMES = (None, "stdout", "stderr")
 
 _YEAR_10000 = 253_402_300_800
+
+
+class Parts(NamedTuple):
+    """What a chunk is made of beside its source and its number: plain values, for a disk or a network."""
+
+    arrived: float
+    lines: int  # how many
+    streams: int | bytes  # one code for all lines, or one for each
+    ends: list[int] | None  # where each line ends in the text; None if every newline is such an end
+    times: bytes  # joined by newlines
+    text: bytes
 
 
 class Chunk:
@@ -65,11 +76,47 @@ class Chunk:
         self._streams: int | bytes = (
             codes.pop() if len(codes) == 1 else bytes(_STREAMS.get(stream, 0) for stream in streams)
         )
-        self.size = CHUNK_OVERHEAD + len(self.text) + len(self._times)
+        self.size = self._memory()
+
+    @classmethod
+    def restore(cls, source: Source, parts: Parts) -> Chunk:
+        """Return a chunk that was taken apart, not numbered yet. Raises ValueError for parts that do not fit."""
+        chunk = cls.__new__(cls)
+        chunk._adopt(source, parts)  # noqa: SLF001 - another constructor
+        return chunk
+
+    def parts(self) -> Parts:
+        """Take the chunk apart."""
+        ends = None if self._ends is None else self._ends.tolist()
+        return Parts(self.arrived, self.count, self._streams, ends, self._times, self.text)
+
+    def _adopt(self, source: Source, parts: Parts) -> None:
+        self.seq = 0
+        self.source = source
+        self.arrived, self.count, self._streams, ends, self._times, self.text = parts
+        self._ends = None if ends is None else array("I", ends)
+        self._check()
+        self.size = self._memory()
+
+    def _check(self) -> None:
+        """Raise ValueError unless there is a text, a time and a stream for each line."""
+        count, ends, streams = self.count, self._ends, self._streams
+        if ends is None:
+            fits = self.text.count(b"\n") == count - 1
+        else:
+            fits = len(ends) == count and ends[-1] == len(self.text) and list(ends) == sorted(ends)
+        codes = streams if isinstance(streams, bytes) else bytes((streams,))
+        fits = fits and count > 0 and self._times.count(b"\n") == count - 1 and max(codes) < len(_STREAM_NAMES)
+        if not fits or (isinstance(streams, bytes) and len(streams) != count):
+            raise ValueError("these are not the parts of a chunk")
+
+    def _memory(self) -> int:
+        size = CHUNK_OVERHEAD + len(self.text) + len(self._times)
         if self._ends is not None:
-            self.size += 64 + self._ends.itemsize * self.count
+            size += 64 + self._ends.itemsize * self.count
         if isinstance(self._streams, bytes):
-            self.size += 33 + self.count
+            size += 33 + self.count
+        return size
 
     def lines(self) -> list[bytes]:
         """Return the text of each line."""
