@@ -62,6 +62,13 @@ class ChunkDecoder:
         except (msgspec.MsgspecError, ValueError, OverflowError):
             raise BadChunk from None
 
+    def decode_source(self, data: bytes) -> Source:
+        """Return a source. Raises BadChunk."""
+        try:
+            return self._source(data)
+        except (msgspec.MsgspecError, ValueError):
+            raise BadChunk from None
+
     def _source(self, data: bytes) -> Source:
         source = self._sources.get(data)
         if source is None:

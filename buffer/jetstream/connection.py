@@ -1,0 +1,264 @@
+"""The connection to NATS, and what is asked and answered on it.
+
+nats-py connects, encrypts, authenticates, and connects again when a connection is lost. Two things are added. Answers
+of all kinds come to one inbox, and each is handed to the callable that waits for it: no task a message. And the
+connection can be cut and made to another server, because one that was isolated from its peers still answers pings.
+
+What is sent while there is no connection is dropped: whoever sends it has a timeout of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import nats.errors
+from nats.aio.client import Client
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from nats.aio.client import Server
+    from nats.aio.msg import Msg
+
+# How soon a server that does not answer is given up, in seconds, and how long to wait between attempts.
+_CONNECT_SECONDS = 1
+_WAIT_SECONDS = 0.1
+# What nats-py may hold of what has not been sent yet, in bytes.
+_PENDING_BYTES = 64 * 1024 * 1024
+
+
+class Servers(NamedTuple):
+    """Where NATS is, and the path of a file with credentials (empty: none)."""
+
+    urls: Sequence[str]
+    credentials: str = ""
+
+
+class _Command(NamedTuple):
+    subject: str
+    payload: bytes
+    reply: str
+    headers: dict[str, str] | None
+
+
+class _Client(Client):
+    """nats-py's client, which can also be cut off."""
+
+    def abort(self) -> None:
+        """Close the connection whatever is still to be sent: to a server that takes nothing, closing would wait."""
+        writer = getattr(self._transport, "_io_writer", None)
+        if writer is not None:
+            writer.transport.abort()
+
+
+class Connection:
+    """A connection that is always wanted. `connected()` is called whenever it is there anew."""
+
+    def __init__(self, servers: Servers, connected: Callable[[], None]) -> None:
+        self.connects = 0  # how often it was made
+        self.last_error = ""
+        self._servers = servers
+        self._connected = connected
+        self._client = _Client()
+        self._is_up = False
+        self._url = ""  # of the last connection
+        self._closed = asyncio.Event()  # the client has given up: there has to be another one
+        self._stopping = False
+        self._first = asyncio.Event()  # the first connection is there
+        self._handlers: dict[str, Callable[[Msg], None]] = {}  # by subject
+        self._waiting: dict[str, Callable[[Msg], None]] = {}  # by token
+        self._tokens = 0
+        self._inbox = self._client.new_inbox()
+        self._outbox: deque[_Command] = deque()
+        self._has_work = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._subscriptions: dict[str, Any] = {}  # by subject; those of the present client
+
+    @property
+    def is_up(self) -> bool:
+        """Whether there is a connection."""
+        return self._is_up and self._client.is_connected
+
+    @property
+    def max_payload(self) -> int:
+        """The most bytes that a message may have, headers included."""
+        return self._client.max_payload
+
+    async def open(self, seconds: float) -> None:
+        """Begin to connect; return when there is a connection, or after so many seconds."""
+        self._handlers[f"{self._inbox}.*"] = self._answer
+        self._tasks = [asyncio.create_task(self._keep()), asyncio.create_task(self._send_all())]
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._first.wait(), seconds)
+
+    async def close(self) -> None:
+        """Close the connection; what has been sent gets through, as far as that takes less than a second."""
+        self._stopping = True
+        if self.is_up:
+            with suppress(nats.errors.Error, OSError):
+                await self._client.flush(1)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._drop()
+
+    def hear(self, subject: str, handler: Callable[[Msg], None]) -> None:
+        """Call the handler with each message of a subject from now on, whatever becomes of the connection."""
+        self._handlers[subject] = handler
+        self._has_work.set()
+
+    def unhear(self, subject: str) -> None:
+        """Hear no more of a subject."""
+        self._handlers.pop(subject, None)
+        self._has_work.set()
+
+    def expect(self, answered: Callable[[Msg], None]) -> str:
+        """Return a token to send messages with: answers go to the callable until the token is forgotten."""
+        self._tokens += 1
+        token = f"{self._tokens:x}"
+        self._waiting[token] = answered
+        return token
+
+    def send(self, subject: str, payload: bytes, token: str, headers: dict[str, str] | None = None) -> None:
+        """Send a message that is answered with this token."""
+        self._put(_Command(subject, payload, f"{self._inbox}.{token}", headers))
+
+    def forget(self, token: str) -> None:
+        """Ignore what is still answered."""
+        self._waiting.pop(token, None)
+
+    def tell(self, subject: str, payload: bytes) -> None:
+        """Send a message that is not answered."""
+        self._put(_Command(subject, payload, "", None))
+
+    async def ask(
+        self, subject: str, payload: bytes, seconds: float, headers: dict[str, str] | None = None
+    ) -> Msg | None:
+        """Send a message and return its first answer; None if there is none within so many seconds."""
+        answer: asyncio.Future[Msg] = asyncio.get_running_loop().create_future()
+        token = self.expect(lambda msg: None if answer.done() else answer.set_result(msg))
+        self.send(subject, payload, token, headers)
+        try:
+            return await asyncio.wait_for(answer, seconds)
+        except TimeoutError:
+            return None
+        finally:
+            self.forget(token)
+
+    def cut(self) -> None:
+        """Leave the server that there is a connection to; connect to another one, if there are several."""
+        if self.is_up:
+            self._is_up = False
+            self._client.abort()
+
+    def _put(self, command: _Command) -> None:
+        if self.is_up:
+            self._outbox.append(command)
+            self._has_work.set()
+
+    def _answer(self, msg: Msg) -> None:
+        handler = self._waiting.get(msg.subject.rpartition(".")[2])
+        if handler is not None:
+            handler(msg)
+
+    async def _send_all(self) -> None:
+        while True:
+            await self._has_work.wait()
+            self._has_work.clear()
+            try:
+                await self._adjust_subscriptions()
+                while self._outbox:
+                    await self._client.publish(*self._outbox.popleft())
+            except (nats.errors.Error, OSError) as error:
+                # What was to be sent will be missed by whoever waits for its answer.
+                self._outbox.clear()
+                self.last_error = str(error)
+
+    async def _adjust_subscriptions(self) -> None:
+        """Subscribe to what is to be heard, and to nothing else."""
+        if not self.is_up or self._handlers.keys() == self._subscriptions.keys():
+            return
+        for subject in self._subscriptions.keys() - self._handlers.keys():
+            await self._subscriptions.pop(subject).unsubscribe()
+        for subject in self._handlers.keys() - self._subscriptions.keys():
+            self._subscriptions[subject] = await self._client.subscribe(subject, cb=self._deliver_to(subject))
+
+    def _deliver_to(self, subject: str) -> Any:
+        async def deliver(msg: Msg) -> None:
+            handler = self._handlers.get(subject)
+            if handler is not None:
+                handler(msg)
+
+        return deliver
+
+    async def _keep(self) -> None:
+        """Have a client, and another one whenever it gives up."""
+        while not self._stopping:
+            self._client, self._closed = _Client(), asyncio.Event()
+            self._subscriptions.clear()
+            try:
+                await self._client.connect(**self._options())
+            except (nats.errors.Error, OSError, ValueError) as error:
+                self.last_error = str(error)
+                await self._drop()
+                await asyncio.sleep(_WAIT_SECONDS)
+                continue
+            await self._note_connected()
+            await self._closed.wait()
+            self._is_up = False
+            await self._drop()
+            await asyncio.sleep(_WAIT_SECONDS)
+
+    def _options(self) -> Mapping[str, Any]:
+        return {
+            "servers": list(self._servers.urls),
+            "user_credentials": self._servers.credentials or None,
+            "name": "logurt",
+            "error_cb": self._note_error,
+            "disconnected_cb": self._note_disconnected,
+            "reconnected_cb": self._note_connected,
+            "closed_cb": self._note_closed,
+            "reconnect_to_server_handler": self._choose,
+            "connect_timeout": _CONNECT_SECONDS,
+            "reconnect_time_wait": _WAIT_SECONDS,
+            "max_reconnect_attempts": -1,
+            "ping_interval": 1,
+            "max_outstanding_pings": 2,
+            "pending_size": _PENDING_BYTES,
+            "flusher_queue_size": 64 * 1024,
+        }
+
+    def _choose(self, servers: Sequence[Server], _: Mapping[str, Any]) -> tuple[Server | None, float]:
+        """Choose the server to connect to next: the one that was tried the least, and not the last one again."""
+        others = [server for server in servers if server.uri.netloc != self._url] or list(servers)
+        chosen = min(others, key=lambda server: server.reconnects)
+        return chosen, _WAIT_SECONDS if chosen.reconnects else 0.0
+
+    async def _drop(self) -> None:
+        client, self._client = self._client, _Client()
+        with suppress(Exception):
+            await asyncio.wait_for(client.close(), 1)
+        client.abort()
+
+    async def _note_error(self, error: Exception) -> None:
+        self.last_error = str(error)
+
+    async def _note_disconnected(self) -> None:
+        self._is_up = False
+        self._outbox.clear()
+
+    async def _note_connected(self) -> None:
+        self._is_up = True
+        url = self._client.connected_url
+        self._url = "" if url is None else url.netloc
+        self.connects += 1
+        self._first.set()
+        self.last_error = ""
+        self._has_work.set()
+        self._connected()
+
+    async def _note_closed(self) -> None:
+        self._closed.set()

@@ -1,0 +1,78 @@
+"""The desk: what the followers of all namespaces share."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from buffer.jetstream.batch import Batch
+from buffer.jetstream.message import Decoder
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from buffer.broker import Receiver
+    from buffer.jetstream.connection import Connection
+    from buffer.jetstream.follower import Follower
+    from buffer.jetstream.subjects import Subjects
+
+# Namespaces that are fetched at the same time: that bounds what is on its way, in memory and on the network.
+_AT_ONCE = 8
+# How long messages are delivered before others get a turn, in seconds.
+_TURN_SECONDS = 0.005
+
+
+class Desk:
+    """Where followers ask, and where their messages wait to be delivered. `check_epoch()` asks the leader for it."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        stream_name: str,
+        subjects: Subjects,
+        receiver: Receiver,
+        check_epoch: Callable[[], Awaitable[object]],
+    ) -> None:
+        self.connection = connection
+        self.stream_name = stream_name
+        self.subjects = subjects
+        self.receiver = receiver
+        self.check_epoch = check_epoch
+        self.decoder = Decoder()
+        self.unreadable = 0  # messages
+        self.turn = asyncio.Semaphore(_AT_ONCE)
+        self.time = asyncio.get_running_loop().time
+        self._waiting: dict[Follower, None] = {}  # in the order of their turns
+        self._run_later: asyncio.Handle | None = None
+
+    def batch(self, request: bytes) -> Batch:
+        """Ask for a batch of messages."""
+        return Batch(self.connection, f"$JS.API.DIRECT.GET.{self.stream_name}", request)
+
+    def schedule(self, follower: Follower) -> None:
+        """Have a follower deliver what it has heard, when its turn comes."""
+        self._waiting[follower] = None
+        self._run_soon()
+
+    def close(self) -> None:
+        """Deliver nothing any more."""
+        self._waiting.clear()
+        if self._run_later is not None:
+            self._run_later.cancel()
+
+    def _run_soon(self) -> None:
+        if self._run_later is None:
+            self._run_later = asyncio.get_running_loop().call_soon(self._run)
+
+    def _run(self) -> None:
+        self._run_later = None
+        until = self.time() + _TURN_SECONDS
+        while self._waiting:
+            follower = next(iter(self._waiting))
+            del self._waiting[follower]
+            if follower.step():
+                self._waiting[follower] = None
+            if self.time() > until:
+                break
+        if self._waiting:
+            self._run_soon()

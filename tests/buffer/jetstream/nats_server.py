@@ -1,0 +1,127 @@
+"""Real nats-servers on free ports of 127.0.0.1."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import signal
+    from collections.abc import Iterator, Sequence
+
+_READY_SECONDS = 20
+
+
+def binary() -> str:
+    """Return the path of nats-server: that of this environment, or any."""
+    found = Path(sys.executable).with_name("nats-server")
+    return str(found) if found.exists() else shutil.which("nats-server") or "nats-server"
+
+
+def free_ports(count: int) -> list[int]:
+    sockets = [socket.socket() for _ in range(count)]
+    for one in sockets:
+        one.bind(("127.0.0.1", 0))
+    ports: list[int] = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+class NatsServer:
+    """A nats-server with JetStream. It can be killed, frozen and started again; what it stores stays."""
+
+    def __init__(self, folder: Path, port: int, *arguments: str, config: str = "") -> None:
+        self.port = port
+        self.url = f"nats://127.0.0.1:{port}"
+        self.folder = folder
+        self._arguments = arguments
+        self._config = config
+        self._popen: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, and wait until it takes connections."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        command = [binary(), "-a", "127.0.0.1", "-p", str(self.port), "-js", "-sd", str(self.folder / "data")]
+        if self._config:
+            path = self.folder / "nats.conf"
+            path.write_text(self._config)
+            command += ["-c", str(path)]
+        with (self.folder / "log").open("ab") as log:
+            self._popen = subprocess.Popen([*command, *self._arguments], stdout=log, stderr=log)
+        self._await_ready()
+
+    def _await_ready(self) -> None:
+        """Wait for the first thing that a server says."""
+        for _ in range(_READY_SECONDS * 100):
+            with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1) as connection:
+                connection.settimeout(1)
+                if connection.recv(4) == b"INFO":
+                    return
+            assert self._popen is not None
+            with suppress(subprocess.TimeoutExpired):
+                self._popen.wait(0.01)
+                raise AssertionError((self.folder / "log").read_text()[-1000:])
+        raise AssertionError("nats-server is not ready")
+
+    def signal(self, number: signal.Signals) -> None:
+        assert self._popen is not None
+        os.kill(self._popen.pid, number)
+
+    def kill(self) -> None:
+        """End it at once."""
+        if self._popen is not None:
+            self._popen.kill()
+            self._popen.wait()
+            self._popen = None
+
+    def cpu_seconds(self) -> float:
+        """Return the CPU that it has taken."""
+        assert self._popen is not None
+        fields = Path(f"/proc/{self._popen.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+class Cluster:
+    """Several nats-servers that replicate streams among themselves."""
+
+    def __init__(self, folder: Path, size: int = 3) -> None:
+        ports = free_ports(2 * size)
+        clients, routes = ports[:size], ports[size:]
+        urls = ",".join(f"nats://127.0.0.1:{port}" for port in routes)
+        self.nodes = [
+            NatsServer(
+                folder / f"n{index}",
+                client,
+                *("-n", f"n{index}", "--cluster_name", "logs", "--cluster", f"nats://127.0.0.1:{route}"),
+                *("--routes", urls),
+            )
+            for index, (client, route) in enumerate(zip(clients, routes, strict=True))
+        ]
+
+    @property
+    def urls(self) -> Sequence[str]:
+        return [node.url for node in self.nodes]
+
+    def start(self) -> None:
+        for node in self.nodes:
+            node.start()
+
+    def kill(self) -> None:
+        for node in self.nodes:
+            node.kill()
+
+
+def running(server: NatsServer | Cluster) -> Iterator[NatsServer | Cluster]:
+    """Start it, and end it in the end."""
+    server.start()
+    try:
+        yield server
+    finally:
+        server.kill()
