@@ -44,14 +44,29 @@ class _Command(NamedTuple):
     headers: dict[str, str] | None
 
 
+async def end_task(task: asyncio.Task[Any]) -> None:
+    """Cancel a task until it is over: while it connects, nats-py may miss that it was."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait({task}, timeout=0.1)
+
+
 class _Client(Client):
     """nats-py's client, which can also be cut off."""
 
     def abort(self) -> None:
-        """Close the connection whatever is still to be sent: to a server that takes nothing, closing would wait."""
+        """Cut the connection whatever is still to be sent: to a server that takes nothing, closing would wait."""
         writer = getattr(self._transport, "_io_writer", None)
         if writer is not None:
             writer.transport.abort()
+
+    async def end(self) -> None:
+        """Close the connection for good, in about a second at most, and whatever goes on to make it again."""
+        with suppress(Exception):
+            await asyncio.wait_for(self.close(), 1)
+        self.abort()
+        if self._reconnection_task is not None:
+            await end_task(self._reconnection_task)
 
 
 class Connection:
@@ -101,8 +116,7 @@ class Connection:
             with suppress(nats.errors.Error, OSError):
                 await self._client.flush(1)
         for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+            await end_task(task)
         await self._drop()
 
     def hear(self, subject: str, handler: Callable[[Msg], None]) -> None:
@@ -239,9 +253,7 @@ class Connection:
 
     async def _drop(self) -> None:
         client, self._client = self._client, _Client()
-        with suppress(Exception):
-            await asyncio.wait_for(client.close(), 1)
-        client.abort()
+        await client.end()
 
     async def _note_error(self, error: Exception) -> None:
         self.last_error = str(error)

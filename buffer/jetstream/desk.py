@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from buffer.jetstream.batch import Batch
 from buffer.jetstream.message import Decoder
@@ -13,13 +13,19 @@ if TYPE_CHECKING:
 
     from buffer.broker import Receiver
     from buffer.jetstream.connection import Connection
-    from buffer.jetstream.follower import Follower
     from buffer.jetstream.subjects import Subjects
 
 # Namespaces that are fetched at the same time: that bounds what is on its way, in memory and on the network.
 _AT_ONCE = 8
 # How long messages are delivered before others get a turn, in seconds.
 _TURN_SECONDS = 0.005
+
+
+class Waiting(Protocol):
+    """What has messages to deliver."""
+
+    def step(self) -> bool:
+        """Deliver the next one, if it can be; tell whether there is more to deliver now."""
 
 
 class Desk:
@@ -42,16 +48,16 @@ class Desk:
         self.unreadable = 0  # messages
         self.turn = asyncio.Semaphore(_AT_ONCE)
         self.time = asyncio.get_running_loop().time
-        self._waiting: dict[Follower, None] = {}  # in the order of their turns
+        self._waiting: dict[Waiting, None] = {}  # in the order of their turns
         self._run_later: asyncio.Handle | None = None
 
     def batch(self, request: bytes) -> Batch:
         """Ask for a batch of messages."""
         return Batch(self.connection, f"$JS.API.DIRECT.GET.{self.stream_name}", request)
 
-    def schedule(self, follower: Follower) -> None:
-        """Have a follower deliver what it has heard, when its turn comes."""
-        self._waiting[follower] = None
+    def schedule(self, one: Waiting) -> None:
+        """Have somebody deliver what it has heard, when its turn comes."""
+        self._waiting[one] = None
         self._run_soon()
 
     def close(self) -> None:
@@ -68,10 +74,10 @@ class Desk:
         self._run_later = None
         until = self.time() + _TURN_SECONDS
         while self._waiting:
-            follower = next(iter(self._waiting))
-            del self._waiting[follower]
-            if follower.step():
-                self._waiting[follower] = None
+            one = next(iter(self._waiting))
+            del self._waiting[one]
+            if one.step():
+                self._waiting[one] = None
             if self.time() > until:
                 break
         if self._waiting:
