@@ -44,7 +44,7 @@ def refusal(status: int, sentence: str) -> Disconnect | None:
 # Why lines are missing from a stream.
 GAP_REASONS = {
     "slow": "this reader was too slow",
-    "evicted": "they had left the buffer before this reader came back",
+    "evicted": "they left the buffer before they could be sent",
     "restarted": "the server has started anew since this reader left",
 }
 

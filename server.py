@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tornado.ioloop import PeriodicCallback
 from tornado.netutil import bind_sockets
 
-from buffer.broker import MemoryBroker
+from buffer.broker import BrokerUnavailable, MemoryBroker
 from buffer.store import Limits, Store
 from delivery.histogram import Histogram
 from delivery.hub import Hub
@@ -130,7 +130,7 @@ class Server:
 
     async def start(self, sockets: Sequence[socket.socket]) -> None:
         """Start the broker, then serve on listening sockets. Raises BrokerUnavailable."""
-        await self.services.broker.start(self.services.hub.receive)
+        await self.services.broker.start(self.services.hub)
         self._http.add_sockets(sockets)
         self._lateness.start()
         for callback in self._periodic:
@@ -189,7 +189,7 @@ def _services(
         ),
         sessions=Sessions(settings.max_readers, settings.stall_timeout_seconds, now=now, monotonic=monotonic),
         bodies=Budget(bodies_bytes),
-        duplicates=Duplicates(settings.duplicate_window_seconds, monotonic),
+        duplicates=Duplicates(settings.duplicate_window_seconds, settings.ingest_secret, monotonic),
         turns=Turns(),
         gate=Gate(),
         inflight=Inflight(),
@@ -219,7 +219,11 @@ async def serve(settings: Settings) -> int:
     either: list[asyncio.Future[Any]] = [starting, signals.first]
     await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
     if starting.done():
-        starting.result()
+        try:
+            starting.result()
+        except BrokerUnavailable as error:
+            print(f"logurt: cannot start: {error.problem}", file=sys.stderr)
+            return 1
         log.info("listening on %s", ", ".join(sorted({_shown(one) for one in sockets})))
     number = await signals.first
     starting.cancel()

@@ -7,7 +7,7 @@ import secrets
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from buffer.chunk import Chunk
     from buffer.source import Source
@@ -33,7 +33,14 @@ class Receiver(Protocol):
     def lose(self, source: Source, seq: int, lines: int | None) -> None:
         """Note that the broker has let go of lines of a source before they came here; None if it cannot say how many.
 
-        `seq` is the number of the last chunk of these. Told in order, between the chunks before and after it.
+        `seq` is the number of the last chunk of these. Told after what has lower numbers in that namespace, and before
+        the next chunk of that source.
+        """
+
+    def skip(self, first: int, until: int) -> None:
+        """Note that nobody knows what the numbers from `first` to before `until` stood for: a cursor there is doubtful.
+
+        A cursor for the first line of `first` is not: whoever holds it has seen what came before, and nothing else.
         """
 
     def forget(self, namespace: str) -> None:
@@ -56,7 +63,11 @@ class Broker(Protocol):
 
     @property
     def problem(self) -> str:
-        """What keeps the broker from taking chunks now, as a clause; empty if it is well."""
+        """What keeps the broker from taking chunks now, as a clause; empty if it takes them."""
+
+    @property
+    def weakness(self) -> str:
+        """What the broker cannot promise now, although it takes chunks, as a clause; empty if all is well."""
 
     async def start(self, receiver: Receiver) -> None:
         """From now on, deliver to this receiver, first what has been kept from before. Raises BrokerUnavailable."""
@@ -72,11 +83,15 @@ class Broker(Protocol):
         """Return once what is kept of a namespace has been delivered; from then on, what comes is delivered too.
 
         `seq` is a number that a reader has seen already, here or elsewhere: wait until it has been delivered as well,
-        if the broker has it. Never raises: what cannot be had now is delivered later. Each call needs a `release`.
+        if the broker has it. Never raises: what cannot be had now is delivered later. Each call needs a `release`, even
+        one that was cancelled.
         """
 
     def release(self, namespace: str) -> None:
-        """Let go of a namespace that was followed; after the last such call it may be forgotten."""
+        """Let go of a namespace that was followed; after the last such call it may be forgotten.
+
+        May still be called once the broker is closed.
+        """
 
     async def close(self) -> None:
         """Close connections and files. Nothing is delivered after that."""
@@ -90,20 +105,20 @@ _TURN_SECONDS = 0.005
 class MemoryBroker:
     """The broker of a single process: numbers chunks and delivers them at once."""
 
-    problem = ""
+    problem = weakness = ""
 
     def __init__(self) -> None:
         self.epoch = secrets.token_hex(6)
         self._seq = 0
-        self._deliver: Callable[[Chunk], None] | None = None  # once started
+        self._receiver: Receiver | None = None  # once started
 
-    async def start(self, deliver: Callable[[Chunk], None]) -> None:
-        """From now on, deliver chunks to this callable."""
-        self._deliver = deliver
+    async def start(self, receiver: Receiver) -> None:
+        """From now on, deliver chunks to this receiver."""
+        self._receiver = receiver
 
-    async def publish(self, chunks: Sequence[Chunk]) -> None:
+    async def publish(self, chunks: Sequence[Chunk], key: bytes = b"") -> None:  # noqa: ARG002 - the port's signature
         """Deliver all chunks before returning. Raises BrokerUnavailable before the start."""
-        if self._deliver is None:
+        if self._receiver is None:
             raise BrokerUnavailable("it has not been started")
         time = asyncio.get_running_loop().time
         until = time() + _TURN_SECONDS
@@ -113,7 +128,13 @@ class MemoryBroker:
                 until = time() + _TURN_SECONDS
             self._seq += 1
             chunk.seq = self._seq
-            self._deliver(chunk)
+            self._receiver.receive(chunk)
+
+    async def follow(self, namespace: str, seq: int = 0) -> None:
+        """Return at once: what is kept of any namespace has been delivered."""
+
+    def release(self, namespace: str) -> None:
+        """Do nothing: no namespace is ever forgotten."""
 
     async def close(self) -> None:
         """Do nothing: there is nothing to close."""

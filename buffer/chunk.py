@@ -26,7 +26,7 @@ CHUNK_LINES = 1024
 
 # What CPython keeps for a chunk beside text and times: its slots, the heads of its two bytes objects, three numbers,
 # its places in the ring's two chunk lists and in the ring's heap.
-CHUNK_OVERHEAD = 480
+CHUNK_OVERHEAD = 488
 
 _STREAMS: dict[str | None, int] = {None: 0, "stdout": 1, "stderr": 2}
 _STREAM_NAMES = (None, "stdout", "stderr")
@@ -48,11 +48,11 @@ class Parts(NamedTuple):
 class Chunk:
     """Consecutive lines of one source. Immutable once a broker has numbered it.
 
-    `seq` is the broker's sequence number (0: not numbered yet), `arrived` Unix seconds, `count` the number of
-    lines, `text` their UTF-8, `size` the bytes of memory that the chunk takes.
+    `seq` is the broker's sequence number (0: not numbered yet) and `epoch` the numbering that it belongs to, `arrived`
+    Unix seconds, `count` the number of lines, `text` their UTF-8, `size` the bytes of memory that the chunk takes.
     """
 
-    __slots__ = ("_ends", "_streams", "_times", "arrived", "count", "seq", "size", "source", "text")
+    __slots__ = ("_ends", "_streams", "_times", "arrived", "count", "epoch", "seq", "size", "source", "text")
 
     def __init__(
         self,
@@ -63,6 +63,7 @@ class Chunk:
         arrived: float,
     ) -> None:
         self.seq = 0
+        self.epoch = ""  # set by the hub
         self.source = source
         self.arrived = arrived
         self.count = len(texts)

@@ -41,5 +41,5 @@ class SourceLog:
         self.chunks.remove(chunk.seq)
         self.bytes -= chunk.size
         self.lines -= chunk.count
-        self.evicted_seq = chunk.seq
+        self.evicted_seq = max(self.evicted_seq, chunk.seq)
         return chunk

@@ -13,7 +13,7 @@ from buffer.ring import Ring
 from buffer.tombstones import Tombstones
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from buffer.chunk import Chunk
     from buffer.selector import Selector
@@ -48,12 +48,12 @@ class StoreStatistics(NamedTuple):
 
 
 class Store:
-    """The rings, by namespace. `next_seq` is one more than the highest sequence number seen."""
+    """The rings, by namespace. `let_go(chunk)` is called for each chunk that leaves because of the bounds."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, let_go: Callable[[Chunk], None] | None = None) -> None:
         self.limits = limits
         self.bytes = 0  # memory that the rings hold
-        self.next_seq = 1
+        self._let_go = let_go
         self._rings: dict[str, Ring] = {}
         self._heaviest: MaxHeap[str] = MaxHeap()
         self._tombstones = Tombstones()
@@ -75,7 +75,7 @@ class Store:
         Usually that is one chunk. It is never more than the bytes of the new one can displace: some 500 chunks of one
         short line for a line of 256 KiB.
         """
-        namespace, seq = chunk.source.namespace, chunk.seq
+        namespace = chunk.source.namespace
         ring = self._rings.get(namespace)
         if ring is None:
             ring = self._rings[namespace] = Ring(namespace)
@@ -83,8 +83,6 @@ class Store:
             self._heaviest.set(namespace, ring.bytes)
         bytes_before = ring.bytes
         ring.append(chunk)
-        if seq >= self.next_seq:
-            self.next_seq = seq + 1
         evicted: list[Evicted] = []
         while ring.bytes > self.limits.namespace_bytes and ring:
             evicted.append(self._evict(ring))
@@ -101,15 +99,46 @@ class Store:
             self._lines_evicted += one.chunk.count
         return evicted
 
+    def next_seq(self, namespace: str) -> int:
+        """Return one more than the highest number that is known of a namespace."""
+        ring = self._rings.get(namespace)
+        return self._tombstones.last_seq(namespace) + 1 if ring is None else ring.next_seq
+
+    def lose(self, source: Source, seq: int) -> bool:
+        """Note that the last chunk of a source that will never come is `seq`; tell whether others of it are held."""
+        ring = self._rings.get(source.namespace)
+        log = None if ring is None else ring.logs.get(source)
+        if ring is not None:
+            ring.next_seq = max(ring.next_seq, seq + 1)
+        if log is not None and log.chunks.last().seq > seq:
+            log.evicted_seq = max(log.evicted_seq, seq)
+        else:
+            self._tombstones.add(source, seq)
+        return log is not None
+
+    def forget(self, namespace: str) -> None:
+        """Drop what is held and remembered of a namespace, as if nothing of it had ever come."""
+        ring = self._rings.pop(namespace, None)
+        if ring is not None:
+            self.bytes -= ring.bytes
+            self._heaviest.remove(namespace)
+        self._tombstones.remove(namespace)
+
+    def clear(self) -> None:
+        """Drop everything that is held and remembered."""
+        for namespace in list(self._rings):
+            self.forget(namespace)
+        self._tombstones = Tombstones()
+
     def expire(self, now: float) -> Iterator[Evicted | None]:
         """Evict the chunks that have become too old by `now`, in Unix seconds, one each time the next is asked for.
 
         None is yielded after each namespace, so that the caller can pause even where nothing expires. Chunks may be
-        added in the meantime.
+        added and namespaces forgotten in the meantime.
         """
         oldest = now - self.limits.max_age
         for ring in list(self._rings.values()):
-            while ring and ring.first().arrived < oldest:
+            while self._rings.get(ring.namespace) is ring and ring.first().arrived < oldest:
                 bytes_before = ring.bytes
                 evicted = self._evict(ring, ring.first())
                 self._account(ring, bytes_before)
@@ -143,6 +172,8 @@ class Store:
     def _evict(self, ring: Ring, chunk: Chunk | None = None) -> Evicted:
         """Have a ring evict this chunk, or else the one it chooses."""
         chunk = ring.evict(chunk)
+        if self._let_go is not None:
+            self._let_go(chunk)
         was_last = chunk.source not in ring.logs
         if was_last:
             self._tombstones.add(chunk.source, chunk.seq)

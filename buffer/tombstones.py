@@ -1,4 +1,4 @@
-"""Tombstones: what is remembered of sources whose last chunk has left."""
+"""Tombstones: what is remembered of sources whose last chunk has left, or has never come."""
 
 from __future__ import annotations
 
@@ -34,10 +34,11 @@ class Tombstones:
         return len(self._seqs)
 
     def add(self, source: Source, seq: int) -> None:
-        """Remember that a source has left, and that its last chunk was `seq`."""
-        if self._seqs.pop(source, None) is None:
+        """Remember that chunks of a source up to `seq` are gone."""
+        before = self._seqs.pop(source, None)
+        if before is None:
             self._bytes += source.size
-        self._seqs[source] = seq
+        self._seqs[source] = max(seq, before or 0)
         while self._bytes > MAX_BYTES:
             self._forget(*self._seqs.popitem(last=False))
 
@@ -46,6 +47,18 @@ class Tombstones:
         if seq <= max(self._horizon, self._horizons.get(selector.namespace, 0)):
             return True
         return any(last >= seq and selector.admits(source) for source, last in self._seqs.items())
+
+    def last_seq(self, namespace: str) -> int:
+        """Return the highest number that is remembered of a namespace; 0 if there is none."""
+        seqs = [seq for source, seq in self._seqs.items() if source.namespace == namespace]
+        return max([*seqs, self._horizons.get(namespace, 0)])
+
+    def remove(self, namespace: str) -> None:
+        """Forget what is remembered of a namespace."""
+        for source in [source for source in self._seqs if source.namespace == namespace]:
+            del self._seqs[source]
+            self._bytes -= source.size
+        self._horizons.pop(namespace, None)
 
     def _forget(self, source: Source, seq: int) -> None:
         self._bytes -= source.size

@@ -19,13 +19,13 @@ class BadCursor(ValueError):
         return "cursor is not one that this server has given out"
 
 
-def cursor_after(epoch: str, chunk: Chunk, index: int) -> bytes:
+def cursor_after(chunk: Chunk, index: int) -> bytes:
     """Return the text of the cursor for the place after this line of the chunk."""
     # The place after a chunk's last line has the next number. If it had this chunk's own number, nobody could tell once
     # the chunk is evicted whether the reader still wanted any of its lines.
     if index + 1 == chunk.count:
-        return b"%s-%x-0" % (epoch.encode(), chunk.seq + 1)
-    return b"%s-%x-%x" % (epoch.encode(), chunk.seq, index + 1)
+        return b"%s-%x-0" % (chunk.epoch.encode(), chunk.seq + 1)
+    return b"%s-%x-%x" % (chunk.epoch.encode(), chunk.seq, index + 1)
 
 
 class Cursor(NamedTuple):

@@ -121,6 +121,27 @@ class Feed:
                 group.count_lost(chunks, self._flush_time)
         self.clear_caches()
 
+    def lose(self, source: Source, seq: int, lines: int | None, next_seq: int, *, is_held: bool) -> None:
+        """Have the readers that see a source miss lines of it that will never come (see `Group.lose`)."""
+        for scope in self._scopes.of_evicted(source, was_last=not is_held):
+            for group in scope.groups:
+                self._waiting.pop(group, None)
+                group.lose(seq, lines, next_seq, self._flush_time)
+        self.clear_caches()
+
+    def forget(self) -> None:
+        """Forget what has been in the ring, which is empty now."""
+        self._flush(list(self._waiting))
+        self._scopes.clear()
+        for group in self._groups.values():
+            group.forget_range()
+
+    def restart(self) -> None:
+        """Have all readers go on with a new numbering. The ring is empty now."""
+        self.forget()
+        for group in self._groups.values():
+            group.restart()
+
     def flush(self, now: float) -> None:
         """Flush all groups that have something to flush; `now` is in seconds of the hub's clock."""
         self.flush_scheduled = False

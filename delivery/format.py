@@ -64,11 +64,9 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Json:
-    """One object for each line, with the cursor to resume from. `epoch` is the broker's."""
+    """One object for each line, with the cursor to resume from."""
 
     growth: ClassVar[int] = 200
-
-    epoch: str
 
     def payloads(self, chunk: Chunk, indices: Sequence[int] | None) -> list[bytes]:
         """Return these lines as JSON objects."""
@@ -79,7 +77,7 @@ class Json:
         return [
             b'{"type":"line","cursor":"%s","timestamp":"%s%s%s,"log":%s}'
             % (
-                cursor_after(self.epoch, chunk, at),
+                cursor_after(chunk, at),
                 time,
                 middle,
                 encode(streams[at]),

@@ -129,16 +129,14 @@ class PlainLines:
 
 @dataclass(frozen=True, slots=True)
 class ServerSentEvents:
-    """Server-sent events, whose ids are cursors (WHATWG HTML, section 9.2). `epoch` is the broker's."""
-
-    epoch: str
+    """Server-sent events, whose ids are cursors (WHATWG HTML, section 9.2)."""
 
     def piece(self, payloads: Sequence[bytes], chunk: Chunk, indices: Sequence[int] | None) -> bytes:
         """Return an event for each payload."""
         places = range(chunk.count) if indices is None else indices
         return b"".join(
             [
-                b"id: %s\n%s\n" % (cursor_after(self.epoch, chunk, place), _event_data(payload))
+                b"id: %s\n%s\n" % (cursor_after(chunk, place), _event_data(payload))
                 for place, payload in zip(places, payloads, strict=True)
             ]
         )

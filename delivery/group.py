@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from buffer.ring import Position, Since, Tail
 from delivery import ranges
 from delivery.ranges import Range, from_position, render_range
-from delivery.reader import Reader, State
+from delivery.reader import OLDEST, Reader, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -142,6 +142,32 @@ class Group:
         for reader in readers:
             is_whole = reader.position.seq < lowest and reader.end is None
             reader.lost += total if is_whole else self._lost_to(reader, chunks, counts)
+
+    def lose(self, seq: int, lines: int | None, next_seq: int, flush_time: Callable[[], Slice]) -> None:
+        """Have the readers miss lines that will never come, the last of which were in chunk `seq`.
+
+        What is fresh came before: the live readers are given it first. `next_seq` is the number they then wait for.
+        """
+        if self._fresh:
+            self.flush(flush_time())
+        lines = lines if self.view.stream is None else None  # nobody knows of which streams they were
+        live = [reader for reader in self.live if reader.first <= seq]
+        for reader in (*live, *self.behind):
+            if reader.first <= seq and (reader.end is None or seq < reader.end):
+                reader.miss(lines)
+        position = Position(next_seq, 0)
+        self._fall_behind((), live, Range(position, position, b""))
+
+    def restart(self) -> None:
+        """Have all readers go on with a new numbering. Nothing of the old one may be fresh any more."""
+        live = list(self.live)
+        self._fall_behind((), live, Range(OLDEST, OLDEST, b""))
+        for reader in self.behind:
+            reader.restart()
+
+    def forget_range(self) -> None:
+        """Drop the range that is kept for the readers that are behind."""
+        self._range = None
 
     def _lost_to(self, reader: Reader, chunks: Sequence[Chunk], counts: Sequence[int]) -> int:
         """Return how many lines of evicted chunks a reader had not got to; `counts` is how many each chunk shows."""

@@ -28,6 +28,8 @@ from delivery.expiry import Expiry
 from delivery.feed import Feed
 from delivery.gap import Gap
 from delivery.histogram import Histogram
+from delivery.numbering import Numbering
+from delivery.patterns import PatternBudget
 from delivery.reader import Reader, State
 from delivery.slice import LoopSlice
 from delivery.turns import Turns
@@ -37,35 +39,15 @@ if TYPE_CHECKING:
 
     from buffer.chunk import Chunk
     from buffer.ring import Ring
+    from buffer.source import Source
     from buffer.store import Evicted, Store
     from delivery.group import Group
+    from delivery.reader import Start
     from delivery.slice import Slice
     from delivery.view import View
 
 # How long all flushes and joins in one turn of the event loop may take, in seconds.
 LOOP_SECONDS = 0.025
-
-# A pattern takes some kilobytes once compiled, and up to a megabyte if it is meant to.
-MAX_PATTERNS_IN_USE = 2000
-
-
-class Start(NamedTuple):
-    """Where a reader begins: at the cursor, else `tail` lines back (None: all) but not before `since`, Unix seconds."""
-
-    tail: int | None = None
-    since: float | None = None
-    cursor: Cursor | None = None
-
-
-class TooManyPatterns(Exception):
-    """The views in use have as many include and exclude patterns as this server allows. `limit` is that number."""
-
-    def __init__(self, limit: int) -> None:
-        super().__init__(limit)
-        self.limit = limit
-
-    def __str__(self) -> str:
-        return f"the views of all readers use {self.limit} patterns already"
 
 
 class HubStatistics(NamedTuple):
@@ -82,7 +64,7 @@ class HubStatistics(NamedTuple):
 class Hub:
     """Takes chunks into the store, and hands them to the readers that may see them.
 
-    `epoch` names the broker's numbering: a cursor of another epoch means nothing here. `flush_interval` and
+    It is what brokers deliver to (see `Receiver`). `epoch` names the broker's numbering. `flush_interval` and
     `monotonic()` are in seconds. `call_later(delay, callback)` runs the callback after that many, and never at once.
     """
 
@@ -95,8 +77,8 @@ class Hub:
         monotonic: Callable[[], float],
         call_later: Callable[[float, Callable[[], None]], object],
     ) -> None:
-        self.epoch = epoch
         self.store = store
+        self._numbering = Numbering(epoch)
         self._flush_interval = flush_interval
         self._monotonic = monotonic
         self._call_later = call_later
@@ -104,7 +86,7 @@ class Hub:
         self.gaps: Counter[str] = Counter()  # reported to readers, by reason
         self.lost: Counter[str] = Counter()  # lines reported to be lost, where their number was known, by reason
         self._feeds: dict[str, Feed] = {}  # by namespace, of those that have readers
-        self._patterns = 0  # of all views
+        self._patterns = PatternBudget()
         self._served: set[Feed] = set()  # in this turn
         self._loop = LoopSlice(LOOP_SECONDS, monotonic=monotonic, call_later=call_later)
         self._turns = Turns(self._serve, self._clear_caches, self._loop, monotonic=monotonic, call_later=call_later)
@@ -117,6 +99,7 @@ class Hub:
 
     def receive(self, chunk: Chunk) -> None:
         """Store a numbered chunk, and offer it to the live readers that may see it."""
+        chunk.epoch = self._numbering.epoch
         evicted = self.store.append(chunk)
         feed = self._feeds.get(chunk.source.namespace)
         if feed is not None:
@@ -124,6 +107,31 @@ class Hub:
             self._schedule_flush(feed)
         if evicted and self._feeds:
             self._count_lost(evicted)
+
+    def lose(self, source: Source, seq: int, lines: int | None) -> None:
+        """Tell the readers that may see a source of lines that will never come, and remember it for later cursors."""
+        is_held = self.store.lose(source, seq)
+        feed = self._feeds.get(source.namespace)
+        if feed is not None:
+            feed.lose(source, seq, lines, self.store.next_seq(source.namespace), is_held=is_held)
+
+    def skip(self, first: int, until: int) -> None:
+        """Have readers that come with a cursor after the first line of `first` and before `until` told of a loss."""
+        self._numbering.skip(first, until)
+
+    def forget(self, namespace: str) -> None:
+        """Drop what is held of a namespace. Its readers, if any, go on with what comes again."""
+        feed = self._feeds.get(namespace)
+        if feed is not None:
+            feed.forget()
+        self.store.forget(namespace)
+
+    def restart(self, epoch: str) -> None:
+        """Drop everything, and have all readers go on with a new numbering, once they have been told of the loss."""
+        self._numbering.restart(epoch)
+        self.store.clear()
+        for feed in self._feeds.values():
+            feed.restart()
 
     def expire(self, now: float) -> None:
         """Evict the chunks that have become too old by `now`, in Unix seconds, a few milliseconds' worth at a time.
@@ -135,9 +143,8 @@ class Hub:
     def check(self, view: View) -> None:
         """Raise what `join` would: TooManyPatterns."""
         feed = self._feeds.get(view.selector.namespace)
-        is_new = feed is None or view not in feed.groups
-        if is_new and view.text and self._patterns + view.text.patterns > MAX_PATTERNS_IN_USE:
-            raise TooManyPatterns(MAX_PATTERNS_IN_USE)
+        if feed is None or view not in feed.groups:
+            self._patterns.check(view.text)
 
     def join(
         self,
@@ -162,17 +169,15 @@ class Hub:
         feed = self._feeds[view.selector.namespace]
         feed.flush_group(group)  # so that what is fresh lies entirely after the place where the reader joins
         reader = Reader(group, write, ended)
-        if ring is not None:
-            reader.position = Position(ring.next_seq, 0)
+        next_seq = self.store.next_seq(view.selector.namespace)
+        reader.position, reader.first = Position(next_seq, 0), next_seq
         if not follow:
-            reader.end = self.store.next_seq if ring is None else ring.next_seq
+            reader.end = next_seq
         if start.cursor is None:
             reader.missing, reader.since = start.tail, start.since
-        elif start.cursor.epoch != self.epoch or start.cursor[1:] > (self.store.next_seq, 0):
-            # A place that this numbering has not reached yet belongs to an earlier one, even if it has the same name.
-            reader.gap = Gap(None, "restarted")
         else:
-            reader.cursor = start.cursor
+            reader.cursor, reader.gap = self._numbering.meaning(start.cursor, next_seq)
+            reader.first = next_seq if reader.cursor is None else reader.cursor.seq
         group.add(reader)
         self._turns.add(reader)
         time = self._loop.current()
@@ -191,7 +196,7 @@ class Hub:
         namespace = group.view.selector.namespace
         feed = self._feeds[namespace]
         feed.remove(group)
-        self._patterns -= group.view.text.patterns
+        self._patterns.give_back(group.view.text)
         if not feed.groups:
             del self._feeds[namespace]
 
@@ -209,7 +214,7 @@ class Hub:
             live=sum(len(group.live) for group in groups),
             behind=sum(len(group.behind) for group in groups),
             queued=len(self._turns),
-            patterns=self._patterns,
+            patterns=self._patterns.used,
         )
 
     def _notices(self, reader: Reader) -> bytes:
@@ -247,7 +252,7 @@ class Hub:
         feed = self._feeds.get(namespace)
         if feed is not None and view in feed.groups:
             return feed.groups[view]
-        self._patterns += view.text.patterns
+        self._patterns.take(view.text)
         if feed is None:
             feed = self._feeds[namespace] = Feed(self._turns.add_late, self._loop.current)
         return feed.add(view, ring)
@@ -296,8 +301,8 @@ class Hub:
         group, notices = reader.group, self._notices(reader)
         if reader.end is None and not reader.live_announced:
             reader.live_announced = True
-            seq = group.next_seq(self.store.next_seq)
-            notices += group.view.render_live(Cursor(self.epoch, seq, 0))
+            seq = group.next_seq(self.store.next_seq(group.view.selector.namespace))
+            notices += group.view.render_live(Cursor(self._numbering.epoch, seq, 0))
         if notices and not reader.write(notices):
             return
         if reader.end is None:

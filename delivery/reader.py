@@ -7,7 +7,7 @@ slow reader is one that is often BEHIND.
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from buffer.ring import Position
 from delivery.gap import Gap
@@ -19,6 +19,14 @@ if TYPE_CHECKING:
     from delivery.group import Group
 
 OLDEST = Position(1, 0)
+
+
+class Start(NamedTuple):
+    """Where a reader begins: at the cursor, else `tail` lines back (None: all) but not before `since`, Unix seconds."""
+
+    tail: int | None = None
+    since: float | None = None
+    cursor: Cursor | None = None
 
 
 class State(Enum):
@@ -43,6 +51,7 @@ class Reader:
         "cursor",
         "end",
         "ended",
+        "first",
         "floor",
         "gap",
         "group",
@@ -62,6 +71,7 @@ class Reader:
         self.ended = ended
         self.state = State.GATHERING
         self.position = OLDEST
+        self.first = OLDEST.seq  # the sequence number from which on all that comes is meant for this reader
         self.end: int | None = None  # sequence number to stop at; None: follow
         # Where to begin: at the cursor, else `missing` lines back (None: all), but not before `since`, Unix seconds.
         self.cursor: Cursor | None = None
@@ -69,7 +79,7 @@ class Reader:
         self.since: float | None = None
         self.floor = OLDEST  # SEEKING: where the walk has got to; COUNTING: where it ends at the latest
         self.lost = 0  # lines evicted before they were read, and not reported yet
-        self.gap: Gap | None = None  # what was lost before the reader joined, and not reported yet
+        self.gap: Gap | None = None  # what was lost before it got here, and not reported yet
         self.queued = False  # waiting to be served
         self.live_announced = False  # the notice that the backlog is over has been sent
 
@@ -100,6 +110,23 @@ class Reader:
         else:
             self.position = OLDEST
             self.state = State.BEHIND
+
+    def miss(self, lines: int | None) -> None:
+        """Note that so many lines (None: it is not known) were lost before they got here."""
+        if self.gap is None:
+            self.gap = Gap(lines, "evicted")
+        elif self.gap.lost is not None:
+            self.gap = Gap(None if lines is None else self.gap.lost + lines, self.gap.reason)
+
+    def restart(self) -> None:
+        """Read on from the beginning of a new numbering, whatever it was doing in the old one."""
+        if self.state is not State.GATHERING:
+            self.state = State.BEHIND
+        self.position, self.first = OLDEST, OLDEST.seq
+        if self.end is not None:
+            self.end = OLDEST.seq  # what it came for has left
+        self.cursor = self.missing = self.since = None
+        self.gap, self.lost = Gap(None, "restarted"), 0
 
     def take_gaps(self) -> list[Gap]:
         """Return the gaps that are due to be reported, once."""

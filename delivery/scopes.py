@@ -93,6 +93,14 @@ class Scopes:
         for source in (scope.sources | scope.pending) & self._by_source.keys():
             self._by_source[source].pop(scope, None)
 
+    def clear(self) -> None:
+        """Forget all sources: none of them is in the ring any more."""
+        self._by_source.clear()
+        self._incomplete.clear()
+        for scope in self._by_selector.values():
+            scope.sources.clear()
+            scope.pending.clear()
+
     def gather(self, scope: Scope, should_stop: Callable[[], bool]) -> bool:
         """Look at pending sources until told to stop; tell whether the scope is complete."""
         while scope.pending:

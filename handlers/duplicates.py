@@ -6,7 +6,7 @@ a secret seed: pods choose their lines, and must not be able to make one body lo
 
 from __future__ import annotations
 
-import secrets
+import hashlib
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -29,13 +29,15 @@ class StillStoring(Exception):
 class Duplicates:
     """The bodies of the last `window` seconds, as far as MAX_REMEMBERED allows. `monotonic` returns seconds.
 
+    Servers that share a secret know a body by the same key, and so does one that has been started again.
+
     They are remembered in two generations: once the younger one is a window old, or full, the older one is forgotten.
     """
 
-    def __init__(self, window: float, monotonic: Callable[[], float]) -> None:
+    def __init__(self, window: float, secret: str, monotonic: Callable[[], float]) -> None:
         self._window = window
         self._monotonic = monotonic
-        self._seed = secrets.randbits(64)
+        self._seed = int.from_bytes(hashlib.sha256(secret.encode()).digest()[:8])
         self._storing: set[int] = set()
         self._stored: set[int] = set()
         self._stored_before: set[int] = set()
@@ -53,7 +55,7 @@ class Duplicates:
         """Return what a body with this tag is known by."""
         if not self._window:
             return 0
-        return xxhash.xxh3_128_intdigest(body, self._seed) ^ hash(tag)
+        return xxhash.xxh3_128_intdigest(body, self._seed) ^ xxhash.xxh3_128_intdigest(tag, self._seed)
 
     def has_stored(self, key: int) -> bool:
         """Tell whether a body was stored within the window. Raises StillStoring."""

@@ -8,7 +8,7 @@ from tornado.web import HTTPError
 
 from buffer.broker import BrokerUnavailable
 from delivery.cursor import BadCursor
-from delivery.hub import TooManyPatterns
+from delivery.patterns import TooManyPatterns
 from handlers.authorisation import Unauthorized
 from handlers.budget import Overloaded
 from handlers.cors import OriginRefused

@@ -97,7 +97,7 @@ class Intake:
         self._services.sessions.check_not_stopping()  # it may have begun while this one was read
         # Without times of their own, equal records may well be different ones.
         with duplicates.storing(key if is_known else None):
-            await self._services.broker.publish(read.chunks)
+            await self._services.broker.publish(read.chunks, key.to_bytes(16) if is_known else b"")
         throttle = self._services.throttle
         if read.skipped:
             throttle.note("records without text or namespace skipped", read.skipped, tag=upload.tag)

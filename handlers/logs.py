@@ -6,6 +6,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
+from tornado.web import Finish
 from tornado.websocket import WebSocketHandler
 
 from handlers.authorisation import Unauthorized, token_of
@@ -64,31 +65,62 @@ class LogsHandler(CrossOriginHandler, WebSocketHandler):
         self._admission: _Admission | None = None
         self._refusal: Disconnect | None = None
         self._session: WebSocketSession | None = None
+        self._followed = ""  # the namespace, from when it is followed until a session takes it over
+        self._has_left = False  # the client, as far as has been noticed
 
     async def get(self) -> None:
         """Answer with a stream of lines."""
         transport = self._transport()
         await self.services.gate.enter()
-        if transport is Transport.WEBSOCKET:
-            await self._open_websocket()
-        else:
-            self._answer_http(transport)
+        try:
+            if transport is Transport.WEBSOCKET:
+                await self._open_websocket()
+            else:
+                await self._answer_http(transport)
+        finally:
+            self._unfollow()
 
-    def _admit(self, transport: Transport) -> _Admission:
+    async def _admit(self, transport: Transport) -> _Admission:
         """Return what a reader may join with; it must do so before anything is awaited. Raises what refuses it."""
         self.admit_origin()
         grant = self.services.tokens.verify(token_of(self.request))
         query = self._read_query()
-        view = query.view(grant.selector, self.services.broker.epoch, transport)
+        view = query.view(grant.selector, transport)
+        self._check_room(view)
+        await self._follow(view.selector.namespace, query)
+        self._check_room(view)  # others may have taken it meanwhile
+        return _Admission(grant, query, view)
+
+    def _check_room(self, view: View) -> None:
         self.services.sessions.admit()
         self.services.hub.check(view)
-        return _Admission(grant, query, view)
+
+    async def _follow(self, namespace: str, query: Query) -> None:
+        """Have the broker deliver a namespace, and wait for what the reader has seen already, here or elsewhere."""
+        broker, cursor, seen = self.services.broker, query.cursor, 0
+        if cursor is not None and cursor.epoch == broker.epoch:
+            seen = cursor.seq if cursor.line else cursor.seq - 1
+        self._followed = namespace
+        await broker.follow(namespace, seen)
+        if self._has_left:
+            raise Finish
+
+    def on_connection_close(self) -> None:
+        """Note that the client has gone, and tell the WebSocket."""
+        self._has_left = True
+        super().on_connection_close()
+
+    def _unfollow(self) -> None:
+        """Release the namespace, unless there is a session to do so."""
+        if self._followed:
+            self.services.broker.release(self._followed)
+            self._followed = ""
 
     # WebSocket
 
     async def _open_websocket(self) -> None:
         try:
-            self._admission = self._admit(Transport.WEBSOCKET)
+            self._admission = await self._admit(Transport.WEBSOCKET)
         except Exception as error:
             status = status_of(error)
             is_page = "Origin" in self.request.headers
@@ -115,6 +147,7 @@ class LogsHandler(CrossOriginHandler, WebSocketHandler):
             grant, query, view = self._admission
             self._session = WebSocketSession(self.services, self, self.ws_connection.stream, self._visit(grant))
             self._session.begin(view, query.start(), follow=query.follow)
+            self._followed = ""
         self._forget_request()
 
     def on_message(self, message: str | bytes) -> None:
@@ -156,9 +189,9 @@ class LogsHandler(CrossOriginHandler, WebSocketHandler):
 
     # HTTP
 
-    def _answer_http(self, transport: Transport) -> None:
+    async def _answer_http(self, transport: Transport) -> None:
         try:
-            admission = self._admit(transport)
+            admission = await self._admit(transport)
         except Exception as error:
             if not transport.is_events or status_of(error) is not HTTPStatus.SERVICE_UNAVAILABLE:
                 raise
@@ -185,6 +218,7 @@ class LogsHandler(CrossOriginHandler, WebSocketHandler):
         visit = self._visit(grant)
         session = HttpSession(self.services, self.detach(), transport, visit)
         session.begin(view, query.start(), follow=query.follow)
+        self._followed = ""
         del self.ui  # it knows this handler; Tornado has it forget it only where a request is finished (`tune_gc`)
 
     # The request

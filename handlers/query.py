@@ -12,7 +12,7 @@ from delivery.cursor import Cursor
 from delivery.filter import MAX_PATTERNS, BadPattern, TextFilter
 from delivery.format import Json, Text
 from delivery.framing import Chunked, PlainLines, ServerSentEvents, WebSocketBatches, WebSocketMessages
-from delivery.hub import Start
+from delivery.reader import Start
 from delivery.view import ALL_TEXT, View
 from handlers.selection import BadSelection, parse_labels, parse_names, parse_workloads, shown
 from handlers.transport import Transport
@@ -136,15 +136,15 @@ class Query:
         """Return where the reader begins."""
         return Start(self.tail, self.since, self.cursor)
 
-    def view(self, scope: Selector, epoch: str, transport: Transport) -> View:
+    def view(self, scope: Selector, transport: Transport) -> View:
         """Return what the reader sees, which is never more than the token's scope. Raises OutOfScope."""
-        kind: Format = Json(epoch) if self.format == "json" else Text(self.timestamps, self.prefix)
-        return View(self.narrowing.apply(scope), kind, self._framing(epoch, transport), self.stream, self.text)
+        kind: Format = Json() if self.format == "json" else Text(self.timestamps, self.prefix)
+        return View(self.narrowing.apply(scope), kind, self._framing(transport), self.stream, self.text)
 
-    def _framing(self, epoch: str, transport: Transport) -> Framing:
+    def _framing(self, transport: Transport) -> Framing:
         if transport is Transport.WEBSOCKET:
             return WebSocketBatches() if self.batch else WebSocketMessages()
-        framing: Framing = ServerSentEvents(epoch) if transport.is_events else PlainLines()
+        framing: Framing = ServerSentEvents() if transport.is_events else PlainLines()
         return Chunked(framing) if transport.is_chunked else framing
 
 

@@ -26,8 +26,7 @@ if TYPE_CHECKING:
     from tornado.websocket import WebSocketHandler
 
     from buffer.selector import Selector
-    from delivery.hub import Start
-    from delivery.reader import Reader
+    from delivery.reader import Reader, Start
     from delivery.view import View
     from handlers.services import Services
     from handlers.tokens import Grant
@@ -113,7 +112,10 @@ class Session(ABC):
         return self._waiting
 
     def begin(self, view: View, start: Start, *, follow: bool) -> None:
-        """Join the hub. Raises what `Hub.join` raises."""
+        """Join the hub. The namespace is being followed, and is released when the reader leaves.
+
+        Raises what `Hub.join` raises; then the namespace is left to the caller.
+        """
         self._reader = self._services.hub.join(
             view, start, follow=follow, write=self.write, ended=lambda: self.end(FINISHED)
         )
@@ -127,6 +129,7 @@ class Session(ABC):
         if reader is None:
             return
         self._services.hub.leave(reader)
+        self._services.broker.release(reader.group.view.selector.namespace)
         self._services.sessions.remove(self)
         self._services.requests.departures[why] += 1
         self._services.requests.bytes += self.sent

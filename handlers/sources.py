@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import base64
 from heapq import nsmallest
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import msgspec
 
 from buffer.selector import Selector
-from buffer.source_log import SourceLog
 from buffer.workload import workloads
 from handlers.authorisation import token_of
 from handlers.base import CrossOriginHandler, Handler
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from buffer.ring import Ring
+    from buffer.source_log import SourceLog
 
 PARAMETERS = ("token", "namespace", *NARROWING, "limit", "after")
 DEFAULT_LIMIT = 100
@@ -35,6 +35,13 @@ MAX_LIMIT = 1000
 
 # A source's place in the order of the answer: namespace, pod, container, labels, owner.
 _Key: TypeAlias = tuple[str, str, str, tuple[tuple[str, str], ...], str]
+
+
+class _Listed(NamedTuple):
+    """A source as it is now, and its place."""
+
+    key: _Key
+    description: dict[str, Any]
 
 
 def _key(log: SourceLog) -> _Key:
@@ -53,15 +60,14 @@ class SourcesHandler(CrossOriginHandler, Handler):
         self.body.whole()
         arguments = decode_arguments(self.request.query_arguments, PARAMETERS)
         limit, after = _limit(arguments), _after(arguments)
-        page = list[SourceLog]()
+        page = list[_Listed]()
         for selector in self._selectors(arguments, after[0] if after else ""):
-            await self.services.gate.enter()
-            page += self._logs(selector, after, limit + 1 - len(page))
+            page += await self._listed(selector, after, limit + 1 - len(page))
             if len(page) > limit:
                 break
-        answer: dict[str, Any] = {"sources": [_described(log) for log in page[:limit]]}
+        answer: dict[str, Any] = {"sources": [listed.description for listed in page[:limit]]}
         if len(page) > limit:
-            answer["next"] = _encoded(_key(page[limit - 1]))
+            answer["next"] = _encoded(page[limit - 1].key)
         self.answer(answer)
 
     head = get
@@ -78,13 +84,22 @@ class SourcesHandler(CrossOriginHandler, Handler):
             raise OutOfScope("namespace")
         return iter([narrowing.apply(scope)])
 
-    def _logs(self, selector: Selector, after: _Key | None, count: int) -> list[SourceLog]:
-        """Return the logs of the first so many sources that a selector admits, in order."""
-        ring: Ring | None = self.services.hub.store.ring(selector.namespace)
-        if ring is None:
-            return []
-        logs = (ring.logs[source] for source in ring.admitted(selector))
-        return nsmallest(count, (log for log in logs if after is None or _key(log) > after), _key)
+    async def _listed(self, selector: Selector, after: _Key | None, count: int) -> list[_Listed]:
+        """Return the first so many sources that a selector admits, in order."""
+        namespace, broker = selector.namespace, self.services.broker
+        try:
+            await broker.follow(namespace)
+            await self.services.gate.enter()
+            ring = self.services.hub.store.ring(namespace)
+            return [] if ring is None else _first(ring, selector, after, count)
+        finally:
+            broker.release(namespace)
+
+
+def _first(ring: Ring, selector: Selector, after: _Key | None, count: int) -> list[_Listed]:
+    logs = (ring.logs[source] for source in ring.admitted(selector))
+    first = nsmallest(count, (log for log in logs if after is None or _key(log) > after), _key)
+    return [_Listed(_key(log), _described(log)) for log in first]
 
 
 def _described(log: SourceLog) -> dict[str, Any]:

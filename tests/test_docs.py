@@ -8,7 +8,7 @@ import pytest
 
 import logurt
 from delivery.filter import MAX_INSTRUCTIONS, MAX_PATTERN_CHARACTERS, MAX_PATTERNS
-from delivery.hub import MAX_PATTERNS_IN_USE
+from delivery.patterns import MAX_PATTERNS_IN_USE
 from handlers import sources
 from handlers.errors import STATUSES
 from handlers.metrics import METRICS

@@ -11,6 +11,7 @@ from buffer.source import Source, sorted_labels
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+EPOCH = "e1"
 ARRIVED = 1_700_000_000.0
 
 
@@ -29,7 +30,7 @@ def chunk(
 ) -> Chunk:
     streams = [stream] * len(texts) if streams is None else streams
     made = Chunk(writer or source(), texts, [""] * len(texts) if times is None else times, streams, arrived)
-    made.seq = seq
+    made.seq, made.epoch = seq, EPOCH
     return made
 
 

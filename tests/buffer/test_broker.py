@@ -1,64 +1,113 @@
+"""What every broker does: the same tests for all of them."""
+
 from __future__ import annotations
 
 import asyncio
 import time
+from typing import TYPE_CHECKING
 
 import pytest
 
 from buffer.broker import BrokerUnavailable, MemoryBroker
 from buffer.chunk import Chunk, pack
 from buffer.source import Source
+from tests.buffer.receivers import Recorder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from buffer.broker import Broker
+
+BROKERS: dict[str, Callable[[], Broker]] = {"memory": MemoryBroker}
 
 
-def chunks(*texts: str) -> list[Chunk]:
+def chunks(*texts: str, namespace: str = "myapp") -> list[Chunk]:
     return [
         chunk
         for text in texts
-        for chunk in pack(Source("myapp"), [text], [""], [None], arrived=1.0, max_line_bytes=1024)
+        for chunk in pack(Source(namespace), [text], [""], [None], arrived=1.0, max_line_bytes=1024)
     ]
 
 
-async def started() -> tuple[MemoryBroker, list[Chunk]]:
-    broker, delivered = MemoryBroker(), list[Chunk]()
-    await broker.start(delivered.append)
-    return broker, delivered
+@pytest.fixture(params=BROKERS)
+def make(request: pytest.FixtureRequest) -> Callable[[], Broker]:
+    return BROKERS[request.param]
 
 
-async def test_chunks_are_delivered_in_the_order_given_before_publish_returns() -> None:
-    broker, delivered = await started()
-    given = chunks("one", "two", "three")
-    await broker.publish(given)
-    assert delivered == given
+async def started(make: Callable[[], Broker]) -> tuple[Broker, Recorder]:
+    broker, receiver = make(), Recorder()
+    await broker.start(receiver)
+    return broker, receiver
 
 
-async def test_numbers_grow_from_one_over_all_calls() -> None:
-    broker, delivered = await started()
+async def test_chunks_are_delivered_in_the_order_given_before_publish_returns(make: Callable[[], Broker]) -> None:
+    broker, receiver = await started(make)
+    await broker.publish(chunks("one", "two", "three"))
+    assert receiver.texts == ["one", "two", "three"]
+    await broker.close()
+
+
+async def test_numbers_grow_over_all_calls_and_namespaces(make: Callable[[], Broker]) -> None:
+    broker, receiver = await started(make)
     await broker.publish(chunks("one", "two"))
     await broker.publish([])
-    await broker.publish(chunks("three"))
-    assert [chunk.seq for chunk in delivered] == [1, 2, 3]
+    await broker.publish(chunks("three", namespace="another"))
+    assert receiver.texts == ["one", "two", "three"]
+    assert receiver.seqs == sorted(set(receiver.seqs))
+    assert receiver.seqs[0] > 0
+    await broker.close()
 
 
-async def test_a_chunk_has_its_number_when_it_is_delivered() -> None:
-    broker, numbers = MemoryBroker(), list[int]()
-    await broker.start(lambda chunk: numbers.append(chunk.seq))
+async def test_a_chunk_has_its_number_when_it_is_delivered(make: Callable[[], Broker]) -> None:
+    numbers = list[int]()
+    broker, receiver = make(), Recorder(lambda chunk: numbers.append(chunk.seq))
+    await broker.start(receiver)
     await broker.publish(chunks("one"))
-    assert numbers == [1]
+    assert numbers == receiver.seqs
+    await broker.close()
 
 
-async def test_a_broker_that_has_not_been_started_takes_nothing() -> None:
+async def test_requests_that_come_together_are_numbered_in_order_and_none_is_torn(make: Callable[[], Broker]) -> None:
+    broker, receiver = await started(make)
+    requests = [chunks(*(f"{request}-{line}" for line in range(3))) for request in range(20)]
+    await asyncio.gather(*(broker.publish(request) for request in requests))
+    assert receiver.texts == [line.decode() for request in requests for chunk in request for line in chunk.lines()]
+    assert receiver.seqs == sorted(set(receiver.seqs))
+    await broker.close()
+
+
+async def test_a_broker_that_has_not_been_started_takes_nothing(make: Callable[[], Broker]) -> None:
     with pytest.raises(BrokerUnavailable) as raised:
-        await MemoryBroker().publish(chunks("one"))
+        await make().publish(chunks("one"))
     assert raised.value.problem == "it has not been started"
 
 
-def test_every_broker_numbers_in_an_epoch_of_its_own() -> None:
-    assert len({MemoryBroker().epoch for _ in range(100)}) == 100
+async def test_what_is_followed_has_been_delivered(make: Callable[[], Broker]) -> None:
+    broker, receiver = await started(make)
+    await broker.publish(chunks("one"))
+    await broker.follow("myapp", receiver.seqs[-1])
+    await broker.follow("myapp", receiver.seqs[-1] + 1000)
+    assert receiver.texts == ["one"]
+    broker.release("myapp")
+    broker.release("myapp")
+    await broker.close()
 
 
-async def test_a_large_request_lets_others_run_in_between() -> None:
-    broker, turns = MemoryBroker(), 0
-    await broker.start(lambda _: time.sleep(0.001))
+async def test_a_namespace_may_be_released_after_the_broker_is_closed(make: Callable[[], Broker]) -> None:
+    broker, _ = await started(make)
+    await broker.follow("myapp")
+    await broker.close()
+    broker.release("myapp")
+
+
+async def test_a_large_request_lets_others_run_in_between(make: Callable[[], Broker]) -> None:
+    broker, turns, turns_at = make(), 0, list[int]()
+
+    def take_a_millisecond(_: Chunk) -> None:
+        turns_at.append(turns)
+        time.sleep(0.001)
+
+    await broker.start(Recorder(take_a_millisecond))
 
     async def count_turns() -> None:
         nonlocal turns
@@ -69,13 +118,18 @@ async def test_a_large_request_lets_others_run_in_between() -> None:
     counting = asyncio.ensure_future(count_turns())
     await broker.publish(chunks(*["x"] * 30))
     counting.cancel()
-    assert 3 <= turns <= 12
-
-
-async def test_a_broker_in_memory_is_always_well_and_can_be_closed() -> None:
-    broker, _ = await started()
-    assert broker.problem == ""
+    assert 3 <= turns_at[-1] - turns_at[0] <= 12
     await broker.close()
+
+
+async def test_a_broker_is_well_from_its_start_to_its_close(make: Callable[[], Broker]) -> None:
+    broker, _ = await started(make)
+    assert (broker.problem, broker.weakness) == ("", "")
+    await broker.close()
+
+
+def test_brokers_in_memory_number_in_epochs_of_their_own() -> None:
+    assert len({MemoryBroker().epoch for _ in range(100)}) == 100
 
 
 def test_an_unavailable_broker_keeps_the_problem_out_of_its_sentence() -> None:

@@ -155,12 +155,80 @@ def test_a_loss_is_known_after_its_namespace_has_left() -> None:
     assert not store.has_lost_since(1, selector("m"), ())
 
 
-def test_the_next_number_is_one_above_the_highest_of_all_namespaces() -> None:
+def test_the_next_number_is_one_above_the_highest_of_its_namespace_even_when_that_has_left() -> None:
     store = made()
-    for seq, namespace in ((3, "a"), (9, "b"), (7, "c")):
+    for seq, namespace in ((3, "a"), (9, "b"), (7, "c"), (10, "c")):
         store.append(chunk(seq, "x", writer=source(namespace)))
+    for _ in range(2):
+        assert [store.next_seq(namespace) for namespace in "abcd"] == [4, 10, 11, 1]
+        expired(store)
+
+
+def test_what_never_came_counts_for_the_next_number() -> None:
+    store = made()
+    store.append(chunk(3, "x", writer=source("a")))
+    assert store.lose(source("a"), 5)
+    assert not store.lose(source("a", "web-1"), 7)
+    assert not store.lose(source("b"), 9)
+    assert [store.next_seq(namespace) for namespace in "ab"] == [8, 10]
+
+
+def test_what_never_came_has_been_lost_by_those_who_had_not_got_there() -> None:
+    store, seen = made(), selector("a")
+    store.append(chunk(3, "x", writer=source("a")))
+    store.append(chunk(9, "x", writer=source("a")))
+    store.lose(source("a"), 7)  # before what is held
+    assert store.has_lost_since(7, seen, [source("a")])
+    assert not store.has_lost_since(8, seen, [source("a")])
+    store.lose(source("a"), 11)  # after it
+    assert store.has_lost_since(11, seen, [source("a")])
+    assert not store.has_lost_since(12, seen, [source("a")])
     expired(store)
-    assert store.next_seq == 10
+    assert store.has_lost_since(11, seen, ())
+    assert not store.has_lost_since(12, seen, ())
+
+
+def test_a_namespace_that_is_forgotten_leaves_nothing() -> None:
+    store = made()
+    for seq, namespace in ((1, "a"), (2, "a"), (3, "b")):
+        store.append(chunk(seq, "x", writer=source(namespace, f"web-{seq}")))
+    store.lose(source("a", "web-9"), 4)
+    store.forget("a")
+    store.forget("c")
+    alone = made()
+    alone.append(chunk(3, "x", writer=source("b", "web-3")))
+    assert store.statistics() == alone.statistics()
+    assert store.next_seq("a") == 1
+    assert not store.has_lost_since(1, selector("a"), ())
+
+
+def test_a_store_that_is_cleared_is_as_new() -> None:
+    store = made()
+    store.append(chunk(1, "x", writer=source("a")))
+    store.lose(source("b"), 2)
+    store.clear()
+    assert store.statistics() == made().statistics()
+    assert [store.next_seq(namespace) for namespace in "ab"] == [1, 1]
+
+
+def test_expiry_passes_over_a_namespace_that_is_forgotten_meanwhile() -> None:
+    store = made()
+    for seq in (1, 2):
+        store.append(chunk(seq, "x", writer=source("a")))
+    passing = store.expire(ARRIVED + 1e6)
+    assert next(passing) is not None
+    store.forget("a")
+    assert list(passing) == [None]
+
+
+def test_what_leaves_because_of_the_bounds_is_let_go() -> None:
+    gone = list[int]()
+    store = Store(Limits(WIDE, WIDE, 60.0), lambda one: gone.append(one.seq))
+    for seq in (1, 2):
+        store.append(chunk(seq, "x" * 600_000, writer=source("a")))
+    assert gone == [1]
+    expired(store)
+    assert gone == [1, 2]
 
 
 def test_statistics_count_what_is_held() -> None:

@@ -64,3 +64,36 @@ def test_of_namespaces_that_are_too_many_the_oldest_are_told_a_gap_to_be_on_the_
     assert tombstones.any_since(3, selector("quiet"))
     assert not tombstones.any_since(4, selector("quiet"))
     assert tombstones.any_since(5, selector("n5"))
+
+
+@given(st.lists(st.tuples(st.sampled_from("nm"), PODS), max_size=20), st.integers(0, 3))
+def test_the_highest_number_of_a_namespace_is_remembered_even_when_its_sources_are_not(
+    left: list[tuple[str, str]], kept: int
+) -> None:
+    tombstones = Tombstones()
+    with patch("buffer.tombstones.MAX_BYTES", kept * source(pod="a").size):
+        for number, (namespace, pod) in enumerate(left, 1):
+            tombstones.add(source(namespace, pod), number)
+    for one in "nm":
+        expected = max((number for number, (namespace, _) in enumerate(left, 1) if namespace == one), default=0)
+        assert tombstones.last_seq(one) == expected
+
+
+def test_a_source_is_remembered_by_its_highest_number() -> None:
+    tombstones = Tombstones()
+    tombstones.add(source(), 5)
+    tombstones.add(source(), 3)
+    assert tombstones.any_since(5, selector())
+    assert tombstones.last_seq("n") == 5
+
+
+def test_a_namespace_that_is_removed_leaves_the_others_and_its_room() -> None:
+    tombstones = Tombstones()
+    with patch("buffer.tombstones.MAX_BYTES", 2 * source(pod="a").size):
+        for number, namespace in enumerate("nnm", 1):
+            tombstones.add(source(namespace, "abc"[number - 1]), number)
+        tombstones.remove("n")
+        tombstones.add(source("m", "d"), 4)
+    assert not tombstones.any_since(1, selector())
+    assert tombstones.any_since(3, selector("m", pod="c"))
+    assert len(tombstones) == 2

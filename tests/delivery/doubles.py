@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from buffer.store import Limits, Store
 from delivery.format import Json, Text
 from delivery.framing import Chunked, ServerSentEvents, WebSocketBatches, WebSocketMessages
-from delivery.hub import Hub, Start
+from delivery.hub import Hub
+from delivery.reader import Start
 from delivery.view import ALL_TEXT, View
 from protocol import GAP_REASONS
-from tests.buffer.factories import chunk, selector
+from tests.buffer.factories import EPOCH, chunk, selector
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,9 +24,8 @@ if TYPE_CHECKING:
     from buffer.source import Source
     from delivery.reader import Reader
 
-EPOCH = "e1"
 MIB = 1024 * 1024
-JSON = Json(EPOCH)
+JSON = Json()
 TEXT = Text()
 MESSAGES = WebSocketMessages()
 FLUSH_INTERVAL = 0.02

@@ -5,14 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from delivery.cursor import BadCursor, Cursor, cursor_after
-from tests.buffer.factories import chunk
-from tests.delivery.doubles import EPOCH
+from tests.buffer.factories import EPOCH, chunk
 
 
 @given(st.integers(1, 16**15 - 2), st.integers(1, 20), st.data())
 def test_a_cursor_that_was_given_out_names_the_next_line(seq: int, count: int, data: st.DataObject) -> None:
     index = data.draw(st.integers(0, count - 1))
-    cursor = Cursor.parse(cursor_after(EPOCH, chunk(seq, *["x"] * count), index).decode())
+    cursor = Cursor.parse(cursor_after(chunk(seq, *["x"] * count), index).decode())
     assert cursor == ((EPOCH, seq + 1, 0) if index == count - 1 else (EPOCH, seq, index + 1))
 
 

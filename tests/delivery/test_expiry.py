@@ -2,8 +2,9 @@ from __future__ import annotations
 
 from delivery.cursor import Cursor
 from delivery.expiry import EXPIRE_SECONDS
-from delivery.hub import Start
-from tests.delivery.doubles import EPOCH, Rig, gap_of
+from delivery.reader import Start
+from tests.buffer.factories import EPOCH
+from tests.delivery.doubles import Rig, gap_of
 
 
 def test_an_expiry_is_done_in_slices_and_counts_what_leaves_in_each() -> None:

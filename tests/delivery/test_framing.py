@@ -23,16 +23,16 @@ from delivery.framing import (
     http_chunk,
     text_frame_header,
 )
-from tests.buffer.factories import chunk
-from tests.delivery.doubles import EPOCH, events, frames, server_sent, view
+from tests.buffer.factories import EPOCH, chunk
+from tests.delivery.doubles import events, frames, server_sent, view
 
 FRAMINGS = [
     WebSocketMessages(),
     WebSocketBatches(),
     PlainLines(),
-    ServerSentEvents(EPOCH),
+    ServerSentEvents(),
     Chunked(PlainLines()),
-    Chunked(ServerSentEvents(EPOCH)),
+    Chunked(ServerSentEvents()),
 ]
 LENGTHS = [0, 1, 125, 126, 127, 65535, 65536, 70_000]
 PAYLOADS = st.lists(st.text(st.sampled_from("ab \n\r:é\x00"), max_size=6), min_size=1, max_size=5)
@@ -135,20 +135,20 @@ def test_plain_lines_end_with_a_newline() -> None:
 
 @given(PAYLOADS)
 def test_an_event_carries_its_line_and_the_cursor_after_it(payloads: list[str]) -> None:
-    found = server_sent(written(ServerSentEvents(EPOCH), payloads).decode())
+    found = server_sent(written(ServerSentEvents(), payloads).decode())
     made = chunk(1, *payloads)
     normal = [payload.replace("\r\n", "\n").replace("\r", "\n") for payload in payloads]
     assert [event.payload for event in found] == normal
-    assert [event.cursor for event in found] == [cursor_after(EPOCH, made, i).decode() for i in range(made.count)]
+    assert [event.cursor for event in found] == [cursor_after(made, i).decode() for i in range(made.count)]
 
 
 def test_events_of_some_lines_have_the_cursors_of_these() -> None:
-    data = ServerSentEvents(EPOCH).piece([b"b"], chunk(7, "a", "b", "c"), [1])
+    data = ServerSentEvents().piece([b"b"], chunk(7, "a", "b", "c"), [1])
     assert data == b"id: e1-7-2\ndata: b\n\n"
 
 
 def test_a_named_event_has_no_cursor() -> None:
-    assert ServerSentEvents(EPOCH).gap(b"a\nb") == b"event: gap\ndata: a\ndata: b\n\n"
+    assert ServerSentEvents().gap(b"a\nb") == b"event: gap\ndata: a\ndata: b\n\n"
 
 
 @given(st.lists(st.binary(min_size=1, max_size=300), min_size=1, max_size=5))
@@ -178,7 +178,7 @@ def test_all_pieces_travel_in_one_http_chunk() -> None:
         (WebSocketMessages(), b"\x81\x04live"),
         (WebSocketBatches(), b"\x81\x04live"),
         (PlainLines(), b"live\n"),
-        (ServerSentEvents(EPOCH), b"event: live\nid: e1-7-0\ndata: live\n\n"),
+        (ServerSentEvents(), b"event: live\nid: e1-7-0\ndata: live\n\n"),
         (Chunked(PlainLines()), b"5\r\nlive\n\r\n"),
     ],
 )
@@ -192,12 +192,12 @@ def test_nothing_is_written_where_the_format_has_no_live_notice(framing: Framing
 
 
 def test_an_event_stream_has_a_live_notice_in_any_format() -> None:
-    assert ServerSentEvents(EPOCH).live(None, Cursor(EPOCH, 7, 0)) == b"event: live\nid: e1-7-0\ndata: \n\n"
+    assert ServerSentEvents().live(None, Cursor(EPOCH, 7, 0)) == b"event: live\nid: e1-7-0\ndata: \n\n"
 
 
 @pytest.mark.parametrize(
     "one",
-    [WebSocketMessages, WebSocketBatches, PlainLines, lambda: ServerSentEvents("e"), lambda: Chunked(PlainLines())],
+    [WebSocketMessages, WebSocketBatches, PlainLines, ServerSentEvents, lambda: Chunked(PlainLines())],
 )
 def test_framings_are_values(one: type) -> None:
     assert one() == one()

@@ -12,7 +12,7 @@ from delivery.gap import Gap
         (Gap(1, "slow"), "[logurt] 1 line lost: this reader was too slow"),
         (
             Gap(None, "evicted"),
-            "[logurt] an unknown number of lines lost: they had left the buffer before this reader came back",
+            "[logurt] an unknown number of lines lost: they left the buffer before they could be sent",
         ),
         (
             Gap(None, "restarted"),

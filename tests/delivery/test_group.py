@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from delivery.cursor import Cursor
 from delivery.filter import TextFilter
 from delivery.group import RENDER_SECONDS
-from delivery.hub import LOOP_SECONDS, Start
+from delivery.hub import LOOP_SECONDS
 from delivery.ranges import WRITE_BYTES
-from delivery.reader import State
+from delivery.reader import Start, State
 from delivery.turns import READER_SECONDS, SLOW_SECONDS
-from tests.buffer.factories import ARRIVED, source
-from tests.delivery.doubles import EPOCH, FLUSH_INTERVAL, JSON, MIB, Client, Rig, gap_of, view
+from tests.buffer.factories import ARRIVED, EPOCH, source
+from tests.delivery.doubles import FLUSH_INTERVAL, JSON, MIB, Client, Rig, gap_of, view
 
 if TYPE_CHECKING:
     from delivery.view import View

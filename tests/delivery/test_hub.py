@@ -10,10 +10,11 @@ from buffer.timestamp import rfc3339
 from delivery.cursor import Cursor
 from delivery.filter import TextFilter
 from delivery.framing import Chunked, PlainLines, ServerSentEvents
-from delivery.hub import LOOP_SECONDS, Start, TooManyPatterns
-from delivery.reader import State
-from tests.buffer.factories import ARRIVED, source
-from tests.delivery.doubles import EPOCH, FLUSH_INTERVAL, JSON, Rig, gap_of, view
+from delivery.hub import LOOP_SECONDS
+from delivery.patterns import TooManyPatterns
+from delivery.reader import Start, State
+from tests.buffer.factories import ARRIVED, EPOCH, source
+from tests.delivery.doubles import FLUSH_INTERVAL, JSON, Rig, gap_of, view
 
 if TYPE_CHECKING:
     from delivery.view import View
@@ -329,7 +330,7 @@ def test_a_forged_line_number_in_a_cursor_does_no_harm() -> None:
 
 def test_text_filters_are_limited_in_number_and_given_back() -> None:
     rig = Rig()
-    with patch("delivery.hub.MAX_PATTERNS_IN_USE", 2):
+    with patch("delivery.patterns.MAX_PATTERNS_IN_USE", 2):
         clients = [rig.join(view(text=TextFilter((pattern,)))) for pattern in ("a", "b", "b")]
         rig.join(view(pod="a"))
         with pytest.raises(TooManyPatterns, match=r"^the views of all readers use 2 patterns already$") as refused:
@@ -377,7 +378,7 @@ def test_a_drain_of_a_reader_that_waits_for_its_turn_gives_it_no_second_one() ->
 def test_a_check_raises_what_joining_would() -> None:
     rig = Rig()
     rig.join(view(text=TextFilter(("a",))))
-    with patch("delivery.hub.MAX_PATTERNS_IN_USE", 1):
+    with patch("delivery.patterns.MAX_PATTERNS_IN_USE", 1):
         with pytest.raises(TooManyPatterns):
             rig.hub.check(view(text=TextFilter(("b",))))
         rig.hub.check(view(text=TextFilter(("a",))))
@@ -411,7 +412,7 @@ def test_a_large_backlog_does_not_delay_another_namespace_by_more_than_a_piece()
 def test_an_event_stream_of_text_can_be_resumed() -> None:
     rig = Rig()
     rig.publish("a", "b")
-    seen = view(framing=Chunked(ServerSentEvents(EPOCH)))
+    seen = view(framing=Chunked(ServerSentEvents()))
     client = rig.join(seen)
     rig.settle()
     back = rig.join(seen, Start(cursor=Cursor.parse(client.events()[0].cursor)))
@@ -421,7 +422,7 @@ def test_an_event_stream_of_text_can_be_resumed() -> None:
 
 def test_an_event_stream_can_be_resumed_before_its_first_line() -> None:
     rig = Rig()
-    seen = view(framing=Chunked(ServerSentEvents(EPOCH)))
+    seen = view(framing=Chunked(ServerSentEvents()))
     client = rig.join(seen, Start(tail=0))
     rig.settle()
     (told_live,) = client.events()

@@ -20,10 +20,11 @@ from buffer.timestamp import rfc3339
 from delivery.cursor import Cursor
 from delivery.filter import TextFilter
 from delivery.framing import Chunked, PlainLines, ServerSentEvents, WebSocketBatches
-from delivery.hub import HubStatistics, Start
+from delivery.hub import HubStatistics
+from delivery.reader import Start
 from delivery.view import View
-from tests.buffer.factories import ARRIVED, names, selector
-from tests.delivery.doubles import EPOCH, JSON, MESSAGES, TEXT, Rig
+from tests.buffer.factories import ARRIVED, EPOCH, names, selector
+from tests.delivery.doubles import JSON, MESSAGES, TEXT, Rig
 from tests.delivery.model import Begin, Line, Visit, number_of
 
 if TYPE_CHECKING:
@@ -64,8 +65,8 @@ ENCODINGS = [
     (JSON, WebSocketBatches()),
     (TEXT, Chunked(PlainLines())),
     (JSON, Chunked(PlainLines())),
-    (TEXT, Chunked(ServerSentEvents(EPOCH))),
-    (JSON, Chunked(ServerSentEvents(EPOCH))),
+    (TEXT, Chunked(ServerSentEvents())),
+    (JSON, Chunked(ServerSentEvents())),
 ]
 TEXT_FILTERS = [*[TextFilter()] * 4, TextFilter(("even",)), TextFilter((), ("even",)), TextFilter(("^1.*d$",))]
 
@@ -191,9 +192,10 @@ class HubMachine(RuleBasedStateMachine):
         line=st.sampled_from([0, 0, 1, 9]),
     )
     def join_ahead(self, data: st.DataObject, room: int | None, seq: int, line: int, *, follow: bool) -> None:
-        """Join with a cursor after the last line, or with one that this process has not given out yet."""
+        """Join with a cursor after the namespace's last line, or with one that has not been given out there yet."""
         view = data.draw(st.sampled_from(self.views))
-        cursor = Cursor(EPOCH, self.rig.seq + 1 + seq, line)
+        seen = [one.seq for one in self.log if one.writer.namespace == view.selector.namespace]
+        cursor = Cursor(EPOCH, max(seen, default=0) + 1 + seq, line)
         is_ahead = (seq, line) != (0, 0)
         begin = Begin(is_restarted=True) if is_ahead else Begin(after=len(self.log) - 1)
         self.visit(view, Start(tail=0, cursor=cursor), begin, follow=follow, room=room)

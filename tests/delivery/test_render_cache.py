@@ -6,7 +6,7 @@ from unittest.mock import patch
 import pytest
 
 from delivery.filter import TextFilter
-from delivery.hub import Start
+from delivery.reader import Start
 from delivery.render_cache import RenderCaches
 from tests.buffer.factories import chunk, source
 from tests.delivery.doubles import JSON, Client, Rig, view

@@ -5,7 +5,8 @@ from unittest.mock import patch
 import pytest
 
 from delivery.filter import TextFilter
-from delivery.hub import LOOP_SECONDS, Start
+from delivery.hub import LOOP_SECONDS
+from delivery.reader import Start
 from delivery.turns import QUICK_SECONDS, READER_SECONDS, SLOW_SECONDS
 from tests.delivery.doubles import Client, Rig, view
 

@@ -169,7 +169,7 @@ async def test_requests_sent_all_at_once_are_answered_in_order(live: LiveServer)
 async def test_an_error_of_ours_is_answered_without_details(
     live: LiveServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def fail(chunks: object) -> None:  # noqa: ARG001 - the handler hands them over
+    async def fail(*_: object) -> None:
         raise ValueError("a detail of ours")
 
     monkeypatch.setattr(live.services.broker, "publish", fail)

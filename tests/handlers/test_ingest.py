@@ -272,7 +272,7 @@ async def test_a_refusal_comes_after_the_last_byte_and_the_connection_goes_on(
 async def test_a_broker_that_cannot_take_logs_has_them_sent_again(
     live: LiveServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def refuse(chunks: object) -> None:  # noqa: ARG001 - the handler hands them over
+    async def refuse(*_: object) -> None:
         raise BrokerUnavailable
 
     monkeypatch.setattr(live.services.broker, "publish", refuse)
@@ -562,10 +562,10 @@ class Gate:
         self.reached = asyncio.Event()
         self.opened = asyncio.Event()
 
-    async def publish(self, chunks: Sequence[Chunk]) -> None:
+    async def publish(self, chunks: Sequence[Chunk], key: bytes) -> None:
         self.reached.set()
         await self.opened.wait()
-        await self._publish(chunks)
+        await self._publish(chunks, key)
 
 
 @pytest.fixture

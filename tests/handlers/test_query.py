@@ -163,7 +163,7 @@ def test_whatever_is_asked_is_answered_or_refused_by_name(arguments: dict[str, l
 
 def test_labels_in_any_order_are_one_view() -> None:
     views = [
-        parsed(label=order).view(Selector("n"), "e1", Transport.HTTP)
+        parsed(label=order).view(Selector("n"), Transport.HTTP)
         for order in (["a=1", "b=2"], ["b=2", "a=1"], ["b=2,a=1"])
     ]
     assert views[0] == views[1] == views[2]
@@ -174,11 +174,11 @@ def test_labels_in_any_order_are_one_view() -> None:
     [
         (Transport.WEBSOCKET, {}, WebSocketMessages()),
         (Transport.WEBSOCKET, {"batch": "true"}, WebSocketBatches()),
-        (Transport.EVENTS, {}, Chunked(ServerSentEvents("e1"))),
-        (Transport.EVENTS_1_0, {}, ServerSentEvents("e1")),
+        (Transport.EVENTS, {}, Chunked(ServerSentEvents())),
+        (Transport.EVENTS_1_0, {}, ServerSentEvents()),
         (Transport.HTTP, {"batch": "true"}, Chunked(PlainLines())),
         (Transport.HTTP_1_0, {}, PlainLines()),
     ],
 )
 def test_a_transport_has_its_framing(transport: Transport, arguments: dict[str, Any], framing: object) -> None:
-    assert parsed(**arguments).view(Selector("n"), "e1", transport).framing == framing
+    assert parsed(**arguments).view(Selector("n"), transport).framing == framing

@@ -1,0 +1,47 @@
+"""A receiver that keeps what brokers deliver, in the order in which it comes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from buffer.chunk import Chunk
+    from buffer.source import Source
+
+
+class Recorder:
+    """Keeps what it is told. `on_chunk` is called for each chunk that comes."""
+
+    def __init__(self, on_chunk: Callable[[Chunk], object] = lambda _: None) -> None:
+        self.chunks: list[Chunk] = []
+        self.losses: list[tuple[Source, int, int | None]] = []
+        self.skipped: list[tuple[int, int]] = []
+        self.forgotten: list[str] = []
+        self.epochs: list[str] = []
+        self._on_chunk = on_chunk
+
+    @property
+    def texts(self) -> list[str]:
+        return [line.decode() for chunk in self.chunks for line in chunk.lines()]
+
+    @property
+    def seqs(self) -> list[int]:
+        return [chunk.seq for chunk in self.chunks]
+
+    def receive(self, chunk: Chunk) -> None:
+        self.chunks.append(chunk)
+        self._on_chunk(chunk)
+
+    def lose(self, source: Source, seq: int, lines: int | None) -> None:
+        self.losses.append((source, seq, lines))
+
+    def skip(self, first: int, until: int) -> None:
+        self.skipped.append((first, until))
+
+    def forget(self, namespace: str) -> None:
+        self.forgotten.append(namespace)
+
+    def restart(self, epoch: str) -> None:
+        self.epochs.append(epoch)
