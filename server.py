@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tornado.ioloop import PeriodicCallback
 from tornado.netutil import bind_sockets
 
-from buffer.broker import BrokerUnavailable, MemoryBroker
+from brokers import make_broker
+from buffer.broker import BrokerUnavailable
 from buffer.store import Limits, Store
 from delivery.histogram import Histogram
 from delivery.hub import Hub
 from handlers.authorisation import Secrets
+from handlers.broker_log import BrokerLog
 from handlers.budget import Budget
 from handlers.duplicates import Duplicates
 from handlers.gate import Gate
@@ -126,6 +128,7 @@ class Server:
         self._periodic = (
             PeriodicCallback(self.services.sessions.sweep, _SWEEP_MS),
             PeriodicCallback(lambda: self.services.hub.expire(self.services.now()), _EXPIRE_MS),
+            PeriodicCallback(BrokerLog(self.services.broker).look, _SWEEP_MS),
         )
 
     async def start(self, sockets: Sequence[socket.socket]) -> None:
@@ -162,7 +165,7 @@ def _services(
             settings.buffer_namespace_mib << 20, settings.buffer_total_mib << 20, settings.buffer_max_age_minutes * 60
         )
     )
-    broker = MemoryBroker()
+    broker = make_broker(settings, now)
     return Services(
         settings=settings,
         tokens=Tokens(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from buffer.chunk import Chunk
     from buffer.source import Source
@@ -69,6 +70,10 @@ class Broker(Protocol):
     def weakness(self) -> str:
         """What the broker cannot promise now, although it takes chunks, as a clause; empty if all is well."""
 
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """What the broker counts, by name, for /metrics. The names are few, and always the same."""
+
     async def start(self, receiver: Receiver) -> None:
         """From now on, deliver to this receiver, first what has been kept from before. Raises BrokerUnavailable."""
 
@@ -106,6 +111,7 @@ class MemoryBroker:
     """The broker of a single process: numbers chunks and delivers them at once."""
 
     problem = weakness = ""
+    counts: Mapping[str, int] = MappingProxyType({})
 
     def __init__(self) -> None:
         self.epoch = secrets.token_hex(6)

@@ -93,6 +93,7 @@ class Chunk:
 
     def _adopt(self, source: Source, parts: Parts) -> None:
         self.seq = 0
+        self.epoch = ""
         self.source = source
         self.arrived, self.count, self._streams, ends, self._times, self.text = parts
         self._ends = None if ends is None else array("I", ends)

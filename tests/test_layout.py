@@ -13,14 +13,16 @@ ROOT = Path(__file__).parent.parent
 # Each room, and which others it may import. What both ends of the wire know, all of them may.
 ROOMS = {
     "logurt": {"server", "settings", "environment", "cli"},
-    "server": {"handlers", "delivery", "buffer", "settings", "log_format"},
+    "server": {"handlers", "delivery", "brokers", "buffer", "settings", "log_format"},
+    "brokers": {"buffer", "settings"},
     "handlers": {"delivery", "ingest", "buffer", "settings", "log_format"},
     "delivery": {"buffer"},
     "ingest": {"buffer"},
     "buffer": set[str](),
     "cli": set[str](),
     "environment": set[str](),
-    "settings": set[str](),
+    "settings": {"setting_types"},
+    "setting_types": set[str](),
     "protocol": set[str](),
     "log_format": set[str](),
 }

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from buffer.broker import BrokerUnavailable
@@ -31,7 +32,7 @@ from buffer.jetstream.stream import Stream, StreamMissing, StreamRefused, Stream
 from buffer.jetstream.subjects import Subjects
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from buffer.broker import Receiver
     from buffer.chunk import Chunk
@@ -104,6 +105,16 @@ class JetStreamBroker:
             return "no leader answers for the stream"
         return ""
 
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Connections to NATS, messages that were sent again or could not be read, gaps that were filled."""
+        return {
+            "connected": self._connection.connects,
+            "sent_again": self._publisher.repeated,
+            "unreadable": 0 if self._desk is None else self._desk.unreadable,
+            "filled": 0 if self._desk is None else self._desk.filled,
+        }
+
     async def start(self, receiver: Receiver) -> None:
         """Connect, and make or check the stream. Goes on without NATS; raises BrokerUnavailable if NATS refuses."""
         self._desk = Desk(self._connection, self._stream.settings.name, self._subjects, receiver, self.check)
@@ -138,14 +149,9 @@ class JetStreamBroker:
             follower.linger.cancel()
             follower.linger = None
         follower.readers += 1
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(_FOLLOW_SECONDS):
                 await follower.wait(seq)
-        except TimeoutError:
-            pass
-        except BaseException:
-            self.release(namespace)
-            raise
 
     def release(self, namespace: str) -> None:
         """Follow a namespace no longer than some minutes after its last reader has left."""

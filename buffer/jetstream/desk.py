@@ -46,6 +46,7 @@ class Desk:
         self.check_epoch = check_epoch
         self.decoder = Decoder()
         self.unreadable = 0  # messages
+        self.filled = 0  # times that something had not been heard, and was fetched
         self.turn = asyncio.Semaphore(_AT_ONCE)
         self.time = asyncio.get_running_loop().time
         self._waiting: dict[Waiting, None] = {}  # in the order of their turns

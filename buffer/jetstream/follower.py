@@ -166,6 +166,7 @@ class Follower:
             # All that was delivered last has gone from the stream, or the stream is another one.
             await self._desk.check_epoch()
         else:
+            self._desk.filled += 1
             await self._fetch_up_to(heard.previous)
         if self._kept and self._kept[0] is heard:
             self._kept.popleft()
