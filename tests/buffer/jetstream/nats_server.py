@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import os
 import shutil
 import socket
@@ -9,11 +11,13 @@ import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import nats
 
 if TYPE_CHECKING:
     import signal
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
 _READY_SECONDS = 20
 
@@ -38,6 +42,7 @@ class NatsServer:
     """A nats-server with JetStream. It can be killed, frozen and started again; what it stores stays."""
 
     def __init__(self, folder: Path, port: int, *arguments: str, config: str = "") -> None:
+        self.name = folder.name
         self.port = port
         self.url = f"nats://127.0.0.1:{port}"
         self.folder = folder
@@ -105,6 +110,29 @@ class Cluster:
             for index, (client, route) in enumerate(zip(clients, routes, strict=True))
         ]
 
+    async def leader(self, stream: str) -> str:
+        """Return the name of the node that leads a stream."""
+        answer = await self._ask(f"$JS.API.STREAM.INFO.{stream}")
+        name: str = answer["cluster"]["leader"]
+        return name
+
+    async def ready(self) -> None:
+        """Return once JetStream has a leader."""
+        for _ in range(_READY_SECONDS * 10):
+            with suppress(nats.errors.Error):
+                if "error" not in await self._ask("$JS.API.INFO"):
+                    return
+            await asyncio.sleep(0.1)
+        raise AssertionError("there is no leader")
+
+    async def _ask(self, subject: str) -> dict[str, Any]:
+        client = await nats.connect(list(self.urls))
+        try:
+            answer: dict[str, Any] = json.loads((await client.request(subject, timeout=2)).data)
+        finally:
+            await client.close()
+        return answer
+
     @property
     def urls(self) -> Sequence[str]:
         return [node.url for node in self.nodes]
@@ -116,12 +144,3 @@ class Cluster:
     def kill(self) -> None:
         for node in self.nodes:
             node.kill()
-
-
-def running(server: NatsServer | Cluster) -> Iterator[NatsServer | Cluster]:
-    """Start it, and end it in the end."""
-    server.start()
-    try:
-        yield server
-    finally:
-        server.kill()
