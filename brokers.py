@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from buffer.broker import MemoryBroker
+from buffer.disk import DiskBroker
+from buffer.store import Limits, Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,13 +21,29 @@ _BESIDE_TEXT = 128 << 10
 _LARGEST_TEXT = 256 << 10
 
 
-def make_broker(settings: Settings, now: Callable[[], float]) -> Broker:
-    """Return the broker, not started yet; `now` returns Unix seconds."""
+class Storage(NamedTuple):
+    """Where lines get their numbers, and where they are held."""
+
+    broker: Broker
+    store: Store
+
+
+def make_storage(settings: Settings, now: Callable[[], float], report: Callable[[str], None]) -> Storage:
+    """Return a broker, not started yet, and the store that goes with it.
+
+    `now` returns Unix seconds; `report(sentence)` is told what goes wrong later.
+    """
+    limits = Limits(
+        settings.buffer_namespace_mib << 20, settings.buffer_total_mib << 20, settings.buffer_max_age_minutes * 60
+    )
     if settings.nats_url:
         from buffer.jetstream.broker import JetStreamBroker  # noqa: PLC0415 - it takes 50 ms, and others do without
 
-        return JetStreamBroker(_jetstream_options(settings), now)
-    return MemoryBroker()
+        return Storage(JetStreamBroker(_jetstream_options(settings), now), Store(limits))
+    if settings.data_dir:
+        disk = DiskBroker(settings.data_dir, key_seconds=settings.duplicate_window_seconds, now=now, report=report)
+        return Storage(disk, Store(limits, disk.let_go))
+    return Storage(MemoryBroker(), Store(limits))
 
 
 def _jetstream_options(settings: Settings) -> Options:

@@ -17,9 +17,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tornado.ioloop import PeriodicCallback
 from tornado.netutil import bind_sockets
 
-from brokers import make_broker
+from brokers import make_storage
 from buffer.broker import BrokerUnavailable
-from buffer.store import Limits, Store
 from delivery.histogram import Histogram
 from delivery.hub import Hub
 from handlers.authorisation import Secrets
@@ -134,6 +133,7 @@ class Server:
     async def start(self, sockets: Sequence[socket.socket]) -> None:
         """Start the broker, then serve on listening sockets. Raises BrokerUnavailable."""
         await self.services.broker.start(self.services.hub)
+        self.services.hub.expire(self.services.now())
         self._http.add_sockets(sockets)
         self._lateness.start()
         for callback in self._periodic:
@@ -160,12 +160,7 @@ class Server:
 def _services(
     settings: Settings, now: Callable[[], float], monotonic: Callable[[], float], bodies_bytes: int
 ) -> Services:
-    store = Store(
-        Limits(
-            settings.buffer_namespace_mib << 20, settings.buffer_total_mib << 20, settings.buffer_max_age_minutes * 60
-        )
-    )
-    broker = make_broker(settings, now)
+    broker, store = make_storage(settings, now, report=log.warning)
     return Services(
         settings=settings,
         tokens=Tokens(

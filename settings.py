@@ -68,6 +68,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(ge=1, le=1_048_576, description="memory for the lines of all namespaces"),
     ] = 256
     buffer_max_age_minutes: Annotated[int, Meta(ge=1, le=10_080, description="how long a line is kept, at most")] = 60
+    data_dir: Annotated[
+        Path,
+        Meta(description="a directory to keep the backlog in, so that it and all cursors survive a restart"),
+    ] = ""
     max_body_mib: Annotated[int, Meta(ge=1, le=1024, description="the largest request body, decompressed")] = 64
     duplicate_window_seconds: Annotated[
         int,
@@ -199,6 +203,8 @@ def from_mapping(variables: Mapping[str, str]) -> Settings:
     if problems:
         raise SettingsError(tuple(problems))
     settings = Settings(**values)
+    if settings.data_dir and settings.nats_url:
+        raise SettingsError(("DATA_DIR and NATS_URL must not both be set: lines are kept in one place",))
     if settings.buffer_total_mib < settings.buffer_namespace_mib:
         raise SettingsError(("BUFFER_TOTAL_MIB must not be less than BUFFER_NAMESPACE_MIB",))
     return settings

@@ -25,6 +25,13 @@ class BrokerUnavailable(Exception):
         return "the broker cannot take logs now"
 
 
+class Lagging(Exception):
+    """What a reader has seen elsewhere has not come here, and nobody can say now whether it will."""
+
+    def __str__(self) -> str:
+        return "this server has not received yet what the cursor stands for"
+
+
 class Receiver(Protocol):
     """What a broker delivers to: the hub. Nothing here waits or raises."""
 
@@ -43,6 +50,9 @@ class Receiver(Protocol):
 
         A cursor for the first line of `first` is not: whoever holds it has seen what came before, and nothing else.
         """
+
+    def reach(self, namespace: str, seq: int) -> None:
+        """Note that the numbers of a namespace have reached `seq`: a chunk up to there that has not come is gone."""
 
     def forget(self, namespace: str) -> None:
         """Drop what is held of a namespace that is no longer followed. Nothing of it is lost: it can come again."""
@@ -88,8 +98,8 @@ class Broker(Protocol):
         """Return once what is kept of a namespace has been delivered; from then on, what comes is delivered too.
 
         `seq` is a number that a reader has seen already, here or elsewhere: wait until it has been delivered as well,
-        if the broker has it. Never raises: what cannot be had now is delivered later. Each call needs a `release`, even
-        one that was cancelled.
+        if the broker has it. Raises Lagging if nobody can say whether it has; otherwise, what cannot be had now is
+        delivered later. Each call needs a `release`, even one that was cancelled or has raised.
         """
 
     def release(self, namespace: str) -> None:
@@ -104,7 +114,7 @@ class Broker(Protocol):
 
 # How long chunks are delivered before others get a turn, in seconds: a body may have many, and each may have many
 # readers.
-_TURN_SECONDS = 0.005
+TURN_SECONDS = 0.005
 
 
 class MemoryBroker:
@@ -127,11 +137,11 @@ class MemoryBroker:
         if self._receiver is None:
             raise BrokerUnavailable("it has not been started")
         time = asyncio.get_running_loop().time
-        until = time() + _TURN_SECONDS
+        until = time() + TURN_SECONDS
         for chunk in chunks:
             if time() > until:
                 await asyncio.sleep(0)
-                until = time() + _TURN_SECONDS
+                until = time() + TURN_SECONDS
             self._seq += 1
             chunk.seq = self._seq
             self._receiver.receive(chunk)

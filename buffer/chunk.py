@@ -7,11 +7,12 @@ text that was sent: nanoseconds and offset survive, and ingest does not pay for 
 
 from __future__ import annotations
 
+import struct
 from array import array
 from bisect import bisect_right
 from functools import lru_cache
-from itertools import accumulate
-from typing import TYPE_CHECKING, NamedTuple
+from itertools import accumulate, pairwise
+from typing import TYPE_CHECKING
 
 from buffer.timestamp import TIMESTAMP, TIMESTAMPS, UTC_TIMESTAMPS, rfc3339, unix_seconds
 
@@ -31,18 +32,12 @@ CHUNK_OVERHEAD = 488
 _STREAMS: dict[str | None, int] = {None: 0, "stdout": 1, "stderr": 2}
 _STREAM_NAMES = (None, "stdout", "stderr")
 
+# What stands before the parts of an encoded chunk: when it arrived, how many lines it has, their stream or _MIXED, and
+# the bytes of where they end, of their times and of their text. Numbers are little-endian, as on all machines in use.
+_HEAD = struct.Struct("<dIBIII")
+_MIXED = 255
+
 _YEAR_10000 = 253_402_300_800
-
-
-class Parts(NamedTuple):
-    """What a chunk is made of beside its source and its number: plain values, for a disk or a network."""
-
-    arrived: float
-    lines: int  # how many
-    streams: int | bytes  # one code for all lines, or one for each
-    ends: list[int] | None  # where each line ends in the text; None if every newline is such an end
-    times: bytes  # joined by newlines
-    text: bytes
 
 
 class Chunk:
@@ -77,48 +72,40 @@ class Chunk:
         self._streams: int | bytes = (
             codes.pop() if len(codes) == 1 else bytes(_STREAMS.get(stream, 0) for stream in streams)
         )
-        self.size = self._memory()
+        self.size = self._measure()
 
     @classmethod
-    def restore(cls, source: Source, parts: Parts) -> Chunk:
-        """Return a chunk that was taken apart, not numbered yet. Raises ValueError for parts that do not fit."""
-        chunk = cls.__new__(cls)
-        chunk._adopt(source, parts)  # noqa: SLF001 - another constructor
-        return chunk
+    def decode(cls, source: Source, data: bytes) -> Chunk:
+        """Return the chunk of a source that `encode` has made these bytes of. Raises ValueError if they are not."""
+        try:
+            arrived, count, streams, ends, times, text = _HEAD.unpack_from(data)
+        except struct.error:
+            raise ValueError("not a chunk") from None
+        sizes = (count if streams == _MIXED else 0, ends, times, text)
+        bounds = list(accumulate(sizes, initial=_HEAD.size))
+        if bounds[-1] != len(data) or ends not in (0, 4 * count):
+            raise ValueError("not a chunk")
+        parts = [data[start:stop] for start, stop in pairwise(bounds)]
+        self = cls.__new__(cls)
+        self.seq, self.epoch, self.source, self.arrived, self.count = 0, "", source, arrived, count
+        self._streams = parts[0] if streams == _MIXED else streams
+        self._ends = array("I", parts[1]) if ends else None
+        self._times, self.text = parts[2:]
+        self.size = self._measure()
+        return self
 
-    def parts(self) -> Parts:
-        """Take the chunk apart."""
-        ends = None if self._ends is None else self._ends.tolist()
-        return Parts(self.arrived, self.count, self._streams, ends, self._times, self.text)
+    def encode(self) -> bytes:
+        """Return everything but the source, the number and the epoch, for disks and networks, on any machine."""
+        code, streams = (_MIXED, self._streams) if isinstance(self._streams, bytes) else (self._streams, b"")
+        ends = b"" if self._ends is None else self._ends.tobytes()
+        head = _HEAD.pack(self.arrived, self.count, code, len(ends), len(self._times), len(self.text))
+        return b"".join((head, streams, ends, self._times, self.text))
 
-    def _adopt(self, source: Source, parts: Parts) -> None:
-        self.seq = 0
-        self.epoch = ""
-        self.source = source
-        self.arrived, self.count, self._streams, ends, self._times, self.text = parts
-        self._ends = None if ends is None else array("I", ends)
-        self._check()
-        self.size = self._memory()
-
-    def _check(self) -> None:
-        """Raise ValueError unless there is a text, a time and a stream for each line."""
-        count, ends, streams = self.count, self._ends, self._streams
-        if ends is None:
-            fits = self.text.count(b"\n") == count - 1
-        else:
-            fits = len(ends) == count and ends[-1] == len(self.text) and list(ends) == sorted(ends)
-        codes = streams if isinstance(streams, bytes) else bytes((streams,))
-        fits = fits and count > 0 and self._times.count(b"\n") == count - 1 and max(codes) < len(_STREAM_NAMES)
-        if not fits or (isinstance(streams, bytes) and len(streams) != count):
-            raise ValueError("these are not the parts of a chunk")
-
-    def _memory(self) -> int:
+    def _measure(self) -> int:
         size = CHUNK_OVERHEAD + len(self.text) + len(self._times)
         if self._ends is not None:
             size += 64 + self._ends.itemsize * self.count
-        if isinstance(self._streams, bytes):
-            size += 33 + self.count
-        return size
+        return size + 33 + self.count if isinstance(self._streams, bytes) else size
 
     def lines(self) -> list[bytes]:
         """Return the text of each line."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import struct
+
 import msgspec
 
-from buffer.chunk import Chunk, Parts
+from buffer.chunk import Chunk
 from buffer.source import Labels, Source
 
 # Sources that a decoder remembers; each takes about a kilobyte.
@@ -26,41 +28,38 @@ class _SourceFields(msgspec.Struct, array_like=True):
     owner: str
 
 
-class _Fields(msgspec.Struct, array_like=True):
-    source: msgspec.Raw
-    parts: Parts
-
-
 _ENCODER = msgspec.msgpack.Encoder()
+_SIZE = struct.Struct(">I")
 
 
-def encode_source(source: Source) -> msgspec.Raw:
+def encode_source(source: Source) -> bytes:
     """Return a source as bytes; equal ones give equal bytes."""
-    return msgspec.Raw(
-        _ENCODER.encode(_SourceFields(source.namespace, source.pod, source.container, source.labels, source.owner))
-    )
+    return _ENCODER.encode(_SourceFields(source.namespace, source.pod, source.container, source.labels, source.owner))
 
 
-def encode_chunk(chunk: Chunk, source: msgspec.Raw | None = None) -> bytes:
-    """Return a chunk as bytes, its number aside. `source` is that of the chunk, where the caller has its bytes."""
-    return _ENCODER.encode(_Fields(encode_source(chunk.source) if source is None else source, chunk.parts()))
+def encode_chunk(chunk: Chunk) -> bytes:
+    """Return a chunk as bytes, its source included, and its number not."""
+    source = encode_source(chunk.source)
+    return b"".join((_SIZE.pack(len(source)), source, chunk.encode()))
 
 
 class ChunkDecoder:
     """Reads chunks. Those of one source share one object for it, as long as it is remembered."""
 
     def __init__(self) -> None:
-        self._decode = msgspec.msgpack.Decoder(_Fields).decode
         self._decode_source = msgspec.msgpack.Decoder(_SourceFields).decode
         self._sources: dict[bytes, Source] = {}
 
     def decode(self, data: bytes) -> Chunk:
         """Return the chunk, not numbered yet. Raises BadChunk."""
         try:
-            fields = self._decode(data)
-            return Chunk.restore(self._source(bytes(fields.source)), fields.parts)
-        except (msgspec.MsgspecError, ValueError, OverflowError):
+            start = _SIZE.size + _SIZE.unpack_from(data)[0]
+            chunk = Chunk.decode(self._source(data[_SIZE.size : start]), data[start:])
+        except (struct.error, msgspec.MsgspecError, ValueError):
             raise BadChunk from None
+        if not chunk.count or (chunk.joins_cleanly and chunk.text.count(b"\n") != chunk.count - 1):
+            raise BadChunk
+        return chunk
 
     def decode_source(self, data: bytes) -> Source:
         """Return a source. Raises BadChunk."""

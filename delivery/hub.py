@@ -119,6 +119,10 @@ class Hub:
         """Have readers that come with a cursor after the first line of `first` and before `until` told of a loss."""
         self._numbering.skip(first, until)
 
+    def reach(self, namespace: str, seq: int) -> None:
+        """Have cursors up to after chunk `seq` mean something in a namespace."""
+        self.store.reach(namespace, seq)
+
     def forget(self, namespace: str) -> None:
         """Drop what is held of a namespace. Its readers, if any, go on with what comes again."""
         feed = self._feeds.get(namespace)
@@ -164,8 +168,7 @@ class Hub:
         TooManyPatterns.
         """
         self.check(view)
-        ring = self.store.ring(view.selector.namespace)
-        group = self._group(view, ring)
+        group = self._group(view, self.store.ring(view.selector.namespace))
         feed = self._feeds[view.selector.namespace]
         feed.flush_group(group)  # so that what is fresh lies entirely after the place where the reader joins
         reader = Reader(group, write, ended)
@@ -193,12 +196,11 @@ class Hub:
         group.remove(reader)
         if group.live or group.behind:
             return
-        namespace = group.view.selector.namespace
-        feed = self._feeds[namespace]
+        feed = self._feeds[group.view.selector.namespace]
         feed.remove(group)
         self._patterns.give_back(group.view.text)
         if not feed.groups:
-            del self._feeds[namespace]
+            del self._feeds[group.view.selector.namespace]
 
     def drained(self, reader: Reader) -> None:
         """Go on with a reader whose socket has taken everything that was written to it."""
@@ -232,8 +234,8 @@ class Hub:
         if feed.needs_flush and not feed.flush_scheduled:
             feed.flush_scheduled = True
             now = self._monotonic()
-            delay = feed.flushed_at + self._flush_interval - now
-            self._call_later(max(0.0, delay), lambda: self._flush(feed, now))
+            delay = max(0.0, feed.flushed_at + self._flush_interval - now)
+            self._call_later(delay, lambda: self._flush(feed, now))
 
     def _flush(self, feed: Feed, waiting_since: float) -> None:
         feed.flush(self._monotonic())

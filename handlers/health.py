@@ -22,9 +22,11 @@ class ReadyHandler(Handler):
     """Says whether the server should get traffic."""
 
     def get(self) -> None:
-        """Answer 200, or 503 while the server is stopping."""
+        """Answer 200, or 503 while the server is stopping. What the broker cannot promise is no reason to go."""
         if self.services.stopping:
             self.answer({"error": "the server is stopping"}, HTTPStatus.SERVICE_UNAVAILABLE)
+        elif self.services.broker.weakness:
+            self.answer({"status": "ready", "weakness": self.services.broker.weakness})
         else:
             self.answer({"status": "ready"})
 

@@ -67,6 +67,18 @@ METRICS = (
     Metric("logurt_ingest_bytes", "counter", "bytes of bodies, as they came", lambda s: s.ingest.bytes),
     Metric("logurt_ingest_seconds", "histogram", "from a complete body to its answer", lambda s: s.ingest.seconds),
     Metric("logurt_bodies_bytes", "gauge", "memory of bodies that are arriving", lambda s: s.bodies.taken),
+    Metric(
+        "logurt_broker_unavailable",
+        "gauge",
+        "1 while the broker takes no logs",
+        lambda s: float(bool(s.broker.problem)),
+    ),
+    Metric(
+        "logurt_broker_weak",
+        "gauge",
+        "1 while logs are taken but would not survive a restart as they should",
+        lambda s: float(bool(s.broker.weakness)),
+    ),
     Metric("logurt_namespaces", "gauge", "namespaces of which lines are held", lambda s: _store(s).namespaces),
     Metric("logurt_sources", "gauge", "sources of which lines are held", lambda s: _store(s).sources),
     Metric("logurt_lines", "gauge", "lines held", lambda s: _store(s).lines),
@@ -96,12 +108,6 @@ METRICS = (
         "histogram",
         "from the first line of a flush to its last write",
         lambda s: s.hub.delays,
-    ),
-    Metric(
-        "logurt_broker_up",
-        "gauge",
-        "1 while the broker takes logs",
-        lambda s: float(not s.broker.problem),
     ),
     Metric(
         "logurt_broker_events",

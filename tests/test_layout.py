@@ -29,8 +29,13 @@ ROOMS = {
 CORE = ("ingest", "buffer", "delivery")
 # What the core does not know: the network, clocks, files and the environment.
 OUTSIDE = {"tornado", "asyncio", "socket", "ssl", "http", "time", "os", "pathlib", "jwt", "dotenv", "logging"}
-# Whoever waits, waits for a broker.
-MAY_WAIT = ("buffer/broker.py", "buffer/jetstream/")
+# Whoever waits, waits for a broker; whoever opens files, keeps them for one.
+OPENS = {
+    "buffer/broker.py": {"asyncio"},
+    "buffer/disk.py": {"asyncio"},
+    "buffer/database.py": {"os"},
+    "buffer/jetstream": {"asyncio"},
+}
 ORDER = ["source", "chunk", "ring", "store"]
 MAX_LINES = 320
 
@@ -82,7 +87,7 @@ def test_the_rooms_are_all_that_there_is() -> None:
 
 @pytest.mark.parametrize("path", in_core(), ids=named)
 def test_the_core_knows_no_network_no_clock_and_no_settings(path: Path) -> None:
-    allowed = {"asyncio"} if named(path).startswith(MAY_WAIT) else set()
+    allowed = OPENS.get(named(path)) or OPENS.get(named(path.parent), set())
     assert not (packages(path) & OUTSIDE) - allowed
 
 

@@ -16,10 +16,9 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
-from buffer.broker import BrokerUnavailable
+from buffer.broker import BrokerUnavailable, Lagging
 from buffer.jetstream.connection import Connection, Servers
 from buffer.jetstream.desk import Desk
 from buffer.jetstream.epoch import Epoch
@@ -86,6 +85,7 @@ class JetStreamBroker:
         self._has_published = False
         self._desk: Desk | None = None  # once started
         self._followers: dict[str, Follower] = {}
+        self._doubtful: set[int] = set()  # numbers whose cursors readers are told about
         self._peeked: list[Follower] = []  # those whose turn is still to come
         self._answered_at = self._monotonic()  # when the leader did
         self._is_answered = False
@@ -117,7 +117,14 @@ class JetStreamBroker:
 
     async def start(self, receiver: Receiver) -> None:
         """Connect, and make or check the stream. Goes on without NATS; raises BrokerUnavailable if NATS refuses."""
-        self._desk = Desk(self._connection, self._stream.settings.name, self._subjects, receiver, self.check)
+        self._desk = Desk(
+            self._connection,
+            self._stream.settings.name,
+            self._subjects,
+            receiver,
+            check_epoch=self.check,
+            highest=self._highest,
+        )
         self._connection.hear(self._subjects.live_epoch, lambda _: self._pulse_now.set())
         await self._connection.open(_START_SECONDS)
         until = self._monotonic() + _START_SECONDS
@@ -138,20 +145,26 @@ class JetStreamBroker:
         await self._publisher.publish(chunks, key)
 
     async def follow(self, namespace: str, seq: int = 0) -> None:
-        """Return once what the stream holds of a namespace has been delivered, or after five seconds."""
+        """Return once what the stream holds of a namespace has been delivered, in five seconds. Raises Lagging."""
+        if self._desk is None:
+            return
         follower = self._followers.get(namespace)
         if follower is None:
-            if self._desk is None:
-                return
             follower = self._followers[namespace] = Follower(namespace, self._desk)
             follower.start()
         if follower.linger is not None:
             follower.linger.cancel()
             follower.linger = None
         follower.readers += 1
-        with suppress(TimeoutError):
+        try:
             async with asyncio.timeout(_FOLLOW_SECONDS):
                 await follower.wait(seq)
+        except TimeoutError:
+            if seq > follower.last:
+                raise Lagging from None
+        if follower.doubts(seq) and seq not in self._doubtful:
+            self._doubtful.add(seq)
+            self._desk.receiver.skip(seq, seq + 2)  # its own lines, and the place after them
 
     def release(self, namespace: str) -> None:
         """Follow a namespace no longer than some minutes after its last reader has left."""
@@ -254,6 +267,13 @@ class JetStreamBroker:
         for follower in self._followers.values():
             follower.refresh()
 
+    async def _highest(self) -> int | None:
+        try:
+            state = await self._stream.state()
+        except StreamMissing:
+            return None
+        return None if state is None else state.last_seq
+
     def _note_stored(self, number: int) -> None:
         self._epoch.highest = max(self._epoch.highest, number)
 
@@ -261,6 +281,7 @@ class JetStreamBroker:
         """Begin anew with a numbering that was not known before."""
         self.epoch = epoch
         self._ledger.clear()
+        self._doubtful.clear()
         if self._desk is not None:
             self._desk.receiver.restart(epoch)
         for follower in self._followers.values():

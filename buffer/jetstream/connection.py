@@ -247,6 +247,7 @@ class Connection:
 
     def _choose(self, servers: Sequence[Server], _: Mapping[str, Any]) -> tuple[Server | None, float]:
         """Choose the server to connect to next: the one that was tried the least, and not the last one again."""
+        self._client.abort()  # nats-py forgets to close what it has given up
         others = [server for server in servers if server.uri.netloc != self._url] or list(servers)
         chosen = min(others, key=lambda server: server.reconnects)
         return chosen, _WAIT_SECONDS if chosen.reconnects else 0.0

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Protocol
 
 from buffer.jetstream.batch import Batch
+from buffer.jetstream.leader import Leader
 from buffer.jetstream.message import Decoder
 
 if TYPE_CHECKING:
@@ -29,7 +30,11 @@ class Waiting(Protocol):
 
 
 class Desk:
-    """Where followers ask, and where their messages wait to be delivered. `check_epoch()` asks the leader for it."""
+    """Where followers ask, and where their messages wait to be delivered.
+
+    `check_epoch()` asks the leader for the epoch, `highest()` for the highest number that the stream has given out;
+    None if it does not answer.
+    """
 
     def __init__(
         self,
@@ -37,24 +42,28 @@ class Desk:
         stream_name: str,
         subjects: Subjects,
         receiver: Receiver,
+        *,
         check_epoch: Callable[[], Awaitable[object]],
+        highest: Callable[[], Awaitable[int | None]],
     ) -> None:
         self.connection = connection
-        self.stream_name = stream_name
+        self.leader = Leader(connection, stream_name)
         self.subjects = subjects
         self.receiver = receiver
         self.check_epoch = check_epoch
+        self.highest = highest
         self.decoder = Decoder()
         self.unreadable = 0  # messages
         self.filled = 0  # times that something had not been heard, and was fetched
         self.turn = asyncio.Semaphore(_AT_ONCE)
         self.time = asyncio.get_running_loop().time
         self._waiting: dict[Waiting, None] = {}  # in the order of their turns
+        self._direct = f"$JS.API.DIRECT.GET.{stream_name}"
         self._run_later: asyncio.Handle | None = None
 
     def batch(self, request: bytes) -> Batch:
         """Ask for a batch of messages."""
-        return Batch(self.connection, f"$JS.API.DIRECT.GET.{self.stream_name}", request)
+        return Batch(self.connection, self._direct, request)
 
     def schedule(self, one: Waiting) -> None:
         """Have somebody deliver what it has heard, when its turn comes."""

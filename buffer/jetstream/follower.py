@@ -14,6 +14,8 @@ is no leader.
 from __future__ import annotations
 
 import asyncio
+from array import array
+from bisect import bisect_left
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -35,8 +37,10 @@ _BATCH_MESSAGES = 1000
 _BATCH_BYTES = 4 * 1024 * 1024
 # How long to wait for the next message of a batch: the peer that was chosen to answer may be frozen.
 _BATCH_SECONDS = 0.5
-_ASK_SECONDS = 1.0
 _LAG_SECONDS = 0.05
+# How often a number must be found not to have been given out: a new leader may be a moment behind.
+_BEYOND_TIMES = 3
+_BEYOND_SECONDS = 0.3
 _NO_LEADER_SECONDS = 0.25
 _TURN_SECONDS = 0.005
 _ATTEMPTS = 3
@@ -52,22 +56,6 @@ class Heard(NamedTuple):
     data: bytes
 
 
-class _Stored(msgspec.Struct):
-    seq: int = 0
-
-
-class _Refusal(msgspec.Struct):
-    err_code: int = 0
-
-
-class _Answer(msgspec.Struct):
-    message: _Stored | None = None
-    error: _Refusal | None = None
-
-
-_NO_MESSAGE = 10037
-
-
 class Follower:
     """Delivers one namespace, in the order of its numbers.
 
@@ -79,7 +67,9 @@ class Follower:
         self.readers = 0
         self.last = 0
         self.linger: asyncio.TimerHandle | None = None  # until it is forgotten, once it has no readers
-        self.held: list[int] = []  # the numbers that the stream held when this began, and what farewells said of others
+        self._held = array("Q")  # what the stream held at first, and what farewells said of others; in order
+        self._watched_from = 0  # the first number that could be heard
+        self._is_complete = False  # whether the last fetch got everything there was
         self._desk = desk
         self._subject = desk.subjects.of(namespace)
         self._live = desk.subjects.live(namespace)
@@ -100,14 +90,35 @@ class Follower:
             self._filling.cancel()
 
     async def wait(self, number: int) -> None:
-        """Return once what was there at first has been delivered, and all there is up to this number."""
+        """Return once what was there at first has been delivered, and everything up to this number.
+
+        A number that the stream has not given out yet is not waited for.
+        """
         await self._loaded.wait()
-        for _ in range(2):  # what is going on already may have passed the place where the number belongs
-            if number <= self.last:
-                return
-            self.refresh()
-            if self._filling is not None:
-                await asyncio.wait({self._filling})
+        beyond = 0
+        while number > self.last:
+            highest = await self._desk.highest()
+            if highest is None:
+                await asyncio.sleep(_NO_LEADER_SECONDS)
+            elif number > highest:
+                beyond += 1
+                if beyond == _BEYOND_TIMES:
+                    return
+                await asyncio.sleep(_BEYOND_SECONDS)
+            elif await self._refreshed() and number > self.last:
+                # It was given out, and has gone since.
+                self._losses.fetched(self.last + 1, number + 1)
+                self.last = number
+                self._desk.receiver.reach(self.namespace, number)
+
+    def doubts(self, number: int) -> bool:
+        """Tell whether messages after this one may have gone, without a trace, before the namespace was followed here.
+
+        As long as the stream holds a message, it holds what came after it in the namespace, or what says that more has
+        come and gone.
+        """
+        index = bisect_left(self._held, number)
+        return 0 < number < self._watched_from and (index == len(self._held) or self._held[index] != number)
 
     def restart(self) -> None:
         """Begin anew: the numbering has."""
@@ -115,7 +126,7 @@ class Follower:
             self._filling.cancel()
             self._filling = None
         self.last = 0
-        self.held.clear()
+        self._held = array("Q")
         self._kept.clear()
         self._losses = Losses()
         self._loaded.clear()
@@ -186,12 +197,26 @@ class Follower:
                     self._desk.schedule(self)
 
     async def _fetch_all(self) -> None:
+        self._is_complete = False
         if not await self._fetch():
             return  # there will be another attempt
-        last = await self._ask_leader({"last_by_subj": self._subject})
+        last = await self._desk.leader.last(self._subject)
         if last is not None:
             await self._fetch_up_to(last)
-        self._loaded.set()
+            self._is_complete = True
+        if not self._loaded.is_set():
+            self._held = array("Q", sorted(self._held))
+            self._watched_from = self.last + 1
+            self._loaded.set()
+
+    async def _refreshed(self) -> bool:
+        """Fetch everything there is from now on; tell whether that was possible."""
+        if self._filling is not None:
+            await asyncio.wait({self._filling})
+        self.refresh()
+        if self._filling is not None:
+            await asyncio.wait({self._filling})
+        return self._is_complete
 
     async def _fetch_up_to(self, number: int) -> None:
         """Deliver everything up to a number that is there; return once that has been done."""
@@ -199,7 +224,7 @@ class Follower:
             await self._fetch()
             if self.last >= number:
                 return
-            following = await self._ask_leader({"seq": self.last + 1, "next_by_subj": self._subject})
+            following = await self._desk.leader.first_from(self.last + 1, self._subject)
             if following is None:
                 await asyncio.sleep(_NO_LEADER_SECONDS)
             elif not following or following > number:
@@ -249,17 +274,6 @@ class Follower:
             batch.end()
         return batch.was_last
 
-    async def _ask_leader(self, request: dict[str, object]) -> int | None:
-        """Return the number of a message that the leader has, 0 if it has none; None if no leader answers."""
-        subject = f"$JS.API.STREAM.MSG.GET.{self._desk.stream_name}"
-        msg = await self._desk.connection.ask(subject, msgspec.json.encode(request), _ASK_SECONDS)
-        if msg is None or not msg.data:
-            return None
-        answer = msgspec.json.decode(msg.data, type=_Answer)
-        if answer.message is not None:
-            return answer.message.seq
-        return 0 if answer.error is not None and answer.error.err_code == _NO_MESSAGE else None
-
     # What is delivered
 
     def _deliver(self, number: int, data: bytes, *, is_fetched: bool = False) -> None:
@@ -278,7 +292,7 @@ class Follower:
         if loss is not None:
             self._desk.receiver.lose(source, loss.number, loss.lines)
         if is_fetched and not self._loaded.is_set():
-            self.held += [number] if chunk is not None else [message.place.previous, number]
+            self._held.append(number if chunk is not None else message.place.previous)
         if chunk is not None:
             chunk.seq = number
             self._desk.receiver.receive(chunk)

@@ -69,7 +69,7 @@ class Encoder:
 
     def farewell_body(self, source: Source) -> bytes:
         """Return the compressed source."""
-        return self._compress(bytes(encode_source(source)))
+        return self._compress(encode_source(source))
 
 
 def join(place: Place, body: bytes, *, is_farewell: bool = False) -> bytes:

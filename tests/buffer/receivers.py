@@ -18,6 +18,7 @@ class Recorder:
         self.chunks: list[Chunk] = []
         self.losses: list[tuple[Source, int, int | None]] = []
         self.skipped: list[tuple[int, int]] = []
+        self.reached: list[tuple[str, int]] = []
         self.forgotten: list[str] = []
         self.epochs: list[str] = []
         self._on_chunk = on_chunk
@@ -39,6 +40,9 @@ class Recorder:
 
     def skip(self, first: int, until: int) -> None:
         self.skipped.append((first, until))
+
+    def reach(self, namespace: str, seq: int) -> None:
+        self.reached.append((namespace, seq))
 
     def forget(self, namespace: str) -> None:
         self.forgotten.append(namespace)

@@ -56,7 +56,7 @@ async def kill_another(world: World, cluster: Cluster) -> None:
     await asyncio.to_thread(node.start)
 
 
-async def kill_all(world: World, cluster: Cluster) -> None:
+async def kill_all(_: World, cluster: Cluster) -> None:
     for node in cluster.nodes:
         node.kill()
     await asyncio.sleep(1)

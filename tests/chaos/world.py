@@ -7,7 +7,7 @@ import random
 import time
 from typing import TYPE_CHECKING
 
-from buffer.broker import BrokerUnavailable
+from buffer.broker import BrokerUnavailable, Lagging
 from buffer.jetstream.broker import JetStreamBroker, Options
 from buffer.jetstream.connection import Servers
 from buffer.jetstream.stream import StreamSettings
@@ -52,7 +52,11 @@ class Replica:
         seen = 0
         if cursor is not None and cursor.epoch == self.broker.epoch:
             seen = cursor.seq if cursor.line else cursor.seq - 1
-        await self.broker.follow(NAMESPACE, seen)
+        try:
+            await self.broker.follow(NAMESPACE, seen)
+        except Lagging:
+            self.broker.release(NAMESPACE)
+            return  # it tries another one
 
         def write(data: bytes) -> bool:
             for event in server_sent(data.decode()):

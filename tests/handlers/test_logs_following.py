@@ -151,7 +151,7 @@ async def test_a_refused_upgrade_releases_the_namespace(live: LiveServer, follow
 
 @pytest.mark.parametrize("headers", [UPGRADE, UPGRADE | PAGE], ids=["client", "page"])
 async def test_who_is_refused_at_once_follows_nothing(
-    live: LiveServer, connect: Connect, following: Following, headers: dict[str, str]
+    connect: Connect, following: Following, headers: dict[str, str]
 ) -> None:
     peer = connect()
     await peer.send(request("/logs?token=nonsense", headers))

@@ -43,6 +43,9 @@ class Recorder:
     def skip(self, first: int, until: int) -> None:
         self.events.append(("skipped", first, until))
 
+    def reach(self, namespace: str, seq: int) -> None:
+        self.events.append(("reached", namespace, seq))
+
     def forget(self, namespace: str) -> None:
         self.events.append(("forgotten", namespace))
         self._changed.set()

@@ -1,0 +1,272 @@
+"""The broker of a single process whose backlog, and whose cursors, survive a restart.
+
+Whatever comes in is written to a database before it is delivered, by a thread, in transactions that take all requests
+that have come in the meantime. What leaves the rings is deleted again with one of the next. If the database cannot be
+written, logs are taken and delivered all the same. They are written once that works again; until then `weakness` says
+what is wrong.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+from buffer.broker import TURN_SECONDS, BrokerUnavailable
+from buffer.database import Batch, Database, DatabaseFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from concurrent.futures import Future
+
+    from buffer.broker import Receiver
+    from buffer.chunk import Chunk
+    from buffer.source import Source
+
+_T = TypeVar("_T")
+
+# How many chunks are read at a time at the start: they are delivered in a few milliseconds.
+_CHUNKS_A_READ = 256
+
+# Chunks that have left the rings are deleted once there are so many of them, or after so many seconds: those that are
+# neighbours in the database cost hardly more than one alone.
+_GONE_A_WRITE = 64
+_GONE_SECONDS = 1.0
+
+# How soon it is tried again to write, in seconds, after that has failed.
+RETRY_SECONDS = 5.0
+
+# While nothing can be written, it is noted of so many sources that some of their chunks have left.
+_MAX_EVICTED = 20_000
+
+
+class _Request(NamedTuple):
+    """What `publish` was given; `done` once it has been delivered."""
+
+    chunks: Sequence[Chunk]
+    key: bytes
+    done: asyncio.Future[None]
+
+
+class DiskBroker:
+    """Numbers chunks, keeps them in a folder as long as the rings do, and delivers them.
+
+    `let_go` must be called for each chunk that leaves the rings. Requests from before the start are known by their keys
+    for `key_seconds`. `now` returns Unix seconds. `report` is called with a sentence when writing begins to fail, and
+    when it works again.
+    """
+
+    def __init__(
+        self, folder: str, *, key_seconds: float, now: Callable[[], float], report: Callable[[str], None]
+    ) -> None:
+        self.epoch = secrets.token_hex(6)
+        self.problem = "it has not been started"
+        self.weakness = ""
+        self.counts: Mapping[str, int] = {}
+        self._folder = folder
+        self._key_seconds = key_seconds
+        self._now = now
+        self._report = report
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="disk")
+        self._database: Database | None = None
+        self._receiver: Receiver  # from the start on
+        self._next_seq = 1
+        self._known: set[bytes] = set()  # keys of requests from before the start
+        self._known_until = 0.0  # in Unix seconds
+        self._waiting: list[_Request] = []  # to be written
+        self._is_writing = False
+        self._ready: deque[_Request] = deque()  # to be delivered
+        self._delivered = 0  # chunks of the first of them
+        self._is_delivering = False  # it goes on in the next turn of the event loop
+        self._unwritten: dict[int, Chunk] = {}  # delivered although they could not be written
+        self._gone: list[int] = []
+        self._evicted: dict[Source, int] = {}
+        self._timer: asyncio.TimerHandle | None = None  # for the next write if nothing comes
+        self._forgot_evicted = False  # since there were too many
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    async def start(self, receiver: Receiver) -> None:
+        """Deliver what has been kept, then whatever comes. Raises BrokerUnavailable if another process is at it."""
+        self._receiver = receiver
+        try:
+            await self._load(receiver)
+        except DatabaseFailed as error:
+            if error.is_taken:
+                self._thread.shutdown()
+                raise BrokerUnavailable(f"DATA_DIR cannot be used: {error.problem}") from None
+            await self._give_up(error.problem)
+        self.problem = ""
+
+    async def _load(self, receiver: Receiver) -> None:
+        self._database = database = await self._in_thread(lambda: Database(self._folder))
+        self.epoch, self._next_seq = database.epoch, database.next_seq
+        receiver.restart(self.epoch)
+        for first, until in await self._in_thread(database.skipped):
+            receiver.skip(first, until)
+        chunks = database.chunks()
+        while some := await self._in_thread(lambda: list(islice(chunks, _CHUNKS_A_READ))):
+            for chunk in some:
+                receiver.receive(chunk)
+        for source, seq in await self._in_thread(database.losses):
+            receiver.lose(source, seq, None)
+        self._known_until = self._now() + self._key_seconds
+        self._known = await self._in_thread(lambda: database.keys(self._now() - self._key_seconds))
+
+    async def _give_up(self, problem: str) -> None:
+        """Go on in memory alone, for good."""
+        if self._database is not None:
+            await self._in_thread(self._database.close)
+        self._database = None
+        self._gone, self._evicted = [], {}
+        self.epoch, self._next_seq = secrets.token_hex(6), 1
+        self._receiver.restart(self.epoch)
+        self._weaken(problem)
+
+    async def publish(self, chunks: Sequence[Chunk], key: bytes = b"") -> None:
+        """Store and deliver all chunks of a request, unless it was stored before the start."""
+        if self.problem:
+            raise BrokerUnavailable(self.problem)
+        if not chunks or (key in self._known and self._now() < self._known_until):
+            return
+        for chunk in chunks:
+            chunk.seq = self._next_seq
+            self._next_seq += 1
+        request = _Request(chunks, key, asyncio.get_running_loop().create_future())
+        self._idle.clear()
+        if self.weakness:
+            self._go_without(request)
+        else:
+            self._waiting.append(request)
+            self._write()
+        await request.done
+
+    async def follow(self, namespace: str, seq: int = 0) -> None:
+        """Return at once: what is kept of any namespace has been delivered."""
+
+    def release(self, namespace: str) -> None:
+        """Do nothing: no namespace is ever forgotten."""
+
+    def let_go(self, chunk: Chunk) -> None:
+        """Have a chunk deleted: it has left the rings."""
+        if self._database is None:
+            return
+        self._evicted[chunk.source] = chunk.seq
+        if self._is_writing or self._unwritten.pop(chunk.seq, None) is None:
+            self._gone.append(chunk.seq)
+        self._write_within(_GONE_SECONDS)
+
+    async def close(self) -> None:
+        """Write and deliver what has come, and force all of it onto the disk."""
+        self.problem = "it is closed"
+        await self._idle.wait()
+        if self._timer is not None:
+            self._timer.cancel()
+        database, self._database = self._database, None
+        if database is not None:
+            batch = Batch(list(self._unwritten.values()), (), self._gone, self._evicted)
+            with suppress(DatabaseFailed):
+                await self._in_thread(lambda: database.write(batch, self._now(), self._key_seconds))
+            await self._in_thread(database.close)
+        self._thread.shutdown()
+
+    def _write(self, *, all_gone: bool = False) -> None:
+        """Have the thread write what there is, unless it is writing already."""
+        are_gone = all_gone or len(self._gone) >= _GONE_A_WRITE
+        if self._is_writing or self._database is None or not (self._waiting or self._unwritten or are_gone):
+            return
+        requests, self._waiting = self._waiting, []
+        chunks = [*self._unwritten.values(), *(chunk for request in requests for chunk in request.chunks)]
+        batch = Batch(chunks, [request.key for request in requests if request.key], (), {})
+        if are_gone:
+            batch = batch._replace(gone=self._gone, evicted=self._evicted)
+            self._gone, self._evicted = [], {}
+        self._is_writing = True
+        loop = asyncio.get_running_loop()
+        writing = self._thread.submit(self._database.write, batch, self._now(), self._key_seconds)
+        writing.add_done_callback(lambda done: loop.call_soon_threadsafe(self._written, requests, batch, done))
+
+    def _written(self, requests: Sequence[_Request], batch: Batch, writing: Future[None]) -> None:
+        """Deliver the requests of a batch, whether or not it could be written, and write what has come meanwhile."""
+        self._is_writing = False
+        try:
+            writing.result()
+        except DatabaseFailed as error:
+            self._unwritten |= {chunk.seq: chunk for chunk in batch.chunks}
+            gone = [*batch.gone, *self._gone]
+            self._gone = [seq for seq in gone if self._unwritten.pop(seq, None) is None]
+            self._evicted = {**batch.evicted, **self._evicted}
+            self._weaken(error.problem)
+        else:
+            for chunk in batch.chunks if self._unwritten else ():
+                self._unwritten.pop(chunk.seq, None)
+            if self.weakness and not self._unwritten:
+                self._recover()
+            self._write()
+        self._ready += requests
+        self._deliver()
+
+    def _go_without(self, request: _Request) -> None:
+        """Deliver a request that cannot be written now."""
+        if self._database is not None:
+            self._unwritten |= {chunk.seq: chunk for chunk in request.chunks}
+            if len(self._evicted) > _MAX_EVICTED:
+                self._evicted, self._forgot_evicted = {}, True
+        self._ready.append(request)
+        self._deliver()
+
+    def _deliver(self) -> None:
+        """Deliver what is ready, a few milliseconds' worth in each turn of the event loop."""
+        if self._is_delivering:
+            return
+        time = asyncio.get_running_loop().time
+        until = time() + TURN_SECONDS
+        while self._ready:
+            request = self._ready[0]
+            for chunk in islice(request.chunks, self._delivered, None):
+                if time() > until:
+                    self._is_delivering = True
+                    asyncio.get_running_loop().call_soon(self._deliver_on)
+                    return
+                self._receiver.receive(chunk)
+                self._delivered += 1
+            self._ready.popleft()
+            self._delivered = 0
+            if not request.done.done():  # whoever published it may have given up
+                request.done.set_result(None)
+        if not self._is_writing:
+            self._idle.set()
+
+    def _deliver_on(self) -> None:
+        self._is_delivering = False
+        self._deliver()
+
+    def _weaken(self, problem: str) -> None:
+        """Note, and report once, that nothing can be written; try again later unless that is of no use."""
+        weakness = f"DATA_DIR takes no logs: {problem}"
+        if weakness != self.weakness:
+            self._report(f"{weakness}; until it does, they are kept in memory alone, and lost with a restart")
+        self.weakness = weakness
+        if self._database is not None:
+            self._write_within(RETRY_SECONDS)
+
+    def _recover(self) -> None:
+        self.weakness = ""
+        self._report("DATA_DIR takes logs again; all that are in memory have been written")
+        if self._database is not None and not self._forgot_evicted:
+            self._thread.submit(self._database.mark)
+
+    def _write_within(self, seconds: float) -> None:
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(seconds, self._time_is_up)
+
+    def _time_is_up(self) -> None:
+        self._timer = None
+        self._write(all_gone=True)
+
+    async def _in_thread(self, work: Callable[[], _T]) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
