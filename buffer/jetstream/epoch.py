@@ -27,8 +27,8 @@ _ASK_SECONDS = 2.0
 # How often the message is written again, by whichever replica comes first. A stream that is filled within this time
 # loses its epoch.
 _RENEW_SECONDS = 20
-# How often in a row the numbers must be seen to have gone back: a new leader may be a moment behind.
-_BACK_TIMES = 3
+# For how long the numbers must have been seen to have gone back: a new leader may be a moment behind.
+_BACK_SECONDS = 3.0
 
 
 class _Body(msgspec.Struct):
@@ -76,7 +76,7 @@ class Epoch:
         self.highest = 0
         self._number = 0  # that of its message
         self._written_at = 0.0
-        self._back = 0  # how often in a row the numbers have been seen to have gone back
+        self._back_since: float | None = None  # when the numbers were first seen to have gone back
         self._connection = connection
         self._stream = stream
         self._subjects = subjects
@@ -85,20 +85,27 @@ class Epoch:
 
     async def check(self) -> bool:
         """Ask the leader what the epoch is; tell whether it has answered. Raises StreamMissing."""
+        highest = self.highest  # it may grow while the leader answers
         state = await self._stream.state()
         held = None if state is None else await self._read()
         if state is None or held is None:
             return False
-        self._back = self._back + 1 if state.last_seq < self.highest else 0
-        if not held.number:
-            return await self._write(secrets.token_hex(6), held)
-        if self._back >= _BACK_TIMES:
+        if not held.number or self._have_gone_back(state.last_seq < highest):
             return await self._write(secrets.token_hex(6), held)
         self._adopt(held)
         self.highest = max(self.highest, state.last_seq)
         if self._monotonic() - self._written_at > _RENEW_SECONDS:
             return await self._write(held.epoch, held)
         return True
+
+    def _have_gone_back(self, are_back: bool) -> bool:  # noqa: FBT001 - what is seen now
+        """Tell whether the numbers have gone back for good."""
+        now = self._monotonic()
+        if not are_back:
+            self._back_since = None
+        elif self._back_since is None:
+            self._back_since = now
+        return self._back_since is not None and now - self._back_since >= _BACK_SECONDS
 
     async def _read(self) -> _Held | None:
         """Return what the leader holds; None if it does not answer."""
@@ -136,5 +143,5 @@ class Epoch:
         if held.epoch != self.name:
             self.name = held.epoch
             self.highest = held.number
-            self._back = 0
+            self._back_since = None
             self._changed(held.epoch)
