@@ -2,6 +2,7 @@
 #             machine alone: it is plain HTTP. ADDRESS, in the environment or in .env, says where else to listen
 # make demo   the same for a made-up application whose logs are fed and followed in this terminal
 # make test   the tests        make check   what CI runs: formatting, lint, types, tests with branch coverage
+# make chaos  long histories on a cluster of NATS whose nodes are killed and frozen, in less than ten minutes
 # make format put the code into shape
 # make bench  what it costs, measured in less than five minutes      make soak   ten minutes of everything at once
 
@@ -10,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DELETE_ON_ERROR:
-.PHONY: run demo test check format bench soak clean
+.PHONY: run demo test check chaos format bench soak clean
 
 run: $(VENV)/runtime .env
 	@grep -Eq '^[[:space:]]*(export[[:space:]]+)?ADDRESS[[:space:]]*=' .env || export ADDRESS="$${ADDRESS:-localhost}"; \
@@ -27,6 +28,9 @@ check: $(VENV)/development
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q --cov --cov-branch --cov-report=term
+
+chaos: $(VENV)/development
+	$(BIN)/python -m pytest -q tests/chaos
 
 format: $(VENV)/development
 	$(BIN)/ruff format .

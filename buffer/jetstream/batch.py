@@ -37,7 +37,8 @@ class Batch:
         """Return the next message; None at the end, or if none comes within so many seconds."""
         if not self._messages:
             try:
-                await asyncio.wait_for(self._arrived.wait(), seconds)
+                async with asyncio.timeout(seconds):
+                    await self._arrived.wait()
             except TimeoutError:
                 return None
         msg = self._messages.popleft()

@@ -19,7 +19,7 @@ import secrets
 from typing import TYPE_CHECKING, NamedTuple
 
 from buffer.broker import BrokerUnavailable, Lagging
-from buffer.jetstream.connection import Connection, Servers
+from buffer.jetstream.connection import Connection, Servers, end_task
 from buffer.jetstream.desk import Desk
 from buffer.jetstream.epoch import Epoch
 from buffer.jetstream.follower import Follower
@@ -124,6 +124,7 @@ class JetStreamBroker:
             receiver,
             check_epoch=self.check,
             highest=self._highest,
+            highest_known=lambda: self._epoch.highest,
         )
         self._connection.hear(self._subjects.live_epoch, lambda _: self._pulse_now.set())
         await self._connection.open(_START_SECONDS)
@@ -179,8 +180,7 @@ class JetStreamBroker:
         """Send what others must know, then disconnect."""
         pulse, self._pulse = self._pulse, None
         if pulse is not None:
-            pulse.cancel()
-            await asyncio.gather(pulse, return_exceptions=True)
+            await end_task(pulse)
         for follower in self._followers.values():
             if follower.linger is not None:
                 follower.linger.cancel()

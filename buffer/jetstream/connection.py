@@ -107,7 +107,8 @@ class Connection:
         self._handlers[f"{self._inbox}.*"] = self._answer
         self._tasks = [asyncio.create_task(self._keep()), asyncio.create_task(self._send_all())]
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._first.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._first.wait()
 
     async def close(self) -> None:
         """Close the connection; what has been sent gets through, as far as that takes less than a second."""
@@ -156,7 +157,8 @@ class Connection:
         token = self.expect(lambda msg: None if answer.done() else answer.set_result(msg))
         self.send(subject, payload, token, headers)
         try:
-            return await asyncio.wait_for(answer, seconds)
+            async with asyncio.timeout(seconds):  # `wait_for` may miss that it is cancelled
+                return await answer
         except TimeoutError:
             return None
         finally:

@@ -33,7 +33,7 @@ class Desk:
     """Where followers ask, and where their messages wait to be delivered.
 
     `check_epoch()` asks the leader for the epoch, `highest()` for the highest number that the stream has given out;
-    None if it does not answer.
+    None if it does not answer. `highest_known()` is what that was a second ago, at most.
     """
 
     def __init__(
@@ -45,6 +45,7 @@ class Desk:
         *,
         check_epoch: Callable[[], Awaitable[object]],
         highest: Callable[[], Awaitable[int | None]],
+        highest_known: Callable[[], int],
     ) -> None:
         self.connection = connection
         self.leader = Leader(connection, stream_name)
@@ -52,6 +53,7 @@ class Desk:
         self.receiver = receiver
         self.check_epoch = check_epoch
         self.highest = highest
+        self.highest_known = highest_known
         self.decoder = Decoder()
         self.unreadable = 0  # messages
         self.filled = 0  # times that something had not been heard, and was fetched

@@ -206,7 +206,7 @@ class Follower:
             self._is_complete = True
         if not self._loaded.is_set():
             self._held = array("Q", sorted(self._held))
-            self._watched_from = self.last + 1
+            self._watched_from = max(self.last, self._desk.highest_known()) + 1
             self._loaded.set()
 
     async def _refreshed(self) -> bool:

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import random
 import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.chaos.seed import SEED
 from tests.chaos.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from tests.buffer.jetstream.nats_server import Cluster, NatsServer
-
-SEED = int(os.environ.get("CHAOS_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 32)
 
 
 async def leader(world: World, cluster: Cluster) -> NatsServer:
@@ -79,7 +76,7 @@ async def test_every_line_is_accounted_for(
     cluster: Cluster, fault: Callable[[World, Cluster], Awaitable[Any]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     await cluster.ready()
-    world = World(cluster.urls, seed=SEED)
+    world = World([cluster.urls] * 3, seed=SEED)
     await world.start()
     await asyncio.sleep(3)
     await fault(world, cluster)

@@ -23,7 +23,7 @@ from tests.chaos.history import History, Reading
 from tests.delivery.doubles import server_sent
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from buffer.chunk import Chunk
 
@@ -35,18 +35,18 @@ _GIVE_UP_SECONDS = 90
 class Replica:
     """A broker and a hub, without their HTTP."""
 
-    def __init__(self, urls: Sequence[str], copies: int, namespace_bytes: int = 16 * _MIB) -> None:
-        settings = StreamSettings("CHAOS", copies, 512 * _MIB, 3600, namespace_bytes, 512 << 10)
+    def __init__(self, urls: Sequence[str], copies: int, kept_bytes: int) -> None:
+        settings = StreamSettings("CHAOS", copies, 512 * _MIB, 3600, kept_bytes, 512 << 10)
         self.broker = JetStreamBroker(Options(Servers(urls), settings), time.time)
         loop = asyncio.get_running_loop()
-        limits = Limits(namespace_bytes, 256 * _MIB, 3600.0)
+        limits = Limits(16 * _MIB, 256 * _MIB, 3600.0)
         self.hub = Hub(Store(limits), 0.02, self.broker.epoch, monotonic=loop.time, call_later=loop.call_later)
 
     async def start(self) -> None:
         await self.broker.start(self.hub)
 
-    async def visit(self, reading: Reading, seconds: float) -> None:
-        """Let a reader read for so long, from where it left."""
+    async def visit(self, reading: Reading, seconds: float, stays: Callable[[], bool] = lambda: False) -> None:
+        """Let a reader read for so long, from where it left, and on for as long as it stays."""
         now = asyncio.get_running_loop().time
         cursor = Cursor.parse(reading.cursor) if reading.cursor else None
         seen = 0
@@ -67,18 +67,25 @@ class Replica:
         reading.last_at = 0.0
         reader = self.hub.join(view, Start(cursor=cursor), follow=True, write=write, ended=lambda: None)
         await asyncio.sleep(seconds)
+        while stays():  # noqa: ASYNC110 - a plain condition
+            await asyncio.sleep(0.1)
         self.hub.leave(reader)
         self.broker.release(NAMESPACE)
 
 
 class World:
-    """Everything that goes on during a run."""
+    """Everything that goes on during a run.
 
-    def __init__(self, urls: Sequence[str], *, seed: int, replicas: int = 3, copies: int = 3) -> None:
+    Each replica reaches NATS by URLs of its own. The stream keeps about `kept_bytes` of chatty sources.
+    """
+
+    def __init__(
+        self, urls: Sequence[Sequence[str]], *, seed: int, copies: int = 3, kept_bytes: int = 16 * _MIB
+    ) -> None:
         self.random = random.Random(seed)
         self.history = History()
         self.readings: list[Reading] = []
-        self.replicas = [Replica(urls, copies) for _ in range(replicas)]
+        self.replicas = [Replica(own, copies, kept_bytes) for own in urls]
         self._writing = True
         self._reading = True
         self._tasks: set[asyncio.Task[None]] = set()
@@ -115,6 +122,17 @@ class World:
             number += count
             self.history.acknowledged[pod] = number
             await asyncio.sleep(self.random.uniform(0.02, 0.12))
+
+    def watch(self, replica: Replica) -> Reading:
+        """Have a reader that stays at a replica for as long as there are lines."""
+        reading = Reading("one that stays")
+        self.readings.append(reading)
+        self._spawn(self._stay(reading, replica))
+        return reading
+
+    async def _stay(self, reading: Reading, replica: Replica) -> None:
+        while self._reading:
+            await replica.visit(reading, 0.3, lambda: self._reading)
 
     async def _send_readers(self) -> None:
         while self._writing:

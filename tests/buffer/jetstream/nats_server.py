@@ -41,19 +41,20 @@ def free_ports(count: int) -> list[int]:
 class NatsServer:
     """A nats-server with JetStream. It can be killed, frozen and started again; what it stores stays."""
 
-    def __init__(self, folder: Path, port: int, *arguments: str, config: str = "") -> None:
+    def __init__(self, folder: Path, port: int, *arguments: str, config: str = "", jetstream: bool = True) -> None:
         self.name = folder.name
         self.port = port
         self.url = f"nats://127.0.0.1:{port}"
         self.folder = folder
         self._arguments = arguments
         self._config = config
+        self._jetstream = ("-js", "-sd", str(folder / "data")) if jetstream else ()
         self._popen: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start it, and wait until it takes connections."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        command = [binary(), "-a", "127.0.0.1", "-p", str(self.port), "-js", "-sd", str(self.folder / "data")]
+        command = [binary(), "-a", "127.0.0.1", "-p", str(self.port), *self._jetstream]
         if self._config:
             path = self.folder / "nats.conf"
             path.write_text(self._config)
