@@ -11,23 +11,20 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 
 from buffer.broker import TURN_SECONDS, BrokerUnavailable
 from buffer.database import Batch, Database, DatabaseFailed
+from buffer.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from concurrent.futures import Future
 
     from buffer.broker import Receiver
     from buffer.chunk import Chunk
     from buffer.source import Source
-
-_T = TypeVar("_T")
 
 # How many chunks are read at a time at the start: they are delivered in a few milliseconds.
 _CHUNKS_A_READ = 256
@@ -71,7 +68,7 @@ class DiskBroker:
         self._key_seconds = key_seconds
         self._now = now
         self._report = report
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="disk")
+        self._worker: Worker  # from the start on
         self._database: Database | None = None
         self._receiver: Receiver  # from the start on
         self._next_seq = 1
@@ -92,35 +89,36 @@ class DiskBroker:
 
     async def start(self, receiver: Receiver) -> None:
         """Deliver what has been kept, then whatever comes. Raises BrokerUnavailable if another process is at it."""
-        self._receiver = receiver
+        self._receiver, self._worker = receiver, Worker("disk")
         try:
             await self._load(receiver)
         except DatabaseFailed as error:
             if error.is_taken:
-                self._thread.shutdown()
+                self._worker.stop()
                 raise BrokerUnavailable(f"DATA_DIR cannot be used: {error.problem}") from None
             await self._give_up(error.problem)
         self.problem = ""
 
     async def _load(self, receiver: Receiver) -> None:
-        self._database = database = await self._in_thread(lambda: Database(self._folder))
+        run = self._worker.run
+        self._database = database = await run(lambda: Database(self._folder))
         self.epoch, self._next_seq = database.epoch, database.next_seq
         receiver.restart(self.epoch)
-        for first, until in await self._in_thread(database.skipped):
+        for first, until in await run(database.skipped):
             receiver.skip(first, until)
         chunks = database.chunks()
-        while some := await self._in_thread(lambda: list(islice(chunks, _CHUNKS_A_READ))):
+        while some := await run(lambda: list(islice(chunks, _CHUNKS_A_READ))):
             for chunk in some:
                 receiver.receive(chunk)
-        for source, seq in await self._in_thread(database.losses):
+        for source, seq in await run(database.losses):
             receiver.lose(source, seq, None)
         self._known_until = self._now() + self._key_seconds
-        self._known = await self._in_thread(lambda: database.keys(self._now() - self._key_seconds))
+        self._known = await run(lambda: database.keys(self._now() - self._key_seconds))
 
     async def _give_up(self, problem: str) -> None:
         """Go on in memory alone, for good."""
         if self._database is not None:
-            await self._in_thread(self._database.close)
+            await self._worker.run(self._database.close)
         self._database = None
         self._gone, self._evicted = [], {}
         self.epoch, self._next_seq = secrets.token_hex(6), 1
@@ -170,9 +168,9 @@ class DiskBroker:
         if database is not None:
             batch = Batch(list(self._unwritten.values()), (), self._gone, self._evicted)
             with suppress(DatabaseFailed):
-                await self._in_thread(lambda: database.write(batch, self._now(), self._key_seconds))
-            await self._in_thread(database.close)
-        self._thread.shutdown()
+                await self._worker.run(lambda: database.write(batch, self._now(), self._key_seconds))
+            await self._worker.run(database.close)
+        self._worker.stop()
 
     def _write(self, *, all_gone: bool = False) -> None:
         """Have the thread write what there is, unless it is writing already."""
@@ -186,21 +184,20 @@ class DiskBroker:
             batch = batch._replace(gone=self._gone, evicted=self._evicted)
             self._gone, self._evicted = [], {}
         self._is_writing = True
-        loop = asyncio.get_running_loop()
-        writing = self._thread.submit(self._database.write, batch, self._now(), self._key_seconds)
-        writing.add_done_callback(lambda done: loop.call_soon_threadsafe(self._written, requests, batch, done))
+        write, now = self._database.write, self._now()
+        self._worker.submit(
+            lambda: write(batch, now, self._key_seconds), lambda outcome: self._written(requests, batch, outcome.error)
+        )
 
-    def _written(self, requests: Sequence[_Request], batch: Batch, writing: Future[None]) -> None:
+    def _written(self, requests: Sequence[_Request], batch: Batch, error: Exception | None) -> None:
         """Deliver the requests of a batch, whether or not it could be written, and write what has come meanwhile."""
         self._is_writing = False
-        try:
-            writing.result()
-        except DatabaseFailed as error:
+        if error is not None:
             self._unwritten |= {chunk.seq: chunk for chunk in batch.chunks}
             gone = [*batch.gone, *self._gone]
             self._gone = [seq for seq in gone if self._unwritten.pop(seq, None) is None]
             self._evicted = {**batch.evicted, **self._evicted}
-            self._weaken(error.problem)
+            self._weaken(str(error))
         else:
             for chunk in batch.chunks if self._unwritten else ():
                 self._unwritten.pop(chunk.seq, None)
@@ -258,7 +255,7 @@ class DiskBroker:
         self.weakness = ""
         self._report("DATA_DIR takes logs again; all that are in memory have been written")
         if self._database is not None and not self._forgot_evicted:
-            self._thread.submit(self._database.mark)
+            self._worker.submit(self._database.mark, lambda _: None)
 
     def _write_within(self, seconds: float) -> None:
         if self._timer is None:
@@ -267,6 +264,3 @@ class DiskBroker:
     def _time_is_up(self) -> None:
         self._timer = None
         self._write(all_gone=True)
-
-    async def _in_thread(self, work: Callable[[], _T]) -> _T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)

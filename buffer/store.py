@@ -126,6 +126,16 @@ class Store:
             self._tombstones.add(source, seq)
         return log is not None
 
+    def drop(self, source: Source) -> list[Evicted]:
+        """Evict all chunks of a source, so that what is held of it has no hole; return them."""
+        ring = self._rings.get(source.namespace)
+        evicted: list[Evicted] = []
+        if ring is not None and source in ring.logs:
+            bytes_before = ring.bytes
+            evicted = [self._evict(ring, chunk) for chunk in list(ring.logs[source].chunks.from_seq(0))]
+            self._account(ring, bytes_before)
+        return evicted
+
     def forget(self, namespace: str) -> None:
         """Drop what is held and remembered of a namespace, as if nothing of it had ever come."""
         ring = self._rings.pop(namespace, None)

@@ -114,6 +114,7 @@ class Hub:
         feed = self._feeds.get(source.namespace)
         if feed is not None:
             feed.lose(source, seq, lines, self.store.next_seq(source.namespace), is_held=is_held)
+        self._count_lost(self.store.drop(source))  # or later readers would not notice the hole
 
     def skip(self, first: int, until: int) -> None:
         """Have readers that come with a cursor after the first line of `first` and before `until` told of a loss."""
@@ -125,9 +126,8 @@ class Hub:
 
     def forget(self, namespace: str) -> None:
         """Drop what is held of a namespace. Its readers, if any, go on with what comes again."""
-        feed = self._feeds.get(namespace)
-        if feed is not None:
-            feed.forget()
+        if namespace in self._feeds:
+            self._feeds[namespace].forget()
         self.store.forget(namespace)
 
     def restart(self, epoch: str) -> None:

@@ -33,6 +33,7 @@ OUTSIDE = {"tornado", "asyncio", "socket", "ssl", "http", "time", "os", "pathlib
 OPENS = {
     "buffer/broker.py": {"asyncio"},
     "buffer/disk.py": {"asyncio"},
+    "buffer/worker.py": {"asyncio"},
     "buffer/database.py": {"os"},
     "buffer/jetstream": {"asyncio"},
 }

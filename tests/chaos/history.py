@@ -28,6 +28,7 @@ class Reading:
         self.unknown = 0  # gaps of an unknown number of lines
         self.last_at = 0.0
         self.longest_pause = 0.0  # seconds
+        self.visits: list[str] = []
         self._next: dict[str, int] = {}
 
     def take(self, event: str, now: float) -> None:
@@ -36,20 +37,23 @@ class Reading:
         if members["type"] == "gap":
             self.lost += members["lost"] or 0
             self.unknown += members["lost"] is None
+            self.visits.append(f"{now:.1f} gap {members['lost']} {members['reason']}")
         elif members["type"] == "line":
             self.cursor = members["cursor"]
-            self._take_line(members["pod"], int(members["log"]))
+            self._take_line(members["pod"], int(members["log"]), now)
             if self.last_at:
                 self.longest_pause = max(self.longest_pause, now - self.last_at)
             self.last_at = now
 
-    def _take_line(self, pod: str, number: int) -> None:
+    def _take_line(self, pod: str, number: int, now: float) -> None:
         self.lines += 1
         expected = self._next.get(pod, number)
         if number < expected:
             self.errors.append(f"{self.name}: {pod} {number} came after {expected - 1}")
         else:
             self.missing += number - expected
+            if number > expected:
+                self.visits.append(f"{now:.1f} {number - expected} of {pod} missing before {self.cursor}")
             self._next[pod] = number + 1
 
     def has_all(self, history: History) -> bool:
@@ -63,7 +67,7 @@ class Reading:
             if self._next.get(pod, 0) < count:
                 errors.append(f"{self.name}: {pod} ends at {self._next.get(pod, 0)} of {count}")
         if not self.unknown and self.missing != self.lost:
-            errors.append(f"{self.name}: {self.missing} lines missing, {self.lost} reported")
+            errors.append(f"{self.name}: {self.missing} lines missing, {self.lost} reported; {self.visits}")
         if self.unknown and not self.missing:
             errors.append(f"{self.name}: {self.unknown} gaps reported, and nothing is missing")
         return errors

@@ -35,8 +35,9 @@ _GIVE_UP_SECONDS = 90
 class Replica:
     """A broker and a hub, without their HTTP."""
 
-    def __init__(self, urls: Sequence[str], copies: int, kept_bytes: int) -> None:
+    def __init__(self, name: str, urls: Sequence[str], copies: int, kept_bytes: int) -> None:
         settings = StreamSettings("CHAOS", copies, 512 * _MIB, 3600, kept_bytes, 512 << 10)
+        self.name = name
         self.broker = JetStreamBroker(Options(Servers(urls), settings), time.time)
         loop = asyncio.get_running_loop()
         limits = Limits(16 * _MIB, 256 * _MIB, 3600.0)
@@ -65,6 +66,7 @@ class Replica:
 
         view = View(selector(NAMESPACE), Json(), ServerSentEvents())
         reading.last_at = 0.0
+        reading.visits.append(f"{now():.1f} {self.name} {reading.cursor}")
         reader = self.hub.join(view, Start(cursor=cursor), follow=True, write=write, ended=lambda: None)
         await asyncio.sleep(seconds)
         while stays():  # noqa: ASYNC110 - a plain condition
@@ -85,7 +87,7 @@ class World:
         self.random = random.Random(seed)
         self.history = History()
         self.readings: list[Reading] = []
-        self.replicas = [Replica(own, copies, kept_bytes) for own in urls]
+        self.replicas = [Replica(f"r{number}", own, copies, kept_bytes) for number, own in enumerate(urls)]
         self._writing = True
         self._reading = True
         self._tasks: set[asyncio.Task[None]] = set()

@@ -99,6 +99,22 @@ def test_what_is_told_late_is_lost_to_those_who_have_read_on_and_to_nobody_who_b
     assert [gaps(client) for client in (early, late, resumed, unseen)] == [[(2, "evicted")], [], [(2, "evicted")], []]
 
 
+def test_what_was_held_of_a_source_goes_with_what_never_came_so_that_no_hole_is_read() -> None:
+    rig = Rig()
+    rig.publish("a", writer=WEB)
+    slow = rig.join(start=Start(tail=None), room=0)
+    rig.publish("b", writer=WEB)
+    rig.publish("other", writer=JOB)
+    lose(rig, 3)
+    rig.publish("c", writer=WEB)
+    late = rig.join(start=Start(tail=None))
+    rig.settle()
+    assert late.texts() == ["other", "c"]
+    slow.drain()
+    rig.settle()
+    assert sum(lost or 0 for lost, _ in gaps(slow)) + sum(text in "abc" for text in slow.texts()) == 6
+
+
 def test_a_reader_that_does_not_follow_does_not_miss_what_comes_after_it_has_come() -> None:
     rig = Rig()
     rig.publish("a")
