@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -22,6 +23,14 @@ class Recorder:
         self.forgotten: list[str] = []
         self.epochs: list[str] = []
         self._on_chunk = on_chunk
+        self._came = asyncio.Event()
+
+    async def until(self, count: int) -> None:
+        """Return once so many lines have come, which takes some time if they come from elsewhere."""
+        async with asyncio.timeout(20):
+            while len(self.texts) < count:
+                self._came.clear()
+                await self._came.wait()
 
     @property
     def texts(self) -> list[str]:
@@ -34,6 +43,7 @@ class Recorder:
     def receive(self, chunk: Chunk) -> None:
         self.chunks.append(chunk)
         self._on_chunk(chunk)
+        self._came.set()
 
     def lose(self, source: Source, seq: int, lines: int | None) -> None:
         self.losses.append((source, seq, lines))

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import itertools
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,17 +12,6 @@ if TYPE_CHECKING:
 
     from tornado.ioloop import IOLoop
 
-_NUMBERS = itertools.count(1)
-
-
-@pytest.fixture(scope="session")
-def nats(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
-    """A nats-server that all tests share; each has a stream of its own."""
-    server = NatsServer(tmp_path_factory.mktemp("nats"), free_ports(1)[0])
-    server.start()
-    yield server
-    server.kill()
-
 
 @pytest.fixture
 def own_nats(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
@@ -32,12 +20,6 @@ def own_nats(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
     server.start()
     yield server
     server.kill()
-
-
-@pytest.fixture
-def stream() -> str:
-    """The name of a stream that nobody else uses."""
-    return f"TEST{next(_NUMBERS)}"
 
 
 @pytest.fixture
