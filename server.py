@@ -133,6 +133,8 @@ class Server:
     async def start(self, sockets: Sequence[socket.socket]) -> None:
         """Start the broker, then serve on listening sockets. Raises BrokerUnavailable."""
         await self.services.broker.start(self.services.hub)
+        if lines := self.services.hub.store.statistics().lines:
+            log.info("lines that are still here from before the start: %d", lines)
         self.services.hub.expire(self.services.now())
         self._http.add_sockets(sockets)
         self._lateness.start()

@@ -134,7 +134,7 @@ def _nats_urls(text: str) -> tuple[str, ...]:
 
 def _path(text: str) -> str:
     if not text.isprintable():
-        raise Refused("must be a path")
+        raise Refused("must be a path without control characters")
     return text
 
 

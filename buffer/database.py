@@ -113,10 +113,11 @@ class Database:
         self._compress = zstandard.ZstdCompressor(level=1).compress
         self._decompress = zstandard.ZstdDecompressor().decompress
         try:
-            os.makedirs(folder, exist_ok=True)  # noqa: PTH103 - the core knows no paths but this one
-            self._connection = sqlite3.connect(
-                f"{folder}/{FILE}", isolation_level=None, timeout=0, check_same_thread=False
-            )
+            os.makedirs(folder, mode=0o700, exist_ok=True)  # noqa: PTH103 - the core knows no paths but this one
+            path = f"{folder}/{FILE}"
+            with suppress(FileExistsError):
+                os.close(os.open(path, os.O_CREAT | os.O_EXCL, 0o600))  # those beside it get the same mode
+            self._connection = sqlite3.connect(path, isolation_level=None, timeout=0, check_same_thread=False)
         except (sqlite3.Error, OSError) as error:
             raise DatabaseFailed.because_of(error) from None
         try:
@@ -144,7 +145,7 @@ class Database:
         epoch: str = execute("SELECT epoch FROM numbering").fetchone()[0]
         next_seq = self._pass_over(is_complete=layout == 0 or self._is_complete())
         execute("COMMIT")
-        self.mark(_boot_id())
+        self.mark(boot_id())
         execute("PRAGMA synchronous = OFF")  # until it is closed
         return epoch, next_seq
 
@@ -188,7 +189,7 @@ class Database:
                 yield chunk
         except sqlite3.Error as error:
             raise DatabaseFailed.because_of(error) from None
-        except (zstandard.ZstdError, ValueError, KeyError):
+        except (zstandard.ZstdError, ValueError, TypeError, KeyError):
             raise DatabaseFailed(_DAMAGED) from None
 
     def losses(self) -> list[tuple[Source, int]]:
@@ -222,14 +223,18 @@ class Database:
                 self._rows.pop(source, None)
             with suppress(sqlite3.Error):
                 execute("ROLLBACK")
-            with suppress(OSError):
-                os.unlink(self._marker)  # noqa: PTH108 - works on a full disk, too
+            self.unmark()
             raise DatabaseFailed.because_of(error) from None
+
+    def unmark(self) -> None:
+        """Note that not everything is written, in a way that works on a full disk, too. May be called by any thread."""
+        with suppress(OSError):
+            os.unlink(self._marker)  # noqa: PTH108 - as above
 
     def mark(self, what: str = "") -> None:
         """Note that everything is written so far; a crash of the machine, that is, a new boot, makes it doubtful."""
         with open(self._marker, "w") as marker:  # noqa: PTH123 - as above
-            marker.write(what or _boot_id())
+            marker.write(what or boot_id())
             marker.flush()
             os.fsync(marker.fileno())
 
@@ -246,7 +251,7 @@ class Database:
     def _is_complete(self) -> bool:
         try:
             with open(self._marker) as marker:  # noqa: PTH123 - as above
-                return marker.read() in (_CLOSED, _boot_id())
+                return marker.read() in (_CLOSED, boot_id())
         except OSError:
             return False
 
@@ -299,7 +304,7 @@ class Database:
             raise DatabaseFailed.because_of(error) from None
 
 
-def _boot_id() -> str:
+def boot_id() -> str:
     """Return what tells this run of the machine from others; a random text if the system does not say."""
     try:
         with open("/proc/sys/kernel/random/boot_id") as file:  # noqa: PTH123 - as above

@@ -13,6 +13,7 @@ import secrets
 from collections import deque
 from contextlib import suppress
 from itertools import islice
+from threading import Thread
 from typing import TYPE_CHECKING, NamedTuple
 
 from buffer.broker import TURN_SECONDS, BrokerUnavailable
@@ -33,6 +34,9 @@ _CHUNKS_A_READ = 256
 # neighbours in the database cost hardly more than one alone.
 _GONE_A_WRITE = 64
 _GONE_SECONDS = 1.0
+
+# A write that takes longer than this, in seconds, counts as failed until it is over; so does closing the file.
+PATIENCE_SECONDS = 10.0
 
 # How soon it is tried again to write, in seconds, after that has failed.
 RETRY_SECONDS = 5.0
@@ -76,6 +80,7 @@ class DiskBroker:
         self._known_until = 0.0  # in Unix seconds
         self._waiting: list[_Request] = []  # to be written
         self._is_writing = False
+        self._patience: asyncio.TimerHandle | None = None  # while something is being written
         self._ready: deque[_Request] = deque()  # to be delivered
         self._delivered = 0  # chunks of the first of them
         self._is_delivering = False  # it goes on in the next turn of the event loop
@@ -98,6 +103,8 @@ class DiskBroker:
                 raise BrokerUnavailable(f"DATA_DIR cannot be used: {error.problem}") from None
             await self._give_up(error.problem)
         self.problem = ""
+        if self._gone:  # while the backlog was read
+            self._write_within(_GONE_SECONDS)
 
     async def _load(self, receiver: Receiver) -> None:
         run = self._worker.run
@@ -156,12 +163,23 @@ class DiskBroker:
         self._evicted[chunk.source] = chunk.seq
         if self._is_writing or self._unwritten.pop(chunk.seq, None) is None:
             self._gone.append(chunk.seq)
-        self._write_within(_GONE_SECONDS)
+        if not self.problem:
+            self._write_within(_GONE_SECONDS)
 
     async def close(self) -> None:
         """Write and deliver what has come, and force all of it onto the disk."""
         self.problem = "it is closed"
-        await self._idle.wait()
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await self._idle.wait()
+                await self._close_database()
+        except TimeoutError:
+            self._report("DATA_DIR does not answer: what has been written may not be on the disk yet")
+            self._worker.stop(wait=False)
+        else:
+            self._worker.stop()
+
+    async def _close_database(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
         database, self._database = self._database, None
@@ -170,7 +188,6 @@ class DiskBroker:
             with suppress(DatabaseFailed):
                 await self._worker.run(lambda: database.write(batch, self._now(), self._key_seconds))
             await self._worker.run(database.close)
-        self._worker.stop()
 
     def _write(self, *, all_gone: bool = False) -> None:
         """Have the thread write what there is, unless it is writing already."""
@@ -188,10 +205,15 @@ class DiskBroker:
         self._worker.submit(
             lambda: write(batch, now, self._key_seconds), lambda outcome: self._written(requests, batch, outcome.error)
         )
+        self._patience = asyncio.get_running_loop().call_later(PATIENCE_SECONDS, self._lose_patience, requests, batch)
 
     def _written(self, requests: Sequence[_Request], batch: Batch, error: Exception | None) -> None:
         """Deliver the requests of a batch, whether or not it could be written, and write what has come meanwhile."""
         self._is_writing = False
+        if self._patience is None:
+            requests = ()  # they have been delivered
+        else:
+            self._patience.cancel()
         if error is not None:
             self._unwritten |= {chunk.seq: chunk for chunk in batch.chunks}
             gone = [*batch.gone, *self._gone]
@@ -205,6 +227,19 @@ class DiskBroker:
                 self._recover()
             self._write()
         self._ready += requests
+        self._deliver()
+
+    def _lose_patience(self, requests: Sequence[_Request], batch: Batch) -> None:
+        """Deliver what waits for a write that takes too long. What has not been written by then is written after it."""
+        self._patience = None
+        if self._database is not None:
+            Thread(target=self._database.unmark, daemon=True).start()  # it may not answer either
+        self._unwritten |= {chunk.seq: chunk for chunk in batch.chunks}
+        self._weaken("the disk does not answer")
+        self._ready += requests
+        waiting, self._waiting = self._waiting, []
+        for request in waiting:
+            self._go_without(request)
         self._deliver()
 
     def _go_without(self, request: _Request) -> None:
@@ -235,7 +270,7 @@ class DiskBroker:
             self._delivered = 0
             if not request.done.done():  # whoever published it may have given up
                 request.done.set_result(None)
-        if not self._is_writing:
+        if not self._is_writing or self._patience is None:
             self._idle.set()
 
     def _deliver_on(self) -> None:

@@ -6,6 +6,7 @@ An executor does that too, but costs twice as much for each thing, which shows w
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from queue import SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar, cast
@@ -50,10 +51,11 @@ class Worker:
             raise outcome.error
         return cast("_T", outcome.value)
 
-    def stop(self) -> None:
-        """End the thread once it has done what it was given. No `done` may be due any more."""
+    def stop(self, *, wait: bool = True) -> None:
+        """Have the thread end once it has done what it was given, and wait for that."""
         self._queue.put(None)
-        self._thread.join()
+        if wait:
+            self._thread.join()
 
     def _work(self) -> None:
         while (given := self._queue.get()) is not None:
@@ -62,5 +64,6 @@ class Worker:
                 outcome = Outcome[object](work(), None)
             except Exception as error:  # noqa: BLE001 - it is handed over
                 outcome = Outcome(None, error)
-            self._loop.call_soon_threadsafe(done, outcome)
+            with suppress(RuntimeError):  # the event loop has ended first
+                self._loop.call_soon_threadsafe(done, outcome)
             del given, work, done, outcome  # nothing stays alive while there is nothing to do

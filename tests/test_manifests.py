@@ -35,6 +35,8 @@ def kustomization(folder: Path) -> dict[str, Any]:
 
 
 FOLDERS = sorted(path.parent for path in MANIFESTS.rglob("kustomization.yaml"))
+DATA_DIR = MANIFESTS / "data-dir"
+PATCHES = sorted(folder / each["path"] for folder in FOLDERS for each in kustomization(folder).get("patches", []))
 LISTED = sorted(
     folder / name for folder in FOLDERS for name in kustomization(folder).get("resources", []) if name.endswith(".yaml")
 )
@@ -113,7 +115,7 @@ def test_the_schema_check_refuses_a_misspelt_member() -> None:
 
 def test_every_manifest_is_used_but_the_example_secret() -> None:
     config = MANIFESTS / "fluent-bit" / "fluent-bit.yaml"
-    used = {*LISTED, *(folder / "kustomization.yaml" for folder in FOLDERS), config, REFERENCES}
+    used = {*LISTED, *PATCHES, *(folder / "kustomization.yaml" for folder in FOLDERS), config, REFERENCES}
     assert set(MANIFESTS.rglob("*.yaml")) - used == {EXAMPLE_SECRET}
 
 
@@ -241,6 +243,53 @@ def test_the_base_names_a_release_of_the_image() -> None:
     assert re.fullmatch(r"[0-9]+\.[0-9]+\.[0-9]+", image["newTag"])
 
 
+# The volume for DATA_DIR
+
+
+def merged(base: Any, patch: Any) -> Any:
+    """Return what a strategic merge makes of them: lists of named things are joined by name."""
+    if isinstance(base, dict) and isinstance(patch, dict):
+        return base | {key: merged(base.get(key), value) for key, value in patch.items()}
+    if isinstance(base, list) and isinstance(patch, list):
+        by_name = {each["name"]: each for each in base}
+        return [*(by_name | {each["name"]: merged(by_name.get(each["name"]), each) for each in patch}).values()]
+    return patch
+
+
+def with_data_dir() -> dict[str, Any]:
+    (patch,) = documents((DATA_DIR / "deployment.yaml").read_text())
+    found: dict[str, Any] = merged(DEPLOYMENT, patch)
+    return found
+
+
+def test_the_component_adds_a_volume_to_the_deployment_and_leaves_the_rest() -> None:
+    assert kustomization(DATA_DIR)["kind"] == "Component"
+    workload = with_data_dir()
+    kubernetes_validate.validate(workload, KUBERNETES_VERSION, strict=True)
+    assert environment(workload).items() >= environment(DEPLOYMENT).items()
+    assert pod(workload)["securityContext"].items() >= pod(DEPLOYMENT)["securityContext"].items()
+
+
+def test_data_dir_is_where_the_claimed_volume_is_mounted_and_can_be_written() -> None:
+    workload = with_data_dir()
+    (mount,), (volume,) = container(workload)["volumeMounts"], pod(workload)["volumes"]
+    assert literals(workload)["DATA_DIR"] == mount["mountPath"]
+    assert mount["name"] == volume["name"]
+    assert volume["persistentVolumeClaim"]["claimName"] == only("PersistentVolumeClaim")["metadata"]["name"]
+    assert pod(workload)["securityContext"]["fsGroup"] == pod(workload)["securityContext"]["runAsGroup"]
+
+
+def test_no_two_pods_ever_use_the_volume_together() -> None:
+    assert with_data_dir()["spec"]["strategy"] == {"type": "Recreate"}
+    assert with_data_dir()["spec"]["replicas"] == 1
+    assert only("PersistentVolumeClaim")["spec"]["accessModes"] == ["ReadWriteOnce"]
+
+
+def test_the_volume_holds_all_that_the_rings_may_and_twice_as_much() -> None:
+    size = only("PersistentVolumeClaim")["spec"]["resources"]["requests"]["storage"]
+    assert int(size.removesuffix("Gi")) * 1024 >= 3 * running_settings().buffer_total_mib
+
+
 # Fluent Bit
 
 
@@ -365,6 +414,15 @@ def built() -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
+def with_volume(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """Return the shipped overlay as another one has it that adds the volume for DATA_DIR."""
+    folder = tmp_path_factory.mktemp("overlay").resolve()
+    paths = {"resources": [os.path.relpath(OVERLAY, folder)], "components": [os.path.relpath(DATA_DIR, folder)]}
+    (folder / "kustomization.yaml").write_text(yaml.safe_dump({"namespace": "team-a", "namePrefix": "prod-"} | paths))
+    return kustomized(folder)
+
+
+@pytest.fixture(scope="module")
 def renamed(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """Return the shipped overlay as another overlay puts it into a namespace of its own, under other names."""
     folder = tmp_path_factory.mktemp("overlay").resolve()
@@ -382,7 +440,17 @@ def test_kustomize_builds_objects_that_fit_the_schema(built: list[dict[str, Any]
     for manifest in built:
         kubernetes_validate.validate(manifest, KUBERNETES_VERSION, strict=True)
     kinds = {each["kind"] for each in built}
-    assert kinds == {each["kind"] for _, each in OBJECTS} - {"Secret"} | {"ConfigMap"}
+    assert kinds == {each["kind"] for _, each in OBJECTS} - {"Secret", "PersistentVolumeClaim"} | {"ConfigMap"}
+
+
+def test_kustomize_mounts_the_claimed_volume_under_any_name(with_volume: list[dict[str, Any]]) -> None:
+    for manifest in with_volume:
+        kubernetes_validate.validate(manifest, KUBERNETES_VERSION, strict=True)
+    deployment, claim = one("Deployment", with_volume), one("PersistentVolumeClaim", with_volume)
+    (volume,) = pod(deployment)["volumes"]
+    assert volume["persistentVolumeClaim"]["claimName"] == claim["metadata"]["name"] == "prod-logurt-data"
+    assert literals(deployment) == literals(with_data_dir())
+    assert deployment["spec"]["strategy"] == {"type": "Recreate"}
 
 
 @pytest.mark.parametrize(("overlay", "namespace"), [("built", "logurt"), ("renamed", "team-a")])

@@ -39,7 +39,7 @@ def make(request: pytest.FixtureRequest) -> Callable[[], Broker]:
         return MemoryBroker
     if request.param == "disk":
         folder = str(request.getfixturevalue("tmp_path"))
-        return lambda: DiskBroker(folder, key_seconds=120, now=time.time, report=lambda _: None)
+        return lambda: DiskBroker(folder, key_seconds=120, now=time.time, report=pytest.fail)
     nats, stream = request.getfixturevalue("nats"), request.getfixturevalue("stream")
     return lambda: JetStreamBroker(options(nats.url, stream), time.time)
 

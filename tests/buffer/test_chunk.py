@@ -204,3 +204,28 @@ def test_where_lines_end_is_counted_where_it_is_kept() -> None:
     plain, multiline = chunk(1, *["a b"] * 50), chunk(1, *["a\nb"] * 50)
     assert multiline.size >= plain.size + 4 * 50
     assert chunk(1, *["a b"] * 50, streams=["stdout", None] * 25).size >= plain.size + 50
+
+
+@given(
+    st.lists(st.tuples(st.text(), st.text(max_size=40), st.sampled_from([None, "stdout", "stderr"])), min_size=1),
+    st.floats(0, 2e9),
+)
+def test_a_chunk_is_decoded_to_what_was_encoded(lines: list[tuple[str, str, str | None]], arrived: float) -> None:
+    texts, times, streams = zip(*lines, strict=True)
+    before = Chunk(source(), texts, times, streams, arrived)
+    after = Chunk.decode(before.source, before.encode())
+    assert after.lines() == before.lines()
+    assert after.times() == before.times()
+    assert after.streams() == before.streams()
+    assert (after.arrived, after.count, after.size, after.seq, after.epoch) == (arrived, len(lines), before.size, 0, "")
+    assert after.joins_cleanly == before.joins_cleanly
+    assert after.encode() == before.encode()
+
+
+@given(st.binary(max_size=60), st.integers(0, 200))
+def test_bytes_that_are_no_chunk_are_refused(noise: bytes, cut: int) -> None:
+    data = Chunk(source(), ["a", "b\nc"], ["", ""], ["stdout", "stderr"], 1.0).encode()
+    with pytest.raises(ValueError, match=r"^not a chunk$"):
+        Chunk.decode(source(), data[: min(cut, len(data) - 1)])
+    with pytest.raises(ValueError, match=r"^not a chunk$"):
+        Chunk.decode(source(), data + b"x" + noise)
