@@ -80,6 +80,7 @@ class DiskBroker:
         self._known_until = 0.0  # in Unix seconds
         self._waiting: list[_Request] = []  # to be written
         self._is_writing = False
+        self._writing_up_to = 0  # the highest number of what is being written
         self._patience: asyncio.TimerHandle | None = None  # while something is being written
         self._ready: deque[_Request] = deque()  # to be delivered
         self._delivered = 0  # chunks of the first of them
@@ -161,7 +162,8 @@ class DiskBroker:
         if self._database is None:
             return
         self._evicted[chunk.source] = chunk.seq
-        if self._is_writing or self._unwritten.pop(chunk.seq, None) is None:
+        is_unwritten = self._unwritten.pop(chunk.seq, None) is not None
+        if not is_unwritten or (self._is_writing and chunk.seq <= self._writing_up_to):
             self._gone.append(chunk.seq)
         if not self.problem:
             self._write_within(_GONE_SECONDS)
@@ -180,8 +182,9 @@ class DiskBroker:
             self._worker.stop()
 
     async def _close_database(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._patience):
+            if timer is not None:
+                timer.cancel()
         database, self._database = self._database, None
         if database is not None:
             batch = Batch(list(self._unwritten.values()), (), self._gone, self._evicted)
@@ -200,7 +203,7 @@ class DiskBroker:
         if are_gone:
             batch = batch._replace(gone=self._gone, evicted=self._evicted)
             self._gone, self._evicted = [], {}
-        self._is_writing = True
+        self._is_writing, self._writing_up_to = True, max((chunk.seq for chunk in chunks), default=0)
         write, now = self._database.write, self._now()
         self._worker.submit(
             lambda: write(batch, now, self._key_seconds), lambda outcome: self._written(requests, batch, outcome.error)
@@ -220,27 +223,32 @@ class DiskBroker:
             self._gone = [seq for seq in gone if self._unwritten.pop(seq, None) is None]
             self._evicted = {**batch.evicted, **self._evicted}
             self._weaken(str(error))
+            self._ready += requests
+            self._go_without_waiting()
         else:
             for chunk in batch.chunks if self._unwritten else ():
                 self._unwritten.pop(chunk.seq, None)
             if self.weakness and not self._unwritten:
                 self._recover()
             self._write()
-        self._ready += requests
+            self._ready += requests
         self._deliver()
 
     def _lose_patience(self, requests: Sequence[_Request], batch: Batch) -> None:
         """Deliver what waits for a write that takes too long. What has not been written by then is written after it."""
         self._patience = None
-        if self._database is not None:
-            Thread(target=self._database.unmark, daemon=True).start()  # it may not answer either
+        assert self._database is not None  # noqa: S101 - something is being written to it
+        Thread(target=self._database.unmark, daemon=True).start()  # it may not answer either
         self._unwritten |= {chunk.seq: chunk for chunk in batch.chunks}
         self._weaken("the disk does not answer")
         self._ready += requests
+        self._go_without_waiting()
+        self._deliver()
+
+    def _go_without_waiting(self) -> None:
         waiting, self._waiting = self._waiting, []
         for request in waiting:
             self._go_without(request)
-        self._deliver()
 
     def _go_without(self, request: _Request) -> None:
         """Deliver a request that cannot be written now."""

@@ -241,7 +241,7 @@ async def test_a_read_only_folder_is_told_and_logs_are_taken_all_the_same(
     process = start(without_privilege, DATA_DIR=str(folder))
     await write(process, "a")
     assert await lines_of(process, "myapp") == ["a"]
-    await is_weak(process, "backlog.sqlite cannot be opened in it")
+    await is_weak(process, "it cannot be used: permission denied")
 
 
 def with_small_files() -> None:

@@ -226,6 +226,38 @@ def test_rows_that_cannot_be_read_are_damage(tmp_path: Path, statement: str) -> 
     database.close()
 
 
+def test_pages_that_cannot_be_read_are_damage(tmp_path: Path) -> None:
+    database = Database(str(tmp_path))
+    write(database, *(chunk(seq, os.urandom(2000).hex()) for seq in range(1, 100)))
+    database.close()
+    with (tmp_path / FILE).open("r+b") as file:
+        for page in range(file.seek(0, os.SEEK_END) // 4096)[10:40]:
+            file.seek(page * 4096)
+            file.write(b"\xff" * 100)
+    database = Database(str(tmp_path))
+    with pytest.raises(DatabaseFailed, match=r"^backlog\.sqlite in it is damaged$"):
+        list(database.chunks())
+    database.close()
+
+
+def test_a_closed_database_fails(tmp_path: Path) -> None:
+    database = Database(str(tmp_path))
+    database.close()
+    with pytest.raises(DatabaseFailed, match="closed database"):
+        database.skipped()
+    with pytest.raises(DatabaseFailed, match="closed database"):
+        write(database, chunk(1, "a"))
+
+
+def test_sources_that_are_held_are_not_forgotten_however_many(tmp_path: Path) -> None:
+    with patch("buffer.database.MAX_GONE", 10):
+        database = Database(str(tmp_path))
+        write(database, *(chunk(seq, "x", writer=source(pod=str(seq))) for seq in range(1, 30)))
+    assert len(list(database.chunks())) == 29
+    assert database.skipped() == []
+    database.close()
+
+
 def test_a_full_disk_is_told_and_everything_goes_on_once_there_is_room(tmp_path: Path) -> None:
     database = Database(str(tmp_path))
     connection = sqlite3.connect(":memory:")

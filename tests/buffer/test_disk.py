@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
+import time
 from typing import TYPE_CHECKING
 from unittest.mock import patch
 
@@ -160,6 +161,15 @@ async def test_nothing_is_delivered_before_it_is_written_and_the_loop_goes_on_me
     await disk.broker.close()
 
 
+async def test_what_is_written_while_others_are_delivered_in_slices_keeps_its_place(tmp_path: Path) -> None:
+    disk = Disk(tmp_path)
+    await disk.start(lambda _: time.sleep(0.001))
+    texts = [str(number) for number in range(60)]
+    await asyncio.gather(*(disk.publish(*texts[first : first + 20]) for first in (0, 20, 40)))
+    assert disk.receiver.texts == texts
+    await disk.broker.close()
+
+
 async def test_what_is_published_is_kept_even_if_nobody_waits_for_it(tmp_path: Path) -> None:
     disk = Disk(tmp_path)
     await disk.start()
@@ -200,8 +210,7 @@ async def test_logs_are_taken_and_delivered_while_the_disk_is_full_and_written_o
         trouble.made(),
         patch("buffer.disk.RETRY_SECONDS", 0.01),
     ):
-        await disk.publish("b")
-        await disk.publish("c", "d")
+        await asyncio.gather(disk.publish("b"), disk.publish("c", "d"))
         assert disk.receiver.texts == ["a", "b", "c", "d"]
         assert disk.broker.weakness == WEAK
         assert disk.broker.problem == ""
@@ -249,15 +258,17 @@ async def test_a_disk_that_does_not_answer_keeps_nobody_waiting_and_what_it_miss
     with patch.object(Database, "write", waiting), patch("buffer.disk.PATIENCE_SECONDS", 0.01):
         await asyncio.gather(disk.publish("a"), disk.publish("b"))
         assert disk.broker.weakness == "DATA_DIR takes no logs: the disk does not answer"
-        await disk.publish("c")
+        await disk.publish("c", "d")
         disk.broker.let_go(disk.receiver.chunks[0])
-        assert disk.receiver.texts == ["a", "b", "c"]
+        disk.broker.let_go(disk.receiver.chunks[2])
+        assert disk.receiver.texts == ["a", "b", "c", "d"]
         opened.set()
         await disk.recovered()
-    await disk.publish("d")
+    await disk.publish("e")
     await disk.restart()
-    assert disk.receiver.texts == ["b", "c", "d"]
-    assert disk.receiver.skipped == [(5, 5 + STRIDE)]
+    assert disk.receiver.texts == ["b", "d", "e"]
+    assert disk.receiver.losses == [(source(), 3, None)]
+    assert disk.receiver.skipped == [(6, 6 + STRIDE)]
     await disk.broker.close()
 
 
