@@ -261,10 +261,9 @@ class Connection:
         }
 
     def _choose(self, servers: Sequence[Server], _: Mapping[str, Any]) -> tuple[Server | None, float]:
-        """Choose the server to connect to next: the one that was tried the least, and not the last one again."""
+        """Choose the server to connect to next: one that has failed the least, and others before the last one."""
         self._client.abort()  # nats-py forgets to close what it has given up
-        others = [server for server in servers if server.uri.netloc != self._url] or list(servers)
-        chosen = min(others, key=lambda server: server.reconnects)
+        chosen = min(servers, key=lambda server: server.reconnects + (server.uri.netloc == self._url))
         return chosen, _WAIT_SECONDS if chosen.reconnects else 0.0
 
     async def _drop(self) -> None:
