@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import nats.errors
 from nats.aio.client import Client
 
+from buffer.broker import BrokerUnavailable
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -27,6 +29,7 @@ _CONNECT_SECONDS = 1
 _WAIT_SECONDS = 0.1
 # What nats-py may hold of what has not been sent yet, in bytes.
 _PENDING_BYTES = 64 * 1024 * 1024
+_CREDENTIALS_BYTES = 64 * 1024
 
 
 class Servers(NamedTuple):
@@ -34,6 +37,18 @@ class Servers(NamedTuple):
 
     urls: Sequence[str]
     credentials: str = ""
+
+
+def check_credentials(path: str) -> None:
+    """Raise BrokerUnavailable unless a file has credentials: in any other, nats-py would search for ever."""
+    try:
+        with open(path, encoding="ascii") as file:  # noqa: PTH123 - paths are not known here otherwise
+            text = file.read(_CREDENTIALS_BYTES)
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise BrokerUnavailable(f"the file that NATS_CREDENTIALS names cannot be read: {why}") from None
+    if "BEGIN NATS USER JWT" not in text or "BEGIN USER NKEY SEED" not in text:
+        raise BrokerUnavailable("the file that NATS_CREDENTIALS names holds no credentials of a NATS user")
 
 
 async def end_task(task: asyncio.Task[Any]) -> None:
@@ -102,7 +117,9 @@ class Connection:
         return self._client.max_payload
 
     async def open(self, seconds: float) -> None:
-        """Begin to connect; return when there is a connection, or after so many seconds."""
+        """Begin to connect; return when there is a connection, or after so many seconds. Raises BrokerUnavailable."""
+        if self._servers.credentials:
+            check_credentials(self._servers.credentials)
         self.hear(f"{self._inbox}.*", self._answer)
         self._tasks = [asyncio.create_task(self._keep()), asyncio.create_task(self._keep_subscriptions())]
         with suppress(TimeoutError):
@@ -230,7 +247,7 @@ class Connection:
             self._changes = set(self._handlers)
             try:
                 await self._client.connect(**self._options())
-            except (nats.errors.Error, OSError, ValueError) as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, there must be another attempt
                 self.last_error = str(error)
                 await self._drop()
                 await asyncio.sleep(_WAIT_SECONDS)

@@ -4,12 +4,17 @@ import asyncio
 import signal
 from typing import TYPE_CHECKING
 
+import pytest
+import trustme
+
+from buffer.broker import BrokerUnavailable
 from buffer.jetstream.connection import Connection, Servers
 from tests.buffer.jetstream.nats_server import NatsServer, free_ports
 from tests.buffer.jetstream.proxy import Proxy
 
 if TYPE_CHECKING:
-    import pytest
+    from pathlib import Path
+
     from nats.aio.msg import Msg
 
 
@@ -106,3 +111,65 @@ async def opened_briefly(url: str) -> tuple[Connection, None]:
     connection = Connection(Servers([url]), lambda: None)
     await connection.open(0.2)
     return connection, None
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (None, "the file that NATS_CREDENTIALS names cannot be read: No such file or directory"),
+        (b"\xff", "the file that NATS_CREDENTIALS names cannot be read: it is no text"),
+        (b"hello", "the file that NATS_CREDENTIALS names holds no credentials of a NATS user"),
+    ],
+)
+async def test_a_file_without_credentials_is_refused_at_once(
+    tmp_path: Path, content: bytes | None, problem: str
+) -> None:
+    path = tmp_path / "user.creds"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(BrokerUnavailable) as raised:
+        await Connection(Servers(["nats://127.0.0.1:1"], str(path)), lambda: None).open(1)
+    assert raised.value.problem == problem
+
+
+async def test_a_server_that_wants_a_password_takes_the_one_in_the_url(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    server = NatsServer(
+        tmp_path_factory.mktemp("nats"),
+        free_ports(1)[0],
+        config='authorization { user: logurt, password: "s3cret" }',
+        jetstream=False,
+    )
+    server.start()
+    connection, _ = await opened(f"nats://logurt:s3cret@127.0.0.1:{server.port}")
+    assert connection.is_up
+    await connection.close()
+    stranger, _ = await opened_briefly(f"nats://logurt:wrong@127.0.0.1:{server.port}")
+    assert not stranger.is_up
+    assert "Authorization Violation" in stranger.last_error
+    await stranger.close()
+    server.kill()
+
+
+@pytest.mark.logs  # what asyncio says when TLS ends
+async def test_a_server_with_tls_is_trusted_by_the_authorities_of_the_system(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path_factory.mktemp("nats")
+    authority = trustme.CA()
+    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(folder / "server.pem"))
+    authority.cert_pem.write_to_path(str(folder / "ca.pem"))
+    pem = folder / "server.pem"
+    config = f'tls {{ cert_file: "{pem}", key_file: "{pem}" }}'
+    server = NatsServer(folder, free_ports(1)[0], config=config, jetstream=False)
+    server.start()
+    url = f"tls://127.0.0.1:{server.port}"
+    stranger, _ = await opened_briefly(url)
+    assert not stranger.is_up
+    await stranger.close()
+    monkeypatch.setenv("SSL_CERT_FILE", str(folder / "ca.pem"))
+    connection, _ = await opened(url)
+    assert await connection.ask("anything", b"", 2) is not None
+    await connection.close()
+    server.kill()
