@@ -147,8 +147,8 @@ class JetStreamBroker:
 
     async def follow(self, namespace: str, seq: int = 0) -> None:
         """Return once what the stream holds of a namespace has been delivered, in five seconds. Raises Lagging."""
-        if self._desk is None:
-            return
+        if self._desk is None or not self._epoch.name:
+            raise Lagging  # nothing has been here yet
         follower = self._followers.get(namespace)
         if follower is None:
             follower = self._followers[namespace] = Follower(namespace, self._desk)

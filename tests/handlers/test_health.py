@@ -33,6 +33,18 @@ async def test_readiness_for_ingest_is_lost_with_the_broker(live: LiveServer, mo
     assert (response.code, json.loads(response.body)) == (503, {"error": "the server is stopping"})
 
 
+async def test_readyz_says_what_the_broker_cannot_promise_and_stays_ready(
+    live: LiveServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live.services.broker, "weakness", "DATA_DIR takes no logs")
+    response = await live.fetch("/readyz")
+    expected = {"status": "ready", "weakness": "DATA_DIR takes no logs"}
+    assert (response.code, json.loads(response.body)) == (200, expected)
+    metrics = await live.fetch("/metrics")
+    assert b"\nlogurt_broker_weak 1.0\n" in metrics.body
+    assert b"\nlogurt_broker_unavailable 0.0\n" in metrics.body
+
+
 async def test_a_written_line_reaches_a_reader(live: LiveServer) -> None:
     await live.write("hello")
     reader = await live.read(await live.sign())

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buffer.broker import BrokerUnavailable
+from buffer.broker import BrokerUnavailable, Lagging
 from buffer.jetstream.broker import JetStreamBroker
 from tests.buffer.factories import chunk, source
 from tests.buffer.jetstream.doubles import Recorder, options
@@ -115,13 +115,30 @@ async def test_publishing_before_the_start_is_refused() -> None:
 
 async def test_without_nats_it_starts_and_says_so_and_serves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("buffer.jetstream.broker._START_SECONDS", 0.1)
-    monkeypatch.setattr("buffer.jetstream.broker._FOLLOW_SECONDS", 0.1)
     broker = JetStreamBroker(options("nats://127.0.0.1:1", "NONE"), time.time)
     await broker.start(Recorder())
     assert broker.problem.startswith("there is no connection to NATS")
-    await broker.follow("n")
+    with pytest.raises(Lagging):
+        await broker.follow("n")
+    broker.release("n")
     with pytest.raises(BrokerUnavailable):
         await broker.publish([chunk(0, "x")])
+    await broker.close()
+
+
+async def test_a_replica_that_started_before_nats_serves_once_that_is_there(
+    own_nats: NatsServer, stream: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("buffer.jetstream.broker._START_SECONDS", 0.1)
+    own_nats.kill()
+    broker, heard = JetStreamBroker(options(own_nats.url, stream), time.time), Recorder()
+    await broker.start(heard)
+    own_nats.start()
+    await heard.until(lambda: heard.epochs)
+    await broker.follow("n")
+    await broker.publish([chunk(0, "one")])
+    await heard.until_texts("one")
+    assert not broker.problem
     await broker.close()
 
 
