@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
 import shutil
@@ -13,11 +14,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import nats
+import nats as client
+import pytest
 
 if TYPE_CHECKING:
     import signal
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 _READY_SECONDS = 20
 
@@ -120,18 +122,18 @@ class Cluster:
     async def ready(self) -> None:
         """Return once JetStream has a leader."""
         for _ in range(_READY_SECONDS * 10):
-            with suppress(nats.errors.Error):
+            with suppress(client.errors.Error):
                 if "error" not in await self._ask("$JS.API.INFO"):
                     return
             await asyncio.sleep(0.1)
         raise AssertionError("there is no leader")
 
     async def _ask(self, subject: str) -> dict[str, Any]:
-        client = await nats.connect(list(self.urls))
+        connection = await client.connect(list(self.urls))
         try:
-            answer: dict[str, Any] = json.loads((await client.request(subject, timeout=2)).data)
+            answer: dict[str, Any] = json.loads((await connection.request(subject, timeout=2)).data)
         finally:
-            await client.close()
+            await connection.close()
         return answer
 
     @property
@@ -145,3 +147,21 @@ class Cluster:
     def kill(self) -> None:
         for node in self.nodes:
             node.kill()
+
+
+_NUMBERS = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def nats(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
+    """A nats-server that all tests share; each has a stream of its own."""
+    server = NatsServer(tmp_path_factory.mktemp("nats"), free_ports(1)[0])
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def stream() -> str:
+    """The name of a stream that nobody else uses."""
+    return f"TEST{next(_NUMBERS)}"
