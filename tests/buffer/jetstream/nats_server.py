@@ -19,7 +19,7 @@ import pytest
 
 if TYPE_CHECKING:
     import signal
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 _READY_SECONDS = 20
 
@@ -99,19 +99,26 @@ class NatsServer:
 class Cluster:
     """Several nats-servers that replicate streams among themselves."""
 
-    def __init__(self, folder: Path, size: int = 3) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        size: int = 3,
+        routes_of: Callable[[int], Sequence[int]] | None = None,
+        *arguments: str,
+    ) -> None:
         ports = free_ports(2 * size)
-        clients, routes = ports[:size], ports[size:]
-        urls = ",".join(f"nats://127.0.0.1:{port}" for port in routes)
-        self.nodes = [
-            NatsServer(
-                folder / f"n{index}",
-                client,
-                *("-n", f"n{index}", "--cluster_name", "logs", "--cluster", f"nats://127.0.0.1:{route}"),
-                *("--routes", urls),
-            )
-            for index, (client, route) in enumerate(zip(clients, routes, strict=True))
-        ]
+        clients, self.routes = ports[:size], ports[size:]
+        self.nodes = []
+        for index, (client_port, route) in enumerate(zip(clients, self.routes, strict=True)):
+            peers = self.routes if routes_of is None else routes_of(index)
+            given = {
+                "-n": f"n{index}",
+                "--cluster_name": "logs",
+                "--cluster": f"nats://127.0.0.1:{route}",
+                "--routes": ",".join(f"nats://127.0.0.1:{port}" for port in peers),
+            }
+            flat = [part for pair in given.items() for part in pair]
+            self.nodes.append(NatsServer(folder / f"n{index}", client_port, *flat, *arguments))
 
     async def leader(self, stream: str) -> str:
         """Return the name of the node that leads a stream."""

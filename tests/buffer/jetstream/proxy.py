@@ -14,9 +14,13 @@ _MESSAGE = re.compile(rb"(H?)MSG (\S+) [^\r]*?(\d+)\r\n")
 
 
 class Proxy:
-    """Passes connections on to a port. `passes(subject)` says whether a message of it goes through."""
+    """Passes connections on to a port. `passes(subject)` says whether a message of it goes through to a client.
 
-    def __init__(self, port: int) -> None:
+    Between servers it is `raw`, and only passes on or holds up.
+    """
+
+    def __init__(self, port: int, *, raw: bool = False) -> None:
+        self._raw = raw
         self.url = ""
         self.passes: Callable[[str], bool] = lambda _: True
         self.swapping = ""  # messages whose subject begins with this change places in pairs
@@ -28,8 +32,8 @@ class Proxy:
         self._tasks: set[asyncio.Task[None]] = set()
         self._kept: bytes | None = None
 
-    async def start(self) -> None:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+    async def start(self, port: int = 0) -> None:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", port)
         self.url = f"nats://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
 
     def hold(self) -> None:
@@ -53,12 +57,16 @@ class Proxy:
             await asyncio.wait(self._tasks, timeout=5)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self._port, limit=1 << 24)
+        try:
+            there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self._port, limit=1 << 24)
+        except OSError:
+            writer.close()
+            return
         both = {writer, there_writer}
         self._writers |= both
         tasks = {
             asyncio.create_task(self._pass_up(reader, there_writer)),
-            asyncio.create_task(self._pass_down(there_reader, writer)),
+            asyncio.create_task((self._pass_up if self._raw else self._pass_down)(there_reader, writer)),
         }
         self._tasks |= tasks
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
