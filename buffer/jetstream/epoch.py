@@ -123,7 +123,7 @@ class Epoch:
             return None
 
     async def _write(self, epoch: str, held: _Held) -> bool:
-        """Write the message unless it has changed meanwhile; tell whether that has worked."""
+        """Write the message unless it has changed meanwhile, and adopt what is there then; tell whether it is known."""
         headers = {
             "Nats-Expected-Last-Subject-Sequence": str(held.number),
             "Nats-TTL": "never",
@@ -131,10 +131,14 @@ class Epoch:
         }
         body = msgspec.json.encode(_Body(epoch))
         msg = await self._connection.ask(self._subjects.epoch, body, _ASK_SECONDS, headers)
-        number = 0 if msg is None or not msg.data else msgspec.json.decode(msg.data, type=Ack).seq
-        if number:
-            self._adopt(_Held(number, epoch))
-        return bool(number)
+        if msg is None or not msg.data:
+            return False
+        number = msgspec.json.decode(msg.data, type=Ack).seq
+        now = _Held(number, epoch) if number else await self._read()  # another replica was first
+        if now is None or not now.number:
+            return False
+        self._adopt(now)
+        return True
 
     def _adopt(self, held: _Held) -> None:
         if held.number != self._number:
