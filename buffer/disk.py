@@ -151,8 +151,9 @@ class DiskBroker:
             self._write()
         await request.done
 
-    async def follow(self, namespace: str, seq: int = 0) -> None:
+    async def follow(self, namespace: str, seq: int = 0) -> bool:  # noqa: ARG002 - the port's signature
         """Return at once: what is kept of any namespace has been delivered."""
+        return False
 
     def release(self, namespace: str) -> None:
         """Do nothing: no namespace is ever forgotten."""

@@ -179,7 +179,7 @@ class Hub:
         if start.cursor is None:
             reader.missing, reader.since = start.tail, start.since
         else:
-            reader.cursor, reader.gap = self._numbering.meaning(start.cursor, next_seq)
+            reader.cursor, reader.gap = self._numbering.meaning(start.cursor, next_seq, is_doubtful=start.is_doubtful)
             reader.first = next_seq if reader.cursor is None else reader.cursor.seq
         group.add(reader)
         self._turns.add(reader)

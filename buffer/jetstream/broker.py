@@ -85,7 +85,6 @@ class JetStreamBroker:
         self._has_published = False
         self._desk: Desk | None = None  # once started
         self._followers: dict[str, Follower] = {}
-        self._doubtful: set[int] = set()  # numbers whose cursors readers are told about
         self._peeked: list[Follower] = []  # those whose turn is still to come
         self._answered_at = self._monotonic()  # when the leader did
         self._is_answered = False
@@ -145,7 +144,7 @@ class JetStreamBroker:
         self._has_published = True
         await self._publisher.publish(chunks, key)
 
-    async def follow(self, namespace: str, seq: int = 0) -> None:
+    async def follow(self, namespace: str, seq: int = 0) -> bool:
         """Return once what the stream holds of a namespace has been delivered, in five seconds. Raises Lagging."""
         if self._desk is None or not self._epoch.name:
             raise Lagging  # nothing has been here yet
@@ -163,9 +162,7 @@ class JetStreamBroker:
         except TimeoutError:
             if seq > follower.last:
                 raise Lagging from None
-        if follower.doubts(seq) and seq not in self._doubtful:
-            self._doubtful.add(seq)
-            self._desk.receiver.skip(seq, seq + 2)  # its own lines, and the place after them
+        return follower.doubts(seq)
 
     def release(self, namespace: str) -> None:
         """Follow a namespace no longer than some minutes after its last reader has left."""
@@ -281,7 +278,6 @@ class JetStreamBroker:
         """Begin anew with a numbering that was not known before."""
         self.epoch = epoch
         self._ledger.clear()
-        self._doubtful.clear()
         if self._desk is not None:
             self._desk.receiver.restart(epoch)
         for follower in self._followers.values():

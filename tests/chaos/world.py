@@ -54,7 +54,7 @@ class Replica:
         if cursor is not None and cursor.epoch == self.broker.epoch:
             seen = cursor.seq if cursor.line else cursor.seq - 1
         try:
-            await self.broker.follow(NAMESPACE, seen)
+            is_doubtful = await self.broker.follow(NAMESPACE, seen)
         except Lagging:
             self.broker.release(NAMESPACE)
             return  # it tries another one
@@ -67,7 +67,9 @@ class Replica:
         view = View(selector(NAMESPACE), Json(), ServerSentEvents())
         reading.last_at = 0.0
         reading.visits.append(f"{now():.1f} {self.name} {reading.cursor}")
-        reader = self.hub.join(view, Start(cursor=cursor), follow=True, write=write, ended=lambda: None)
+        reader = self.hub.join(
+            view, Start(cursor=cursor, is_doubtful=is_doubtful), follow=True, write=write, ended=lambda: None
+        )
         await asyncio.sleep(seconds)
         while stays():  # noqa: ASYNC110 - a plain condition
             await asyncio.sleep(0.1)
