@@ -211,11 +211,11 @@ class Follower:
 
     async def _refreshed(self) -> bool:
         """Fetch everything there is from now on; tell whether that was possible."""
-        if self._filling is not None:
+        while self._filling is not None:  # it may have passed already the place where something is
             await asyncio.wait({self._filling})
-        self.refresh()
-        if self._filling is not None:
-            await asyncio.wait({self._filling})
+        self._is_complete = False
+        filling = self._filling = asyncio.create_task(self._ending(self._fetch_all()))
+        await asyncio.wait({filling})
         return self._is_complete
 
     async def _fetch_up_to(self, number: int) -> None:
