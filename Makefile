@@ -3,7 +3,8 @@
 # make demo   the same for a made-up application whose logs are fed and followed in this terminal
 # make test   the tests        make check   what CI runs: formatting, lint, types, tests with branch coverage
 # make format put the code into shape
-# make chaos  what takes long: a browser that reads through ten restarts
+# make chaos  what takes long, in ten minutes: a browser that reads through ten restarts, and histories on a cluster of NATS
+#             whose nodes are killed and frozen
 # make bench  what it costs, measured in less than five minutes      make soak   ten minutes of everything at once
 
 PYTHON ?= python3
@@ -30,7 +31,7 @@ check: $(VENV)/development
 	$(BIN)/python -m pytest -q --cov --cov-branch --cov-report=term
 
 chaos: $(VENV)/development
-	$(BIN)/python -m pytest -q -m chaos
+	$(BIN)/python -m pytest -q -m '' tests/chaos tests/handlers/test_browser_restarts.py
 
 format: $(VENV)/development
 	$(BIN)/ruff format .

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tornado.ioloop import PeriodicCallback
 from tornado.netutil import bind_sockets
 
-from buffer.broker import BrokerUnavailable, MemoryBroker
-from buffer.disk import DiskBroker
-from buffer.store import Limits, Store
+from brokers import make_storage
+from buffer.broker import BrokerUnavailable
 from delivery.histogram import Histogram
 from delivery.hub import Hub
 from handlers.authorisation import Secrets
+from handlers.broker_log import BrokerLog
 from handlers.budget import Budget
 from handlers.duplicates import Duplicates
 from handlers.gate import Gate
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Sequence
 
-    from buffer.broker import Broker
     from settings import Settings
 
 log = logging.getLogger("logurt")
@@ -136,6 +135,7 @@ class Server:
         self._periodic = (
             PeriodicCallback(self.services.sessions.sweep, _SWEEP_MS),
             PeriodicCallback(lambda: self.services.hub.expire(self.services.now()), _EXPIRE_MS),
+            PeriodicCallback(BrokerLog(self.services.broker).look, _SWEEP_MS),
         )
 
     @property
@@ -175,16 +175,7 @@ class Server:
 def _services(
     settings: Settings, now: Callable[[], float], monotonic: Callable[[], float], bodies_bytes: int
 ) -> Services:
-    limits = Limits(
-        settings.buffer_namespace_mib << 20, settings.buffer_total_mib << 20, settings.buffer_max_age_minutes * 60
-    )
-    broker: Broker = MemoryBroker()
-    store = Store(limits)
-    if settings.data_dir:
-        broker = disk = DiskBroker(
-            settings.data_dir, key_seconds=settings.duplicate_window_seconds, now=now, report=log.warning
-        )
-        store = Store(limits, disk.let_go)
+    broker, store = make_storage(settings, now, report=log.warning)
     return Services(
         settings=settings,
         tokens=Tokens(

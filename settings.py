@@ -6,144 +6,29 @@ nothing counts as unset, in the environment and in the .env file alike.
 
 from __future__ import annotations
 
-import ipaddress
-import re
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeAlias, get_args
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, get_args
 
-import jwt
 import msgspec
 from msgspec import Meta
 
+from setting_types import (
+    Address,
+    LogFormat,
+    LogLevel,
+    NatsUrls,
+    Networks,
+    Origins,
+    Path,
+    Refused,
+    Secret,
+    SigningKey,
+    StreamName,
+    whole_number,
+)
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-# A key of HS256 is at least as long as its hash (RFC 7518, section 3.2).
-_JWT_KEY_BYTES = 32
-
-# RFC 1123, section 2.1; underscores too, since service names of container networks have them.
-_LABEL = "[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
-_HOST_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?")
-# RFC 6454, section 6.2: scheme, host and port, and nothing else.
-_ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://([a-z0-9._-]+|\[[0-9a-f.]*:[0-9a-f:.]+\])(?::([0-9]{1,5}))?/?")
-_DEFAULT_PORTS = {"http": 80, "https": 443}
-
-# int() alone takes "+5", "1_000" and the digits of other scripts, and has words of its own for 5000 of them.
-_DIGITS = re.compile("[0-9]{1,20}")
-
-_LOG_LEVELS = ("debug", "info", "warning", "error")
-
-
-Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
-
-
-class _Refused(Exception):
-    """A value that cannot be used; the text goes after the name of the variable and never holds the value."""
-
-
-def _whole_number(low: int, high: int, text: str) -> int:
-    digits = text.strip()
-    if _DIGITS.fullmatch(digits) and low <= int(digits) <= high:
-        return int(digits)
-    raise _Refused(f"must be a whole number from {low} to {high}")
-
-
-def _secret(text: str) -> str:
-    # It travels in a header field, whose ends are stripped and whose other bytes are read in many ways.
-    if all("!" <= character <= "~" for character in text):
-        return text
-    raise _Refused("must be visible ASCII characters without spaces or line ends")
-
-
-def _jwt_key(text: str) -> str:
-    try:
-        size = len(text.encode())
-    except UnicodeEncodeError:
-        raise _Refused("must be UTF-8 text") from None
-    if size < _JWT_KEY_BYTES:
-        raise _Refused(f"must be at least {_JWT_KEY_BYTES} bytes long")
-    try:
-        jwt.get_algorithm_by_name("HS256").prepare_key(text)
-    except jwt.InvalidKeyError:
-        # Better no start than a server that fails to sign every single token.
-        raise _Refused("must be a plain secret, not a PEM, SSH or JSON key") from None
-    return text
-
-
-def _is_ip_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _is_host_name(text: str) -> bool:
-    last = text.rstrip(".").rpartition(".")[2]
-    # A name that ends with a number is a mistyped IPv4 address.
-    return len(text) <= 253 and _HOST_NAME.fullmatch(text) is not None and not last.isdigit()
-
-
-def _address(text: str) -> str:
-    address = text.strip()
-    if _is_ip_address(address) or _is_host_name(address.lower()):
-        return address
-    raise _Refused("must be an IP address or a host name")
-
-
-def _origin(text: str) -> str:
-    if text == "*":
-        return text
-    match = _ORIGIN.fullmatch(text.lower())
-    if match is None:
-        raise _Refused("must be * or origins like https://example.com, separated by commas")
-    scheme, host, port = match.groups()
-    if not (_is_ip_address(host.strip("[]")) or _is_host_name(host)):
-        raise _Refused("must name a host in every origin")
-    if port is not None and not 1 <= int(port) <= 65535:
-        raise _Refused("must have ports from 1 to 65535 in its origins")
-    # Browsers leave a scheme's own port out of the Origin header field (RFC 6454, section 6.2).
-    if port is None or int(port) == _DEFAULT_PORTS.get(scheme):
-        return f"{scheme}://{host}"
-    return f"{scheme}://{host}:{int(port)}"
-
-
-def _origins(text: str) -> tuple[str, ...]:
-    origins = tuple(dict.fromkeys(_origin(part.strip()) for part in text.split(",") if part.strip()))
-    if not origins:
-        raise _Refused("must name an origin, or * for all")
-    return origins
-
-
-def _networks(text: str) -> tuple[Network, ...]:
-    try:
-        return tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())
-    except ValueError:
-        raise _Refused("must be networks like 10.0.0.0/8, separated by commas") from None
-
-
-def _folder(text: str) -> str:
-    if text.isprintable():
-        return text
-    raise _Refused("must be the path of a directory, without control characters")
-
-
-def _choice(choices: tuple[str, ...], text: str) -> str:
-    choice = text.strip().lower()
-    if choice in choices:
-        return choice
-    raise _Refused(f"must be one of {', '.join(choices)}")
-
-
-# How text is read that is no number. Secrets are not shown.
-Secret: TypeAlias = Annotated[str, Meta(extra={"read": _secret, "is_secret": True})]
-SigningKey: TypeAlias = Annotated[str, Meta(extra={"read": _jwt_key, "is_secret": True})]
-Address: TypeAlias = Annotated[str, Meta(extra={"read": _address})]
-Folder: TypeAlias = Annotated[str, Meta(extra={"read": _folder})]
-Origins: TypeAlias = Annotated[tuple[str, ...], Meta(extra={"read": _origins})]
-Networks: TypeAlias = Annotated[tuple[Network, ...], Meta(extra={"read": _networks})]
-LogFormat: TypeAlias = Annotated[str, Meta(extra={"read": partial(_choice, ("text", "json"))})]
-LogLevel: TypeAlias = Annotated[str, Meta(extra={"read": partial(_choice, _LOG_LEVELS)})]
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -184,7 +69,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 256
     buffer_max_age_minutes: Annotated[int, Meta(ge=1, le=10_080, description="how long a line is kept, at most")] = 60
     data_dir: Annotated[
-        Folder,
+        Path,
         Meta(description="a directory to keep the backlog in, so that it and all cursors survive a restart"),
     ] = ""
     max_body_mib: Annotated[int, Meta(ge=1, le=1024, description="the largest request body, decompressed")] = 64
@@ -217,6 +102,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             extra={"default": ""},
         ),
     ] = ()
+    nats_url: Annotated[
+        NatsUrls,
+        Meta(
+            description="NATS servers, separated by commas: any number of replicas share a JetStream stream",
+            extra={"default": ""},
+        ),
+    ] = ()
+    nats_credentials: Annotated[Path, Meta(description="the path of a credentials file for NATS")] = ""
+    nats_stream: Annotated[StreamName, Meta(description="the name of the stream; subjects begin with it")] = "LOGURT"
+    nats_replicas: Annotated[int, Meta(ge=1, le=5, description="copies of the stream on servers of NATS")] = 1
+    nats_max_gib: Annotated[
+        int,
+        Meta(ge=1, le=1_048_576, description="disk for the stream, reserved on each server when it is made"),
+    ] = 10
     log_format: Annotated[
         LogFormat,
         Meta(description="how logurt writes its own log: text, or json for an object a line"),
@@ -261,7 +160,7 @@ def _variable(field: msgspec.structs.FieldInfo) -> Variable:
     bounds = None if last.ge is None or last.le is None else (int(last.ge), int(last.le))
     return Variable(
         field.name,
-        partial(_whole_number, *bounds) if bounds else extra["read"],
+        partial(whole_number, *bounds) if bounds else extra["read"],
         last.description or "",
         extra.get("default", "" if field.required else str(field.default)),
         bounds,
@@ -299,11 +198,13 @@ def from_mapping(variables: Mapping[str, str]) -> Settings:
             continue
         try:
             values[variable.field] = variable.read(text)
-        except _Refused as refused:
+        except Refused as refused:
             problems.append(f"{variable.name} {refused}")
     if problems:
         raise SettingsError(tuple(problems))
     settings = Settings(**values)
+    if settings.data_dir and settings.nats_url:
+        raise SettingsError(("DATA_DIR and NATS_URL must not both be set: lines are kept in one place",))
     if settings.buffer_total_mib < settings.buffer_namespace_mib:
         raise SettingsError(("BUFFER_TOTAL_MIB must not be less than BUFFER_NAMESPACE_MIB",))
     return settings

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from buffer.chunk import Chunk
     from buffer.source import Source
@@ -22,6 +23,13 @@ class BrokerUnavailable(Exception):
 
     def __str__(self) -> str:
         return "the broker cannot take logs now"
+
+
+class Lagging(Exception):
+    """What a reader has seen elsewhere has not come here, and nobody can say now whether it will."""
+
+    def __str__(self) -> str:
+        return "this server has not received yet what the cursor stands for"
 
 
 class Receiver(Protocol):
@@ -42,6 +50,9 @@ class Receiver(Protocol):
 
         A cursor for the first line of `first` is not: whoever holds it has seen what came before, and nothing else.
         """
+
+    def reach(self, namespace: str, seq: int) -> None:
+        """Note that the numbers of a namespace have reached `seq`: a chunk up to there that has not come is gone."""
 
     def forget(self, namespace: str) -> None:
         """Drop what is held of a namespace that is no longer followed. Nothing of it is lost: it can come again."""
@@ -69,6 +80,10 @@ class Broker(Protocol):
     def weakness(self) -> str:
         """What the broker cannot promise now, although it takes chunks, as a clause; empty if all is well."""
 
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """What the broker counts, by name, for /metrics. The names are few, and always the same."""
+
     async def start(self, receiver: Receiver) -> None:
         """From now on, deliver to this receiver, first what has been kept from before. Raises BrokerUnavailable."""
 
@@ -79,12 +94,13 @@ class Broker(Protocol):
         BrokerUnavailable unless all chunks were stored; then all of them must be published again, with the same key.
         """
 
-    async def follow(self, namespace: str, seq: int = 0) -> None:
+    async def follow(self, namespace: str, seq: int = 0) -> bool:
         """Return once what is kept of a namespace has been delivered; from then on, what comes is delivered too.
 
         `seq` is a number that a reader has seen already, here or elsewhere: wait until it has been delivered as well,
-        if the broker has it. Never raises: what cannot be had now is delivered later. Each call needs a `release`, even
-        one that was cancelled.
+        if the broker has it. Return whether lines after it may have gone without a trace before the namespace was
+        followed. Raises Lagging if nobody can say whether the broker has it; otherwise, what cannot be had now is
+        delivered later. Each call needs a `release`, even one that was cancelled or has raised.
         """
 
     def release(self, namespace: str) -> None:
@@ -106,6 +122,7 @@ class MemoryBroker:
     """The broker of a single process: numbers chunks and delivers them at once."""
 
     problem = weakness = ""
+    counts: Mapping[str, int] = MappingProxyType({})
 
     def __init__(self) -> None:
         self.epoch = secrets.token_hex(6)
@@ -130,8 +147,9 @@ class MemoryBroker:
             chunk.seq = self._seq
             self._receiver.receive(chunk)
 
-    async def follow(self, namespace: str, seq: int = 0) -> None:
+    async def follow(self, namespace: str, seq: int = 0) -> bool:  # noqa: ARG002 - the port's signature
         """Return at once: what is kept of any namespace has been delivered."""
+        return False
 
     def release(self, namespace: str) -> None:
         """Do nothing: no namespace is ever forgotten."""

@@ -21,7 +21,7 @@ from buffer.database import Batch, Database, DatabaseFailed
 from buffer.worker import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from buffer.broker import Receiver
     from buffer.chunk import Chunk
@@ -67,6 +67,7 @@ class DiskBroker:
         self.epoch = secrets.token_hex(6)
         self.problem = "it has not been started"
         self.weakness = ""
+        self.counts: Mapping[str, int] = {}
         self._folder = folder
         self._key_seconds = key_seconds
         self._now = now
@@ -150,8 +151,9 @@ class DiskBroker:
             self._write()
         await request.done
 
-    async def follow(self, namespace: str, seq: int = 0) -> None:
+    async def follow(self, namespace: str, seq: int = 0) -> bool:  # noqa: ARG002 - the port's signature
         """Return at once: what is kept of any namespace has been delivered."""
+        return False
 
     def release(self, namespace: str) -> None:
         """Do nothing: no namespace is ever forgotten."""

@@ -57,6 +57,7 @@ class Store:
         self._rings: dict[str, Ring] = {}
         self._heaviest: MaxHeap[str] = MaxHeap()
         self._tombstones = Tombstones()
+        self._reached: dict[str, int] = {}  # by namespace, where a broker has said so
         self._lines_evicted = 0
         self._lines_expired = 0
 
@@ -102,7 +103,16 @@ class Store:
     def next_seq(self, namespace: str) -> int:
         """Return one more than the highest number that is known of a namespace."""
         ring = self._rings.get(namespace)
-        return self._tombstones.last_seq(namespace) + 1 if ring is None else ring.next_seq
+        if ring is not None:
+            return ring.next_seq
+        return max(self._tombstones.last_seq(namespace), self._reached.get(namespace, 0)) + 1
+
+    def reach(self, namespace: str, seq: int) -> None:
+        """Note that the numbers of a namespace have reached `seq`."""
+        self._reached[namespace] = max(seq, self._reached.get(namespace, 0))
+        ring = self._rings.get(namespace)
+        if ring is not None:
+            ring.next_seq = max(ring.next_seq, seq + 1)
 
     def lose(self, source: Source, seq: int) -> bool:
         """Note that the last chunk of a source that will never come is `seq`; tell whether others of it are held."""
@@ -116,6 +126,16 @@ class Store:
             self._tombstones.add(source, seq)
         return log is not None
 
+    def drop(self, source: Source) -> list[Evicted]:
+        """Evict all chunks of a source, so that what is held of it has no hole; return them."""
+        ring = self._rings.get(source.namespace)
+        evicted: list[Evicted] = []
+        if ring is not None and source in ring.logs:
+            bytes_before = ring.bytes
+            evicted = [self._evict(ring, chunk) for chunk in list(ring.logs[source].chunks.from_seq(0))]
+            self._account(ring, bytes_before)
+        return evicted
+
     def forget(self, namespace: str) -> None:
         """Drop what is held and remembered of a namespace, as if nothing of it had ever come."""
         ring = self._rings.pop(namespace, None)
@@ -123,12 +143,14 @@ class Store:
             self.bytes -= ring.bytes
             self._heaviest.remove(namespace)
         self._tombstones.remove(namespace)
+        self._reached.pop(namespace, None)
 
     def clear(self) -> None:
         """Drop everything that is held and remembered."""
         for namespace in list(self._rings):
             self.forget(namespace)
         self._tombstones = Tombstones()
+        self._reached.clear()
 
     def expire(self, now: float) -> Iterator[Evicted | None]:
         """Evict the chunks that have become too old by `now`, in Unix seconds, one each time the next is asked for.

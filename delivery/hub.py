@@ -114,16 +114,20 @@ class Hub:
         feed = self._feeds.get(source.namespace)
         if feed is not None:
             feed.lose(source, seq, lines, self.store.next_seq(source.namespace), is_held=is_held)
+        self._count_lost(self.store.drop(source))  # or later readers would not notice the hole
 
     def skip(self, first: int, until: int) -> None:
         """Have readers that come with a cursor after the first line of `first` and before `until` told of a loss."""
         self._numbering.skip(first, until)
 
+    def reach(self, namespace: str, seq: int) -> None:
+        """Have cursors up to after chunk `seq` mean something in a namespace."""
+        self.store.reach(namespace, seq)
+
     def forget(self, namespace: str) -> None:
         """Drop what is held of a namespace. Its readers, if any, go on with what comes again."""
-        feed = self._feeds.get(namespace)
-        if feed is not None:
-            feed.forget()
+        if namespace in self._feeds:
+            self._feeds[namespace].forget()
         self.store.forget(namespace)
 
     def restart(self, epoch: str) -> None:
@@ -164,8 +168,7 @@ class Hub:
         TooManyPatterns.
         """
         self.check(view)
-        ring = self.store.ring(view.selector.namespace)
-        group = self._group(view, ring)
+        group = self._group(view, self.store.ring(view.selector.namespace))
         feed = self._feeds[view.selector.namespace]
         feed.flush_group(group)  # so that what is fresh lies entirely after the place where the reader joins
         reader = Reader(group, write, ended)
@@ -176,7 +179,7 @@ class Hub:
         if start.cursor is None:
             reader.missing, reader.since = start.tail, start.since
         else:
-            reader.cursor, reader.gap = self._numbering.meaning(start.cursor, next_seq)
+            reader.cursor, reader.gap = self._numbering.meaning(start.cursor, next_seq, is_doubtful=start.is_doubtful)
             reader.first = next_seq if reader.cursor is None else reader.cursor.seq
         group.add(reader)
         self._turns.add(reader)
@@ -193,12 +196,11 @@ class Hub:
         group.remove(reader)
         if group.live or group.behind:
             return
-        namespace = group.view.selector.namespace
-        feed = self._feeds[namespace]
+        feed = self._feeds[group.view.selector.namespace]
         feed.remove(group)
         self._patterns.give_back(group.view.text)
         if not feed.groups:
-            del self._feeds[namespace]
+            del self._feeds[group.view.selector.namespace]
 
     def drained(self, reader: Reader) -> None:
         """Go on with a reader whose socket has taken everything that was written to it."""

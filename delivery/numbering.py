@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from delivery.cursor import Cursor
 
 _RESTARTED = Gap(None, "restarted")
+_EVICTED = Gap(None, "evicted")
 
 
 class Meaning(NamedTuple):
@@ -38,12 +39,14 @@ class Numbering:
         self.epoch = epoch
         self._skipped.clear()
 
-    def meaning(self, cursor: Cursor, next_seq: int) -> Meaning:
-        """Return what a cursor means in a namespace whose next number is at least `next_seq`."""
+    def meaning(self, cursor: Cursor, next_seq: int, *, is_doubtful: bool = False) -> Meaning:
+        """Return what a cursor means in a namespace whose next number is at least `next_seq` (see `Start`)."""
         place = Position(cursor.seq, cursor.line)
         if cursor.epoch != self.epoch:
             return Meaning(None, _RESTARTED)
         if any(first < place < until for first, until in self._skipped):
             return Meaning(cursor, _RESTARTED)
         # A place that the numbering has not reached belongs to an earlier one, even if it has the same name.
-        return Meaning(cursor, None) if place <= (next_seq, 0) else Meaning(None, _RESTARTED)
+        if place > (next_seq, 0):
+            return Meaning(None, _RESTARTED)
+        return Meaning(cursor, _EVICTED if is_doubtful else None)

@@ -22,11 +22,15 @@ OLDEST = Position(1, 0)
 
 
 class Start(NamedTuple):
-    """Where a reader begins: at the cursor, else `tail` lines back (None: all) but not before `since`, Unix seconds."""
+    """Where a reader begins: at the cursor, else `tail` lines back (None: all) but not before `since`, Unix seconds.
+
+    Lines after a cursor that `is_doubtful` may have gone without a trace.
+    """
 
     tail: int | None = None
     since: float | None = None
     cursor: Cursor | None = None
+    is_doubtful: bool = False
 
 
 class State(Enum):

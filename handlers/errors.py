@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 from tornado.web import HTTPError
 
-from buffer.broker import BrokerUnavailable
+from buffer.broker import BrokerUnavailable, Lagging
 from delivery.cursor import BadCursor
 from delivery.patterns import TooManyPatterns
 from handlers.authorisation import Unauthorized
@@ -32,6 +32,7 @@ STATUSES: dict[type[Exception], HTTPStatus] = {
     BodyTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     UnsupportedEncoding: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     BrokerUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    Lagging: HTTPStatus.SERVICE_UNAVAILABLE,
     Overloaded: HTTPStatus.SERVICE_UNAVAILABLE,
     StillStoring: HTTPStatus.SERVICE_UNAVAILABLE,
     TooManyReaders: HTTPStatus.SERVICE_UNAVAILABLE,

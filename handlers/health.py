@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
+from buffer.broker import BrokerUnavailable
 from handlers.base import Handler
 
 
@@ -28,5 +29,19 @@ class ReadyHandler(Handler):
             self.answer({"status": "ready", "weakness": self.services.broker.weakness})
         else:
             self.answer({"status": "ready"})
+
+    head = get
+
+
+class IngestReadyHandler(ReadyHandler):
+    """Says whether the server should get logs. Without a broker it has none to take them, but still serves readers."""
+
+    def get(self) -> None:
+        """Answer 200, or 503 while the server is stopping or its broker takes nothing."""
+        problem = self.services.broker.problem
+        if problem and not self.services.stopping:
+            self.answer({"error": str(BrokerUnavailable(problem)), "problem": problem}, HTTPStatus.SERVICE_UNAVAILABLE)
+        else:
+            super().get()
 
     head = get

@@ -47,6 +47,7 @@ class _Admission(NamedTuple):
     grant: Grant
     query: Query
     view: View
+    is_doubtful: bool  # whether lines after its cursor may have gone without a trace
 
 
 class LogsHandler(CrossOriginHandler, WebSocketHandler):
@@ -87,23 +88,27 @@ class LogsHandler(CrossOriginHandler, WebSocketHandler):
         query = self._read_query()
         view = query.view(grant.selector, transport)
         self._check_room(view)
-        await self._follow(view.selector.namespace, query)
+        is_doubtful = await self._follow(view.selector.namespace, query)
         self._check_room(view)  # others may have taken it meanwhile
-        return _Admission(grant, query, view)
+        return _Admission(grant, query, view, is_doubtful)
 
     def _check_room(self, view: View) -> None:
         self.services.sessions.admit()
         self.services.hub.check(view)
 
-    async def _follow(self, namespace: str, query: Query) -> None:
-        """Have the broker deliver a namespace, and wait for what the reader has seen already, here or elsewhere."""
+    async def _follow(self, namespace: str, query: Query) -> bool:
+        """Have the broker deliver a namespace, and wait for what the reader has seen already, here or elsewhere.
+
+        Return whether lines after that may have gone without a trace.
+        """
         broker, cursor, seen = self.services.broker, query.cursor, 0
         if cursor is not None and cursor.epoch == broker.epoch:
             seen = cursor.seq if cursor.line else cursor.seq - 1
         self._followed = namespace
-        await broker.follow(namespace, seen)
+        is_doubtful = await broker.follow(namespace, seen)
         if self._has_left:
             raise Finish
+        return is_doubtful
 
     def on_connection_close(self) -> None:
         """Note that the client has gone, and tell the WebSocket."""
@@ -144,9 +149,9 @@ class LogsHandler(CrossOriginHandler, WebSocketHandler):
         if self._refusal is not None:
             self.close(self._refusal.code, self._refusal.reason)
         elif self._admission is not None and self.ws_connection is not None and self.ws_connection.stream is not None:
-            grant, query, view = self._admission
+            grant, query, view, is_doubtful = self._admission
             self._session = WebSocketSession(self.services, self, self.ws_connection.stream, self._visit(grant))
-            self._session.begin(view, query.start(), follow=query.follow)
+            self._session.begin(view, query.start(is_doubtful=is_doubtful), follow=query.follow)
             self._followed = ""
         self._forget_request()
 
@@ -206,7 +211,7 @@ class LogsHandler(CrossOriginHandler, WebSocketHandler):
 
     def _stream_response(self, admission: _Admission, transport: Transport) -> None:
         """Send the head of the response, and hand the connection over to a session."""
-        grant, query, view = admission
+        grant, query, view, is_doubtful = admission
         lines_type = "application/x-ndjson" if query.format == "json" else "text/plain"
         self.set_header("Content-Type", f"{EVENTS_TYPE if transport.is_events else lines_type}; charset=utf-8")
         self.set_header("X-Accel-Buffering", "no")  # nginx would hold lines back to fill its buffers
@@ -217,7 +222,7 @@ class LogsHandler(CrossOriginHandler, WebSocketHandler):
         self.flush()
         visit = self._visit(grant)
         session = HttpSession(self.services, self.detach(), transport, visit)
-        session.begin(view, query.start(), follow=query.follow)
+        session.begin(view, query.start(is_doubtful=is_doubtful), follow=query.follow)
         self._followed = ""
         del self.ui  # it knows this handler; Tornado has it forget it only where a request is finished (`tune_gc`)
 

@@ -115,6 +115,13 @@ METRICS = (
         "from the first line of a flush to its last write",
         lambda s: s.hub.delays,
     ),
+    Metric(
+        "logurt_broker_events",
+        "counter",
+        "what has happened between the broker and its servers",
+        lambda s: Counter(s.broker.counts),
+        ("event",),
+    ),
     Metric("logurt_tokens_signed", "counter", "tokens signed", lambda s: s.requests.tokens_signed),
     Metric(
         "logurt_refusals",

@@ -130,9 +130,9 @@ class Query:
     prefix: bool = False
     batch: bool = False
 
-    def start(self) -> Start:
-        """Return where the reader begins."""
-        return Start(self.tail, self.since, self.cursor)
+    def start(self, *, is_doubtful: bool = False) -> Start:
+        """Return where the reader begins, and whether lines after its cursor may have gone without a trace."""
+        return Start(self.tail, self.since, self.cursor, is_doubtful)
 
     def view(self, scope: Selector, transport: Transport) -> View:
         """Return what the reader sees, which is never more than the token's scope. Raises OutOfScope."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tornado.web import Application, RequestHandler
 
 from handlers.base import NotFound
-from handlers.health import AliveHandler, ReadyHandler
+from handlers.health import AliveHandler, IngestReadyHandler, ReadyHandler
 from handlers.ingest import Ingest, IngestHandler
 from handlers.logs import LogsHandler
 from handlers.metrics import MetricsHandler
@@ -29,6 +29,7 @@ ROUTES: tuple[tuple[str, type[RequestHandler] | Decoder], ...] = (
     ("/logs", LogsHandler),
     ("/healthz", AliveHandler),
     ("/readyz", ReadyHandler),
+    ("/readyz/ingest", IngestReadyHandler),
     ("/metrics", MetricsHandler),
 )
 

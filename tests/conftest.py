@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from tornado.ioloop import IOLoop
 
-pytest_plugins = ["tests.process"]
+pytest_plugins = ["tests.process", "tests.buffer.jetstream.nats_server"]
 
 API_SECRET = "an-api-secret-for-tests"
 INGEST_SECRET = "an-ingest-secret-for-tests"

@@ -209,6 +209,23 @@ def test_what_is_no_origin_is_refused(text: str) -> None:
     assert names_of(problems_of(REQUIRED | {"ALLOWED_ORIGINS": text})) == ["ALLOWED_ORIGINS"]
 
 
+def test_several_servers_of_nats_are_separated_by_commas() -> None:
+    text = "nats://a:4222, tls://user:secret@b.example,nats://[::1]:4222,"
+    settings = from_mapping(REQUIRED | {"NATS_URL": text})
+    assert settings.nats_url == ("nats://a:4222", "tls://user:secret@b.example", "nats://[::1]:4222")
+    assert "secret@" not in repr(settings)
+
+
+@pytest.mark.parametrize("text", ["a:4222", "http://a", "nats://", "nats://a:0", "nats://1.2.3.400", "nats://a b"])
+def test_what_is_no_server_of_nats_is_refused(text: str) -> None:
+    assert names_of(problems_of(REQUIRED | {"NATS_URL": text})) == ["NATS_URL"]
+
+
+def test_a_stream_is_named_as_nats_allows() -> None:
+    assert from_mapping(REQUIRED | {"NATS_STREAM": "LOGS-2_b"}).nats_stream == "LOGS-2_b"
+    assert names_of(problems_of(REQUIRED | {"NATS_STREAM": "a.b"})) == ["NATS_STREAM"]
+
+
 def test_a_log_level_has_no_case() -> None:
     assert from_mapping(REQUIRED | {"LOG_LEVEL": " Warning "}).log_level == "warning"
 

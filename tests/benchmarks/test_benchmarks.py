@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from benchmarks import brokers, fanout, fluentbit, growth, ingest, memory, profile, replay, shapes, soak
+from benchmarks import brokers, fanout, fluentbit, growth, ingest, memory, profile, replay, replicas, shapes, soak
 from benchmarks.plot import plot
 from benchmarks.process import Child
 from benchmarks.report import growth_plot
@@ -25,6 +25,8 @@ SMALL = {
     fanout: "--readers 3 --views 1,0 --rates 100 --pods 5 --seconds 0.2 --singles 0 --first-attempt 300 --scoped 4",
     memory: "--readers 5 --idle-seconds 0.1 --lines 200 --batches 50 --bodies 2 --body-mib 1 --bursts 1",
     replay: "--mib 1 --readers 1,3 --repeat 2",
+    replicas: "--nodes 1 --records 40 --rounds 1 --batches 20 --connections 1 --mib 1 --posts 2 --namespaces 2"
+    " --idle-seconds 0.1",
     growth: "--numbers 1,3 --readers 1,3 --requests 2 --rounds 1 --visits 1",
 }
 

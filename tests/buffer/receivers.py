@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,9 +19,18 @@ class Recorder:
         self.chunks: list[Chunk] = []
         self.losses: list[tuple[Source, int, int | None]] = []
         self.skipped: list[tuple[int, int]] = []
+        self.reached: list[tuple[str, int]] = []
         self.forgotten: list[str] = []
         self.epochs: list[str] = []
         self._on_chunk = on_chunk
+        self._came = asyncio.Event()
+
+    async def until(self, count: int) -> None:
+        """Return once so many lines have come, which takes some time if they come from elsewhere."""
+        async with asyncio.timeout(20):
+            while len(self.texts) < count:
+                self._came.clear()
+                await self._came.wait()
 
     @property
     def texts(self) -> list[str]:
@@ -33,12 +43,16 @@ class Recorder:
     def receive(self, chunk: Chunk) -> None:
         self.chunks.append(chunk)
         self._on_chunk(chunk)
+        self._came.set()
 
     def lose(self, source: Source, seq: int, lines: int | None) -> None:
         self.losses.append((source, seq, lines))
 
     def skip(self, first: int, until: int) -> None:
         self.skipped.append((first, until))
+
+    def reach(self, namespace: str, seq: int) -> None:
+        self.reached.append((namespace, seq))
 
     def forget(self, namespace: str) -> None:
         self.forgotten.append(namespace)

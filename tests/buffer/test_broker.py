@@ -11,19 +11,17 @@ import pytest
 from buffer.broker import BrokerUnavailable, MemoryBroker
 from buffer.chunk import Chunk, pack
 from buffer.disk import DiskBroker
+from buffer.jetstream.broker import JetStreamBroker
 from buffer.source import Source
+from tests.buffer.jetstream.doubles import options
 from tests.buffer.receivers import Recorder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from buffer.broker import Broker
 
-BROKERS: dict[str, Callable[[Path], Broker]] = {
-    "memory": lambda _: MemoryBroker(),
-    "disk": lambda folder: DiskBroker(str(folder), key_seconds=120, now=time.time, report=pytest.fail),
-}
+BROKERS = ("memory", "disk", "jetstream")
 
 
 def chunks(*texts: str, namespace: str = "myapp") -> list[Chunk]:
@@ -35,19 +33,30 @@ def chunks(*texts: str, namespace: str = "myapp") -> list[Chunk]:
 
 
 @pytest.fixture(params=BROKERS)
-def make(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Broker]:
-    return lambda: BROKERS[request.param](tmp_path)
+def make(request: pytest.FixtureRequest) -> Callable[[], Broker]:
+    """Return what makes a broker."""
+    if request.param == "memory":
+        return MemoryBroker
+    if request.param == "disk":
+        folder = str(request.getfixturevalue("tmp_path"))
+        return lambda: DiskBroker(folder, key_seconds=120, now=time.time, report=pytest.fail)
+    nats, stream = request.getfixturevalue("nats"), request.getfixturevalue("stream")
+    return lambda: JetStreamBroker(options(nats.url, stream), time.time)
 
 
-async def started(make: Callable[[], Broker]) -> tuple[Broker, Recorder]:
-    broker, receiver = make(), Recorder()
+async def started(make: Callable[[], Broker], receiver: Recorder | None = None) -> tuple[Broker, Recorder]:
+    """Return a broker that delivers two namespaces."""
+    broker, receiver = make(), receiver or Recorder()
     await broker.start(receiver)
+    await broker.follow("myapp")
+    await broker.follow("another")
     return broker, receiver
 
 
-async def test_chunks_are_delivered_in_the_order_given_before_publish_returns(make: Callable[[], Broker]) -> None:
+async def test_chunks_are_delivered_in_the_order_given(make: Callable[[], Broker]) -> None:
     broker, receiver = await started(make)
     await broker.publish(chunks("one", "two", "three"))
+    await receiver.until(3)
     assert receiver.texts == ["one", "two", "three"]
     await broker.close()
 
@@ -56,7 +65,9 @@ async def test_numbers_grow_over_all_calls_and_namespaces(make: Callable[[], Bro
     broker, receiver = await started(make)
     await broker.publish(chunks("one", "two"))
     await broker.publish([])
+    await receiver.until(2)
     await broker.publish(chunks("three", namespace="another"))
+    await receiver.until(3)
     assert receiver.texts == ["one", "two", "three"]
     assert receiver.seqs == sorted(set(receiver.seqs))
     assert receiver.seqs[0] > 0
@@ -65,9 +76,9 @@ async def test_numbers_grow_over_all_calls_and_namespaces(make: Callable[[], Bro
 
 async def test_a_chunk_has_its_number_when_it_is_delivered(make: Callable[[], Broker]) -> None:
     numbers = list[int]()
-    broker, receiver = make(), Recorder(lambda chunk: numbers.append(chunk.seq))
-    await broker.start(receiver)
+    broker, receiver = await started(make, Recorder(lambda chunk: numbers.append(chunk.seq)))
     await broker.publish(chunks("one"))
+    await receiver.until(1)
     assert numbers == receiver.seqs
     await broker.close()
 
@@ -76,6 +87,7 @@ async def test_requests_that_come_together_are_numbered_in_order_and_none_is_tor
     broker, receiver = await started(make)
     requests = [chunks(*(f"{request}-{line}" for line in range(3))) for request in range(20)]
     await asyncio.gather(*(broker.publish(request) for request in requests))
+    await receiver.until(60)
     assert receiver.texts == [line.decode() for request in requests for chunk in request for line in chunk.lines()]
     assert receiver.seqs == sorted(set(receiver.seqs))
     await broker.close()
@@ -90,6 +102,7 @@ async def test_a_broker_that_has_not_been_started_takes_nothing(make: Callable[[
 async def test_what_is_followed_has_been_delivered(make: Callable[[], Broker]) -> None:
     broker, receiver = await started(make)
     await broker.publish(chunks("one"))
+    await receiver.until(1)
     await broker.follow("myapp", receiver.seqs[-1])
     await broker.follow("myapp", receiver.seqs[-1] + 1000)
     assert receiver.texts == ["one"]
@@ -105,14 +118,15 @@ async def test_a_namespace_may_be_released_after_the_broker_is_closed(make: Call
     broker.release("myapp")
 
 
+@pytest.mark.parametrize("make", ["memory", "disk"], indirect=True)
 async def test_a_large_request_lets_others_run_in_between(make: Callable[[], Broker]) -> None:
-    broker, turns, turns_at = make(), 0, list[int]()
+    turns, turns_at = 0, list[int]()
 
     def take_a_millisecond(_: Chunk) -> None:
         turns_at.append(turns)
         time.sleep(0.001)
 
-    await broker.start(Recorder(take_a_millisecond))
+    broker, receiver = await started(make, Recorder(take_a_millisecond))
 
     async def count_turns() -> None:
         nonlocal turns
@@ -122,6 +136,7 @@ async def test_a_large_request_lets_others_run_in_between(make: Callable[[], Bro
 
     counting = asyncio.ensure_future(count_turns())
     await broker.publish(chunks(*["x"] * 30))
+    await receiver.until(30)
     counting.cancel()
     assert 3 <= turns_at[-1] - turns_at[0] <= 12
     await broker.close()

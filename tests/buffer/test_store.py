@@ -221,6 +221,31 @@ def test_expiry_passes_over_a_namespace_that_is_forgotten_meanwhile() -> None:
     assert list(passing) == [None]
 
 
+def test_a_source_that_is_dropped_leaves_with_all_its_chunks() -> None:
+    store = made()
+    for seq, pod in enumerate(["web-0", "web-1", "web-0"], 1):
+        store.append(chunk(seq, "x", writer=source(pod=pod)))
+    bytes_before = store.bytes
+    assert [(one.chunk.seq, one.was_last) for one in store.drop(source())] == [(1, False), (3, True)]
+    assert store.drop(source()) == []
+    assert store.drop(source("nowhere")) == []
+    assert (store.statistics().sources, store.statistics().lines) == (1, 1)
+    assert store.bytes < bytes_before
+
+
+def test_a_namespace_that_has_reached_a_number_goes_on_after_it() -> None:
+    store = made()
+    store.reach("n", 5)
+    assert store.next_seq("n") == 6
+    store.append(chunk(9, "x"))
+    assert store.next_seq("n") == 10
+    store.reach("n", 20)
+    store.reach("n", 12)
+    assert store.next_seq("n") == 21
+    store.forget("n")
+    assert store.next_seq("n") == 1
+
+
 def test_what_leaves_because_of_the_bounds_is_let_go() -> None:
     gone = list[int]()
     store = Store(Limits(WIDE, WIDE, 60.0), lambda one: gone.append(one.seq))

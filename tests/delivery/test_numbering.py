@@ -32,3 +32,9 @@ def test_skipped_numbers_are_doubtful_until_the_numbering_starts_anew() -> None:
     assert numbering.meaning(cursor, 7) == Meaning(cursor, RESTARTED)
     numbering.restart("e")
     assert numbering.meaning(cursor, 7) == Meaning(cursor, None)
+
+
+def test_a_cursor_that_is_doubtful_is_told_of_a_loss_and_goes_on_where_it_was() -> None:
+    cursor = Cursor("e", 5, 0)
+    assert Numbering("e").meaning(cursor, 9, is_doubtful=True) == (cursor, Gap(None, "evicted"))
+    assert Numbering("e").meaning(cursor, 5 - 1, is_doubtful=True) == (None, Gap(None, "restarted"))

@@ -5,7 +5,7 @@ from http import HTTPStatus
 import pytest
 from tornado.web import HTTPError
 
-from buffer.broker import BrokerUnavailable
+from buffer.broker import BrokerUnavailable, Lagging
 from delivery.cursor import BadCursor
 from delivery.patterns import TooManyPatterns
 from handlers.authorisation import Unauthorized
@@ -35,6 +35,7 @@ PUBLIC = [
     (Overloaded(1), 503),
     (StillStoring(), 503),
     (BrokerUnavailable("it sleeps"), 503),
+    (Lagging(), 503),
     (TooManyReaders(1), 503),
     (TooManyPatterns(1), 503),
     (ServerStopping(), 503),

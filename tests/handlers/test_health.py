@@ -21,6 +21,18 @@ async def test_readyz_fails_once_the_server_is_stopping(live: LiveServer) -> Non
     assert (response.code, json.loads(response.body)) == (503, {"error": "the server is stopping"})
 
 
+async def test_readiness_for_ingest_is_lost_with_the_broker(live: LiveServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (await live.fetch("/readyz/ingest")).code == 200
+    monkeypatch.setattr(live.services.broker, "problem", "it has gone", raising=False)
+    response = await live.fetch("/readyz/ingest")
+    assert response.code == 503
+    assert json.loads(response.body) == {"error": "the broker cannot take logs now", "problem": "it has gone"}
+    assert (await live.fetch("/readyz")).code == 200
+    live.services.sessions.stopping = True
+    response = await live.fetch("/readyz/ingest")
+    assert (response.code, json.loads(response.body)) == (503, {"error": "the server is stopping"})
+
+
 async def test_readyz_says_what_the_broker_cannot_promise_and_stays_ready(
     live: LiveServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

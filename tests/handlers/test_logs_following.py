@@ -181,3 +181,19 @@ async def test_a_token_lists_the_sources_of_a_namespace_that_is_not_here_yet(
     following.opened.set()
     assert len(json.loads((await asking).body)["sources"]) == 1
     assert following.count == 0
+
+
+async def test_a_reader_is_told_if_lines_after_its_cursor_may_have_gone_without_a_trace(
+    live: LiveServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def follow(*_: object) -> bool:
+        return True
+
+    await live.write("one")
+    await live.write("two")
+    path = f"/logs?format=json&follow=false&token={await live.sign()}"
+    first = json.loads((await live.fetch(f"{path}&tail=all")).body.splitlines()[0])
+    monkeypatch.setattr(live.services.broker, "follow", follow)
+    events = (await live.fetch(f"{path}&cursor={first['cursor']}")).body.splitlines()
+    assert json.loads(events[0]) == {"type": "gap", "lost": None, "reason": "evicted"}
+    assert [json.loads(line)["log"] for line in events[1:]] == ["two"]

@@ -1,0 +1,65 @@
+"""A batch: messages of a stream that are read straight from a server that has a copy of it (Direct Get)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from nats.aio.msg import Msg
+
+    from buffer.jetstream.connection import Connection
+
+_END_OF_BATCH, _NOT_FOUND = "204", "404"
+_REFUSED_SECONDS = 0.1
+
+
+class Fetched(NamedTuple):
+    """A message of the stream, and its number."""
+
+    number: int
+    data: bytes
+
+
+class Batch:
+    """The answers to one request. `was_last` says, in the end, whether the server had no more than these."""
+
+    def __init__(self, connection: Connection, subject: str, request: bytes) -> None:
+        self.was_last = False
+        self._connection = connection
+        self._messages: deque[Msg] = deque()
+        self._arrived = asyncio.Event()
+        self._token = connection.expect(self._take)
+        connection.send(subject, request, self._token)
+
+    async def next(self, seconds: float) -> Fetched | None:
+        """Return the next message; None at the end, or if none comes within so many seconds."""
+        if not self._messages:
+            try:
+                async with asyncio.timeout(seconds):
+                    await self._arrived.wait()
+            except TimeoutError:
+                return None
+        msg = self._messages.popleft()
+        if not self._messages:
+            self._arrived.clear()
+        headers = msg.headers or {}
+        status = headers.get("Status")
+        if status is None and "Nats-Sequence" in headers:
+            return Fetched(int(headers["Nats-Sequence"]), msg.data)
+        if status == _END_OF_BATCH:
+            self.was_last = headers.get("Nats-Num-Pending") == "0"
+        elif status == _NOT_FOUND:
+            self.was_last = True
+        else:
+            await asyncio.sleep(_REFUSED_SECONDS)  # nobody has the stream now
+        return None
+
+    def end(self) -> None:
+        """Take no more answers."""
+        self._connection.forget(self._token)
+
+    def _take(self, msg: Msg) -> None:
+        self._messages.append(msg)
+        self._arrived.set()

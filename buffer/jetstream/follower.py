@@ -1,0 +1,298 @@
+"""Following a namespace: what the stream holds of it is fetched, what comes is heard, and no seam is left in between.
+
+1. Hear the live subject, and keep what comes.
+2. Fetch what is held, in batches, from any server that has a copy of the stream.
+3. Ask the leader for the last number there is, and fetch up to it: the server that answered may lag behind.
+4. Each message that is heard says which number came before it in the namespace. If that has been delivered, the message
+   is next. If not, fetch again. What the leader does not have any more was let go.
+5. Every now and then ask whether there is more: the last message that was sent may not have been heard.
+
+There are no consumers. A server takes ten thousand subscriptions in 10 MiB, and keeps serving what it holds when there
+is no leader.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from array import array
+from bisect import bisect_left
+from collections import deque
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from buffer.jetstream.losses import Losses
+from buffer.jetstream.message import BadMessage
+from buffer.source import Source
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from nats.aio.msg import Msg
+
+    from buffer.jetstream.desk import Desk
+
+# One batch: enough for throughput, and no more than can be decoded in some 50 ms. A server sends up to 64 MB otherwise.
+_BATCH_MESSAGES = 1000
+_BATCH_BYTES = 4 * 1024 * 1024
+# How long to wait for the next message of a batch: the peer that was chosen to answer may be frozen.
+_BATCH_SECONDS = 0.5
+_LAG_SECONDS = 0.05
+# How often a number must be found not to have been given out: a new leader may be a moment behind.
+_BEYOND_TIMES = 3
+_BEYOND_SECONDS = 0.3
+_NO_LEADER_SECONDS = 0.25
+_TURN_SECONDS = 0.005
+_ATTEMPTS = 3
+# Messages that are kept while what came before them is fetched.
+_MAX_KEPT = 2000
+
+
+class Heard(NamedTuple):
+    """A message of the namespace, its number, and that of the one before it (0: there is none)."""
+
+    number: int
+    previous: int
+    data: bytes
+
+
+class Follower:
+    """Delivers one namespace, in the order of its numbers.
+
+    `last` is the number up to which everything has been delivered, or is known to be gone.
+    """
+
+    def __init__(self, namespace: str, desk: Desk) -> None:
+        self.namespace = namespace
+        self.readers = 0
+        self.last = 0
+        self.linger: asyncio.TimerHandle | None = None  # until it is forgotten, once it has no readers
+        self._held = array("Q")  # what the stream held at first, and what farewells said of others; in order
+        self._watched_from = 0  # the first number that could be heard
+        self._is_complete = False  # whether the last fetch got everything there was
+        self._desk = desk
+        self._subject = desk.subjects.of(namespace)
+        self._live = desk.subjects.live(namespace)
+        self._kept: deque[Heard] = deque()
+        self._losses = Losses()
+        self._filling: asyncio.Task[None] | None = None
+        self._loaded = asyncio.Event()
+
+    def start(self) -> None:
+        """Hear the namespace, and fetch what there is of it."""
+        self._desk.connection.hear(self._live, self._hear)
+        self.refresh()
+
+    def stop(self) -> None:
+        """Hear no more of it."""
+        self._desk.connection.unhear(self._live)
+        if self._filling is not None:
+            self._filling.cancel()
+
+    async def wait(self, number: int) -> None:
+        """Return once what was there at first has been delivered, and everything up to this number.
+
+        A number that the stream has not given out yet is not waited for.
+        """
+        await self._loaded.wait()
+        beyond = 0
+        while number > self.last:
+            highest = await self._desk.highest()
+            if highest is None:
+                await asyncio.sleep(_NO_LEADER_SECONDS)
+            elif number > highest:
+                beyond += 1
+                if beyond == _BEYOND_TIMES:
+                    return
+                await asyncio.sleep(_BEYOND_SECONDS)
+            elif await self._refreshed() and number > self.last:
+                # It was given out, and has gone since.
+                self._losses.fetched(self.last + 1, number + 1)
+                self.last = number
+                self._desk.receiver.reach(self.namespace, number)
+
+    def doubts(self, number: int) -> bool:
+        """Tell whether messages after this one may have gone, without a trace, before the namespace was followed here.
+
+        As long as the stream holds a message, it holds what came after it in the namespace, or what says that more has
+        come and gone.
+        """
+        index = bisect_left(self._held, number)
+        return 0 < number < self._watched_from and (index == len(self._held) or self._held[index] != number)
+
+    def restart(self) -> None:
+        """Begin anew: the numbering has."""
+        if self._filling is not None:
+            self._filling.cancel()
+            self._filling = None
+        self.last = 0
+        self._held = array("Q")
+        self._kept.clear()
+        self._losses = Losses()
+        self._loaded.clear()
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Fetch what there is and has not been delivered, up to what the leader has."""
+        if self._filling is None:
+            self._filling = asyncio.create_task(self._ending(self._fetch_all()))
+
+    def peek(self) -> None:
+        """Fetch what there is already, if anything."""
+        if not self._loaded.is_set():
+            self.refresh()
+        elif self._filling is None:
+            self._filling = asyncio.create_task(self._ending(self._fetch()))
+
+    # What is heard
+
+    def _hear(self, msg: Msg) -> None:
+        headers = msg.headers or {}
+        try:
+            heard = Heard(int(headers["Nats-Sequence"]), int(headers["Nats-Last-Sequence"]), msg.data)
+        except (KeyError, ValueError):
+            return  # no message of the stream
+        if len(self._kept) >= _MAX_KEPT:
+            self._kept.clear()  # what is not heard is fetched
+        self._kept.append(heard)
+        self._desk.schedule(self)
+
+    def step(self) -> bool:
+        """Deliver the next of what was heard, if it is its turn; tell whether there is more to deliver now."""
+        if self._filling is not None or not self._kept:
+            return False
+        heard = self._kept[0]
+        if heard.number <= self.last:
+            self._kept.popleft()
+        elif heard.previous == self.last:
+            self._kept.popleft()
+            self._deliver(heard.number, heard.data)
+        else:
+            self._filling = asyncio.create_task(self._ending(self._fill_before(heard)))
+            return False
+        return bool(self._kept)
+
+    async def _fill_before(self, heard: Heard) -> None:
+        if heard.previous < self.last:
+            # All that was delivered last has gone from the stream, or the stream is another one.
+            await self._desk.check_epoch()
+        else:
+            self._desk.filled += 1
+            await self._fetch_up_to(heard.previous)
+        if self._kept and self._kept[0] is heard:
+            self._kept.popleft()
+            if heard.number > self.last:
+                self._deliver(heard.number, heard.data)
+
+    # What is fetched
+
+    async def _ending(self, filling: Coroutine[None, None, object]) -> None:
+        """Fill in one way or another, then go on with what was heard meanwhile."""
+        try:
+            await filling
+        finally:
+            if self._filling is asyncio.current_task():
+                self._filling = None
+                if self._kept:
+                    self._desk.schedule(self)
+
+    async def _fetch_all(self) -> None:
+        self._is_complete = False
+        if not await self._fetch():
+            return  # there will be another attempt
+        last = await self._desk.leader.last(self._subject)
+        if last is not None:
+            await self._fetch_up_to(last)
+            self._is_complete = True
+        if not self._loaded.is_set():
+            self._held = array("Q", sorted(self._held))
+            self._watched_from = max(self.last, self._desk.highest_known()) + 1
+            self._loaded.set()
+
+    async def _refreshed(self) -> bool:
+        """Fetch everything there is from now on; tell whether that was possible."""
+        while self._filling is not None:  # it may have passed already the place where something is
+            await asyncio.wait({self._filling})
+        self._is_complete = False
+        filling = self._filling = asyncio.create_task(self._ending(self._fetch_all()))
+        await asyncio.wait({filling})
+        return self._is_complete
+
+    async def _fetch_up_to(self, number: int) -> None:
+        """Deliver everything up to a number that is there; return once that has been done."""
+        while self.last < number:
+            await self._fetch()
+            if self.last >= number:
+                return
+            following = await self._desk.leader.first_from(self.last + 1, self._subject)
+            if following is None:
+                await asyncio.sleep(_NO_LEADER_SECONDS)
+            elif not following or following > number:
+                self._let_go(number)
+            else:
+                await asyncio.sleep(_LAG_SECONDS)  # it is there: the server that answers lags behind
+
+    def _let_go(self, number: int) -> None:
+        """Note that the stream has let go of everything up to a number."""
+        self._losses.fetched(self.last + 1, number + 1)
+        if self._loaded.is_set():
+            # Of which source, its next message would say, and a farewell at the latest; unless its writer has died.
+            self._desk.receiver.lose(Source(self.namespace), number, None)
+        self.last = number
+
+    async def _fetch(self) -> bool:
+        """Deliver everything that the server which answers has; tell whether one has answered."""
+        silent = 0
+        while silent < _ATTEMPTS:
+            last = self.last
+            async with self._desk.turn:
+                is_over = await self._fetch_batch()
+            if is_over:
+                return True
+            silent = silent + 1 if self.last == last else 0
+        return False
+
+    async def _fetch_batch(self) -> bool:
+        """Deliver one batch; tell whether it was the last one."""
+        request = {
+            "seq": self.last + 1,
+            "next_by_subj": self._subject,
+            "batch": _BATCH_MESSAGES,
+            "max_bytes": _BATCH_BYTES,
+        }
+        batch = self._desk.batch(msgspec.json.encode(request))
+        turn_ends = self._desk.time() + _TURN_SECONDS
+        try:
+            while (message := await batch.next(_BATCH_SECONDS)) is not None:
+                if message.number > self.last:
+                    self._losses.fetched(self.last + 1, message.number + 1)
+                    self._deliver(message.number, message.data, is_fetched=True)
+                if self._desk.time() > turn_ends:
+                    await asyncio.sleep(0)
+                    turn_ends = self._desk.time() + _TURN_SECONDS
+        finally:
+            batch.end()
+        return batch.was_last
+
+    # What is delivered
+
+    def _deliver(self, number: int, data: bytes, *, is_fetched: bool = False) -> None:
+        """Hand a message over, after what was lost before it."""
+        self.last = number
+        try:
+            message = self._desk.decoder.decode(data)
+        except BadMessage:
+            self._desk.unreadable += 1
+            return
+        chunk, source = message.chunk, message.source
+        if source.namespace != self.namespace:
+            self._desk.unreadable += 1
+            return
+        loss = self._losses.see(source, message.place, 0 if chunk is None else chunk.count, number)
+        if loss is not None:
+            self._desk.receiver.lose(source, loss.number, loss.lines)
+        if is_fetched and not self._loaded.is_set():
+            self._held.append(number if chunk is not None else message.place.previous)
+        if chunk is not None:
+            chunk.seq = number
+            self._desk.receiver.receive(chunk)

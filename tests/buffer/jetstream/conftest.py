@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.buffer.jetstream.doubles import Replicas
+from tests.buffer.jetstream.nats_server import NatsServer, free_ports
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tornado.ioloop import IOLoop
+
+
+@pytest.fixture
+def own_nats(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
+    """A nats-server that one test may kill, or start again."""
+    server = NatsServer(tmp_path_factory.mktemp("nats"), free_ports(1)[0])
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def replicas(io_loop: IOLoop, nats: NatsServer, stream: str) -> Iterator[Replicas]:
+    """Brokers of one stream, on one server; all are closed in the end."""
+    made = Replicas(nats.url, stream)
+    yield made
+    io_loop.run_sync(made.close)

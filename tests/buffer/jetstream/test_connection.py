@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+import asyncio
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+import trustme
+
+from buffer.broker import BrokerUnavailable
+from buffer.jetstream.connection import Connection, Servers
+from tests.buffer.jetstream.nats_server import NatsServer, free_ports
+from tests.buffer.jetstream.proxy import Proxy
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from nats.aio.msg import Msg
+
+
+async def opened(*urls: str) -> tuple[Connection, asyncio.Event]:
+    made = asyncio.Event()
+    connection = Connection(Servers(urls), made.set)
+    await connection.open(5)
+    return connection, made
+
+
+async def test_a_question_that_nobody_takes_has_an_empty_answer(nats: NatsServer) -> None:
+    connection, _ = await opened(nats.url)
+    msg = await connection.ask("nobody.is.there", b"", 5)
+    assert msg is not None
+    assert (msg.data, (msg.headers or {}).get("Status")) == (b"", "503")
+    await connection.close()
+
+
+async def test_what_is_heard_is_heard_again_on_the_next_connection(nats: NatsServer) -> None:
+    proxy = Proxy(nats.port)
+    await proxy.start()
+    connection, made = await opened(proxy.url)
+    other, _ = await opened(nats.url)
+    heard: asyncio.Queue[Msg] = asyncio.Queue()
+    connection.hear("some.subject", heard.put_nowait)
+    await connection.ask("flush", b"", 5)
+    other.tell("some.subject", b"one")
+    assert (await heard.get()).data == b"one"
+    made.clear()
+    proxy.cut()
+    await made.wait()
+    await connection.ask("flush", b"", 5)
+    other.tell("some.subject", b"two")
+    assert (await heard.get()).data == b"two"
+    connection.unhear("some.subject")
+    await connection.ask("flush", b"", 5)
+    other.tell("some.subject", b"three")
+    await other.ask("flush", b"", 5)
+    assert heard.empty()
+    assert connection.connects == 2
+    await connection.close()
+    await other.close()
+    await proxy.close()
+
+
+async def test_a_connection_that_is_cut_is_made_to_another_server(
+    nats: NatsServer, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    frozen = NatsServer(tmp_path_factory.mktemp("nats"), free_ports(1)[0])
+    frozen.start()
+    connection, made = await opened(frozen.url, nats.url)
+    frozen.signal(signal.SIGSTOP)
+    for _ in range(3):  # whichever it is connected to, it comes to the one that answers
+        made.clear()
+        connection.cut()
+        await made.wait()
+        assert await connection.ask("anything", b"", 2) is not None
+        if connection.connects > 2:
+            break
+    frozen.signal(signal.SIGCONT)
+    await connection.close()
+    frozen.kill()
+
+
+async def test_a_server_that_takes_nothing_any_more_is_left_however_much_is_to_be_sent(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    frozen = NatsServer(tmp_path_factory.mktemp("nats"), free_ports(1)[0])
+    frozen.start()
+    connection, made = await opened(frozen.url)
+    frozen.signal(signal.SIGSTOP)
+    for _ in range(100):
+        connection.tell("anything", bytes(200_000))
+    await asyncio.sleep(0)
+    made.clear()
+    connection.cut()
+    frozen.signal(signal.SIGCONT)
+    async with asyncio.timeout(5):
+        await made.wait()
+    await connection.close()
+    frozen.kill()
+
+
+async def test_without_a_server_nothing_is_sent_and_the_reason_is_known() -> None:
+    connection, _ = await opened_briefly("nats://127.0.0.1:1")
+    assert not connection.is_up
+    assert "Connect call failed" in connection.last_error
+    assert await connection.ask("anything", b"", 0.05) is None
+    connection.cut()
+    await connection.close()
+
+
+async def opened_briefly(url: str) -> tuple[Connection, None]:
+    connection = Connection(Servers([url]), lambda: None)
+    await connection.open(0.2)
+    return connection, None
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (None, "the file that NATS_CREDENTIALS names cannot be read: No such file or directory"),
+        (b"\xff", "the file that NATS_CREDENTIALS names cannot be read: it is no text"),
+        (b"hello", "the file that NATS_CREDENTIALS names holds no credentials of a NATS user"),
+    ],
+)
+async def test_a_file_without_credentials_is_refused_at_once(
+    tmp_path: Path, content: bytes | None, problem: str
+) -> None:
+    path = tmp_path / "user.creds"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(BrokerUnavailable) as raised:
+        await Connection(Servers(["nats://127.0.0.1:1"], str(path)), lambda: None).open(1)
+    assert raised.value.problem == problem
+
+
+async def test_a_server_that_wants_a_password_takes_the_one_in_the_url(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    server = NatsServer(
+        tmp_path_factory.mktemp("nats"),
+        free_ports(1)[0],
+        config='authorization { user: logurt, password: "s3cret" }',
+        jetstream=False,
+    )
+    server.start()
+    connection, _ = await opened(f"nats://logurt:s3cret@127.0.0.1:{server.port}")
+    assert connection.is_up
+    await connection.close()
+    stranger, _ = await opened_briefly(f"nats://logurt:wrong@127.0.0.1:{server.port}")
+    assert not stranger.is_up
+    assert "Authorization Violation" in stranger.last_error
+    await stranger.close()
+    server.kill()
+
+
+@pytest.mark.logs  # what asyncio says when TLS ends
+async def test_a_server_with_tls_is_trusted_by_the_authorities_of_the_system(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path_factory.mktemp("nats")
+    authority = trustme.CA()
+    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(folder / "server.pem"))
+    authority.cert_pem.write_to_path(str(folder / "ca.pem"))
+    pem = folder / "server.pem"
+    config = f'tls {{ cert_file: "{pem}", key_file: "{pem}" }}'
+    server = NatsServer(folder, free_ports(1)[0], config=config, jetstream=False)
+    server.start()
+    url = f"tls://127.0.0.1:{server.port}"
+    stranger, _ = await opened_briefly(url)
+    assert not stranger.is_up
+    await stranger.close()
+    monkeypatch.setenv("SSL_CERT_FILE", str(folder / "ca.pem"))
+    connection, _ = await opened(url)
+    assert await connection.ask("anything", b"", 2) is not None
+    await connection.close()
+    server.kill()
