@@ -15,6 +15,7 @@ import pytest
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 
 from buffer.database import FILE
+from tests.handlers.peers import until
 from tests.process import READYZ, SETTINGS, asked, command, lines_of, posted, token
 from tests.wire import request
 
@@ -215,6 +216,7 @@ async def is_weak(process: Process, problem: str) -> None:
     assert (await asked(process, READYZ)).json == {"status": "ready", "weakness": weakness}
     metrics = (await asked(process, request("/metrics", method="GET"))).body.decode()
     assert "\nlogurt_broker_weak 1.0\n" in metrics
+    await until(lambda: any(weakness in line for line in process.log))
     assert len([line for line in process.log if weakness in line]) == 1
 
 
