@@ -1,6 +1,7 @@
 # make run    make the virtual environment, install, write a .env with random secrets if there is none, serve to this
 #             machine alone: it is plain HTTP. ADDRESS, in the environment or in .env, says where else to listen
 # make demo   the same for a made-up application whose logs are fed and followed in this terminal
+# make cluster-demo   three nats-servers, three replicas and a balancer on this machine, and a rolling restart of them
 # make test   the tests        make check   what CI runs: formatting, lint, types, tests with branch coverage
 # make format put the code into shape
 # make chaos  what takes long, in ten minutes: a browser that reads through ten restarts, and histories on a cluster of NATS
@@ -12,7 +13,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DELETE_ON_ERROR:
-.PHONY: run demo test check chaos format bench soak clean
+.PHONY: run demo cluster-demo test check chaos format bench soak clean
 
 run: $(VENV)/runtime .env
 	@grep -Eq '^[[:space:]]*(export[[:space:]]+)?ADDRESS[[:space:]]*=' .env || export ADDRESS="$${ADDRESS:-localhost}"; \
@@ -20,6 +21,9 @@ run: $(VENV)/runtime .env
 
 demo: $(VENV)/runtime
 	@exec $(BIN)/python logurt.py demo
+
+cluster-demo: $(VENV)/development
+	@exec $(BIN)/python -m benchmarks.cluster.demo
 
 test: $(VENV)/development
 	$(BIN)/python -m pytest -q

@@ -18,8 +18,8 @@ from server import StopBounds
 ROOT = Path(__file__).parents[1]
 MANIFESTS = ROOT / "manifests"
 OVERLAY = MANIFESTS / "overlays" / "with-fluent-bit"
-EXAMPLE_SECRET = MANIFESTS / "base" / "secret.example.yaml"
-REFERENCES = MANIFESTS / "fluent-bit" / "references.yaml"
+REPLICAS = MANIFESTS / "overlays" / "replicas"
+EXAMPLE_SECRETS = {MANIFESTS / "base" / "secret.example.yaml", MANIFESTS / "nats" / "secret.example.yaml"}
 KUBERNETES_VERSION = "1.34"
 
 CONTAINER_ID = "0123456789abcdef" * 4
@@ -36,11 +36,10 @@ def kustomization(folder: Path) -> dict[str, Any]:
 
 FOLDERS = sorted(path.parent for path in MANIFESTS.rglob("kustomization.yaml"))
 DATA_DIR = MANIFESTS / "data-dir"
-PATCHES = sorted(folder / each["path"] for folder in FOLDERS for each in kustomization(folder).get("patches", []))
 LISTED = sorted(
     folder / name for folder in FOLDERS for name in kustomization(folder).get("resources", []) if name.endswith(".yaml")
 )
-OBJECTS = [(path, each) for path in [*LISTED, EXAMPLE_SECRET] for each in documents(path.read_text())]
+OBJECTS = [(path, each) for path in [*LISTED, *sorted(EXAMPLE_SECRETS)] for each in documents(path.read_text())]
 
 
 def only(kind: str, name: str | None = None) -> dict[str, Any]:
@@ -50,10 +49,12 @@ def only(kind: str, name: str | None = None) -> dict[str, Any]:
 
 DEPLOYMENT = only("Deployment")
 DAEMON_SET = only("DaemonSet")
+STATEFUL_SET = only("StatefulSet")
 WORKLOADS = [
     pytest.param(DEPLOYMENT, id="logurt"),
     pytest.param(DAEMON_SET, id="fluent-bit"),
 ]
+ALL_WORKLOADS = [*WORKLOADS, pytest.param(STATEFUL_SET, id="nats")]
 
 
 def pod(workload: dict[str, Any]) -> dict[str, Any]:
@@ -76,7 +77,7 @@ def literals(workload: dict[str, Any]) -> dict[str, str]:
 
 def running_settings() -> settings.Settings:
     """Return what the server would run with, given real secrets."""
-    secrets = dict.fromkeys(only("Secret")["stringData"], "x" * 64)
+    secrets = dict.fromkeys(only("Secret", "logurt")["stringData"], "x" * 64)
     return settings.from_mapping(literals(DEPLOYMENT) | secrets)
 
 
@@ -113,10 +114,18 @@ def test_the_schema_check_refuses_a_misspelt_member() -> None:
         kubernetes_validate.validate(wrong, KUBERNETES_VERSION, strict=True)
 
 
-def test_every_manifest_is_used_but_the_example_secret() -> None:
-    config = MANIFESTS / "fluent-bit" / "fluent-bit.yaml"
-    used = {*LISTED, *PATCHES, *(folder / "kustomization.yaml" for folder in FOLDERS), config, REFERENCES}
-    assert set(MANIFESTS.rglob("*.yaml")) - used == {EXAMPLE_SECRET}
+def mentioned(folder: Path) -> set[Path]:
+    """Return the files that a kustomization uses beside its resources."""
+    content = kustomization(folder)
+    names = [*content.get("configurations", []), *(patch["path"] for patch in content.get("patches", []))]
+    names += [name for generator in content.get("configMapGenerator", []) for name in generator["files"]]
+    return {folder / name for name in names}
+
+
+def test_every_manifest_is_used_but_the_example_secrets() -> None:
+    used = {*LISTED, *(folder / "kustomization.yaml" for folder in FOLDERS)}.union(*map(mentioned, FOLDERS))
+    files = {path for path in MANIFESTS.rglob("*") if path.is_file()}
+    assert files - used == EXAMPLE_SECRETS
 
 
 def test_the_overlay_joins_the_base_and_the_component_in_the_namespace_it_makes() -> None:
@@ -127,14 +136,14 @@ def test_the_overlay_joins_the_base_and_the_component_in_the_namespace_it_makes(
     assert kustomization(MANIFESTS / "fluent-bit")["kind"] == "Component"
 
 
-@pytest.mark.parametrize("workload", WORKLOADS)
+@pytest.mark.parametrize("workload", ALL_WORKLOADS)
 def test_every_selector_matches_the_labels_of_its_pods(workload: dict[str, Any]) -> None:
     selector = workload["spec"]["selector"]["matchLabels"]
     assert selector.items() <= workload["spec"]["template"]["metadata"]["labels"].items()
 
 
 def test_the_service_selects_logurt_alone_and_a_port_it_has() -> None:
-    service = only("Service")["spec"]
+    service = only("Service", "logurt")["spec"]
     (port,) = service["ports"]
     assert service["selector"] == DEPLOYMENT["spec"]["selector"]["matchLabels"]
     assert service["selector"].items().isdisjoint(DAEMON_SET["spec"]["selector"]["matchLabels"].items())
@@ -144,7 +153,7 @@ def test_the_service_selects_logurt_alone_and_a_port_it_has() -> None:
 # Security
 
 
-@pytest.mark.parametrize("workload", WORKLOADS)
+@pytest.mark.parametrize("workload", ALL_WORKLOADS)
 def test_no_container_can_gain_a_privilege_or_write_to_its_root(workload: dict[str, Any]) -> None:
     assert container(workload)["securityContext"] == {
         "allowPrivilegeEscalation": False,
@@ -187,17 +196,17 @@ def test_the_binding_follows_the_account_into_the_namespace_of_any_overlay() -> 
 
 @pytest.mark.parametrize("workload", WORKLOADS)
 def test_secrets_come_by_reference_from_members_the_secret_has(workload: dict[str, Any]) -> None:
-    members = only("Secret")["stringData"]
+    members = only("Secret", "logurt")["stringData"]
     for name, each in environment(workload).items():
         if "SECRET" not in name and "KEY" not in name:
             continue
         reference = each["valueFrom"]["secretKeyRef"]
-        assert (reference["name"], reference["key"]) == (only("Secret")["metadata"]["name"], name)
+        assert (reference["name"], reference["key"]) == (only("Secret", "logurt")["metadata"]["name"], name)
         assert name in members or (name.endswith("_PREVIOUS") and reference["optional"])
 
 
 def test_the_server_refuses_each_value_of_the_example_secret() -> None:
-    example = only("Secret")["stringData"]
+    example = only("Secret", "logurt")["stringData"]
     with pytest.raises(settings.SettingsError) as caught:
         settings.from_mapping(example)
     assert {problem.split()[0] for problem in caught.value.problems} == set(example)
@@ -327,7 +336,7 @@ def test_only_their_own_log_files_are_left_out_by_name(file: str, *, left_out: b
 
 def test_fluent_bit_posts_to_the_service_with_the_ingest_secret_of_its_environment() -> None:
     output = plugin("outputs", "http")
-    service = only("Service")
+    service = only("Service", "logurt")
     assert output["host"] == "${LOGURT_HOST}"
     assert literals(DAEMON_SET) == {"LOGURT_HOST": service["metadata"]["name"]}
     assert output["port"] == service["spec"]["ports"][0]["port"]
@@ -440,7 +449,9 @@ def test_kustomize_builds_objects_that_fit_the_schema(built: list[dict[str, Any]
     for manifest in built:
         kubernetes_validate.validate(manifest, KUBERNETES_VERSION, strict=True)
     kinds = {each["kind"] for each in built}
-    assert kinds == {each["kind"] for _, each in OBJECTS} - {"Secret", "PersistentVolumeClaim"} | {"ConfigMap"}
+    assert kinds == {"Namespace", "Deployment", "Service", "ConfigMap", "DaemonSet"} | {
+        *("ServiceAccount", "ClusterRole", "ClusterRoleBinding"),
+    }
 
 
 def test_kustomize_mounts_the_claimed_volume_under_any_name(with_volume: list[dict[str, Any]]) -> None:
@@ -485,3 +496,89 @@ def test_kustomize_names_the_configuration_by_its_content(built: list[dict[str, 
     (volume,) = [each for each in pod(one("DaemonSet", built))["volumes"] if "configMap" in each]
     assert volume["configMap"]["name"] == config["metadata"]["name"]
     assert re.fullmatch("logurt-fluent-bit-[a-z0-9]{10}", config["metadata"]["name"])
+
+
+# Replicas
+
+
+@pytest.fixture(scope="module")
+def replicated() -> list[dict[str, Any]]:
+    return kustomized(REPLICAS)
+
+
+def named(kind: str, name: str, objects: list[dict[str, Any]]) -> dict[str, Any]:
+    (found,) = [each for each in objects if (each["kind"], each["metadata"]["name"]) == (kind, name)]
+    return found
+
+
+def nats_config() -> str:
+    return (MANIFESTS / "nats" / "nats.conf").read_text()
+
+
+def test_the_objects_of_replicas_fit_the_schema_and_are_in_one_namespace(replicated: list[dict[str, Any]]) -> None:
+    for manifest in replicated:
+        kubernetes_validate.validate(manifest, KUBERNETES_VERSION, strict=True)
+    everywhere = {"Namespace", "ClusterRole", "ClusterRoleBinding"}
+    assert {each["metadata"]["namespace"] for each in replicated if each["kind"] not in everywhere} == {"logurt"}
+
+
+def test_replicas_are_replaced_one_by_one_and_none_is_missing_meanwhile(replicated: list[dict[str, Any]]) -> None:
+    spec = named("Deployment", "logurt", replicated)["spec"]
+    assert spec["replicas"] == 3
+    assert spec["strategy"] == {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
+
+
+def test_replicas_run_with_settings_that_the_server_takes(replicated: list[dict[str, Any]]) -> None:
+    deployment = named("Deployment", "logurt", replicated)
+    # Kubernetes puts values in place of $(NAME) where the variable stands before.
+    values = dict[str, str]()
+    for each in container(deployment)["env"]:
+        value = each.get("value", "x" * 64)
+        values[each["name"]] = re.sub(r"\$\((\w+)\)", lambda found: values[found[1]], value)
+    running = settings.from_mapping({name: values[name] for name in values if not name.endswith("_PREVIOUS")})
+    assert running.nats_url == (f"nats://logurt:{'x' * 64}@logurt-nats:4222",)
+    assert running.nats_replicas == STATEFUL_SET["spec"]["replicas"]
+
+
+def test_replicas_find_the_port_of_the_nats_servers(replicated: list[dict[str, Any]]) -> None:
+    service = named("Service", "logurt-nats", replicated)["spec"]
+    ports = {each["name"]: each["containerPort"] for each in container(STATEFUL_SET)["ports"]}
+    assert service["selector"] == STATEFUL_SET["spec"]["selector"]["matchLabels"]
+    assert [(each["port"], ports[each["targetPort"]]) for each in service["ports"]] == [(4222, 4222)]
+    assert f"port: {ports['client']}\nhttp_port: {ports['http']}" in nats_config()
+
+
+def test_the_nats_servers_know_each_other_by_the_headless_service() -> None:
+    nodes = only("Service", "logurt-nats-nodes")["spec"]
+    variables = literals(STATEFUL_SET)
+    assert nodes["clusterIP"] == "None"
+    assert nodes["publishNotReadyAddresses"] is True
+    assert STATEFUL_SET["spec"]["serviceName"] == variables["NATS_NODES"] == "logurt-nats-nodes"
+    assert STATEFUL_SET["metadata"]["name"] == variables["NATS_SET"]
+    (routes,) = [each for each in container(STATEFUL_SET)["args"] if each.startswith("--routes=")]
+    assert routes.count("nats://$(NATS_SET)-") == STATEFUL_SET["spec"]["replicas"]
+
+
+def test_the_stream_fits_the_storage_of_the_nats_servers_and_that_fits_their_volumes() -> None:
+    (claim,) = STATEFUL_SET["spec"]["volumeClaimTemplates"]
+    volume = int(claim["spec"]["resources"]["requests"]["storage"].removesuffix("Gi"))
+    (storage,) = re.findall(r"max_file_store: (\d+)GiB", nats_config())
+    assert running_settings().nats_max_gib < int(storage) < volume
+
+
+def test_a_nats_server_has_the_time_to_send_its_clients_away() -> None:
+    (duration,) = re.findall(r"lame_duck_duration: (\d+)s", nats_config())
+    assert pod(STATEFUL_SET)["terminationGracePeriodSeconds"] > int(duration) + 10
+
+
+def test_only_logurt_and_the_servers_reach_nats() -> None:
+    logurt, nats = (one["spec"]["selector"]["matchLabels"] for one in (DEPLOYMENT, STATEFUL_SET))
+    clients, servers = only("NetworkPolicy")["spec"]["ingress"]
+    assert [each["podSelector"]["matchLabels"] for each in clients["from"] + servers["from"]] == [logurt, nats]
+    assert [each["port"] for each in clients["ports"]] == ["client"]
+
+
+def test_one_pod_of_each_kind_goes_at_a_time() -> None:
+    for workload in (DEPLOYMENT, STATEFUL_SET):
+        budget = only("PodDisruptionBudget", workload["metadata"]["name"])["spec"]
+        assert budget == {"maxUnavailable": 1, "selector": workload["spec"]["selector"]}
