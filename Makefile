@@ -2,8 +2,8 @@
 #             machine alone: it is plain HTTP. ADDRESS, in the environment or in .env, says where else to listen
 # make demo   the same for a made-up application whose logs are fed and followed in this terminal
 # make test   the tests        make check   what CI runs: formatting, lint, types, tests with branch coverage
-# make chaos  long histories on a cluster of NATS whose nodes are killed and frozen, in less than ten minutes
 # make format put the code into shape
+# make chaos  what takes long: a browser that reads through ten restarts, and replicas whose NATS is killed and frozen
 # make bench  what it costs, measured in less than five minutes      make soak   ten minutes of everything at once
 
 PYTHON ?= python3
@@ -31,6 +31,7 @@ check: $(VENV)/development
 
 chaos: $(VENV)/development
 	$(BIN)/python -m pytest -q tests/chaos
+	$(BIN)/python -m pytest -q -m chaos
 
 format: $(VENV)/development
 	$(BIN)/ruff format .

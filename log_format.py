@@ -11,6 +11,11 @@ from typing import Any
 # A value that needs no quotes in text.
 _PLAIN = re.compile(r"[\w.:/@+*-]+", re.ASCII)
 
+# What could end a line, make a terminal do something, or have it show a line in another order than it is written: C0
+# and C1 controls, line separators, marks and controls of text direction (Unicode TR 9, 2), and halves of surrogate
+# pairs.
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
 
 def log_event(log: logging.Logger, level: int, event: str, **fields: Any) -> None:
     """Log that something has happened, with its facts. Those that are None or empty are left out."""
@@ -20,7 +25,10 @@ def log_event(log: logging.Logger, level: int, event: str, **fields: Any) -> Non
 
 
 class TextFormatter(logging.Formatter):
-    """`time LEVEL logger: event name=value`; what could be mistaken for something else is quoted as in JSON."""
+    """`time LEVEL logger: event name=value`; what could be mistaken for something else is quoted as in JSON.
+
+    A traceback follows on lines of its own.
+    """
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -28,7 +36,12 @@ class TextFormatter(logging.Formatter):
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the name of `logging`
         """Return the line of a record, without its traceback."""
         fields: dict[str, Any] = getattr(record, "fields", {})
-        return " ".join([super().formatMessage(record), *(f"{name}={_shown(value)}" for name, value in fields.items())])
+        event = _escaped(super().formatMessage(record))
+        return " ".join([event, *(f"{name}={_shown(value)}" for name, value in fields.items())])
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - the name of `logging`
+        """Return a traceback, whose lines may quote what a client sent."""
+        return "\n".join(map(_escaped, super().formatException(ei).split("\n")))
 
 
 class JsonFormatter(logging.Formatter):
@@ -45,7 +58,7 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             entry["error"] = self.formatException(record.exc_info)
-        return json.dumps(entry, ensure_ascii=False, default=str)
+        return _json(entry)
 
 
 FORMATTERS: dict[str, type[logging.Formatter]] = {"text": TextFormatter, "json": JsonFormatter}
@@ -53,4 +66,14 @@ FORMATTERS: dict[str, type[logging.Formatter]] = {"text": TextFormatter, "json":
 
 def _shown(value: object) -> str:
     text = str(value)
-    return text if _PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)
+    return text if _PLAIN.fullmatch(text) else _json(text)
+
+
+def _json(value: object) -> str:
+    """Return a value as JSON, in which text stays readable and anything unsafe is escaped."""
+    return _escaped(json.dumps(value, ensure_ascii=False, default=str))
+
+
+def _escaped(text: str) -> str:
+    """Return text in which unsafe characters are escaped as in JSON."""
+    return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)

@@ -1,7 +1,8 @@
-"""What both ends of the wire know: close codes, the reasons of gaps, durations. docs/protocol.md has it in prose."""
+"""What both ends of the wire know: close codes, reasons of gaps, durations, times. docs/protocol.md has it in prose."""
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from typing import NamedTuple
 
@@ -65,3 +66,20 @@ def parse_duration(text: str) -> int | None:
         return None
     days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
     return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+
+
+# RFC 3339, section 5.6; whether there is such a day is for the calendar to say.
+_TIME = re.compile(
+    r"\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3]):\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)",
+    re.ASCII | re.IGNORECASE,
+)
+
+
+def parse_time(text: str) -> float | None:
+    """Return an RFC 3339 time in Unix seconds; None for anything else, and for a time that no calendar has."""
+    if _TIME.fullmatch(text) is None:
+        return None
+    try:
+        return dt.datetime.fromisoformat(text.upper()).timestamp()
+    except (ValueError, OverflowError):
+        return None

@@ -27,10 +27,9 @@ from handlers.budget import Budget
 from handlers.duplicates import Duplicates
 from handlers.gate import Gate
 from handlers.inflight import Inflight
-from handlers.ingest import BODY_SECONDS
 from handlers.lateness import Lateness
 from handlers.listener import Listener
-from handlers.routes import make_application
+from handlers.routes import make_application, make_ingests
 from handlers.services import Services
 from handlers.sessions import Sessions
 from handlers.statistics import IngestStatistics, RequestStatistics
@@ -53,6 +52,9 @@ _MALLOC = ((-1, 32 << 20), (-3, 4 << 20))
 
 # How many new containers trigger a collection of the youngest generation, and how many of those one of the older.
 _GARBAGE = (20_000, 20, 100)
+
+# How long a body may take to come: Fluent Bit gives an answer up after 60 seconds.
+BODY_SECONDS = 60
 
 # Fluent Bit closes a connection after 30 idle seconds.
 _IDLE_SECONDS = 75
@@ -98,8 +100,9 @@ AT_A_TERMINAL = StopBounds(flush=0.02, drain=0.0, goodbye=0.3, answers=0.3, clos
 class Server:
     """The service. To be made where an event loop runs.
 
-    `now` returns Unix seconds, `monotonic` seconds of the loop's clock. `bodies_bytes` is how much memory the bodies of
-    all requests that arrive at the same time may take.
+    `now` returns Unix seconds, `monotonic` seconds of the clock that the timers of asyncio go by. `bodies_bytes` is how
+    much memory the bodies of all requests that arrive at the same time may take, `body_seconds` how long one may take
+    to arrive.
     """
 
     def __init__(
@@ -107,28 +110,38 @@ class Server:
         settings: Settings,
         *,
         now: Callable[[], float] = time.time,
-        monotonic: Callable[[], float] | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
         bodies_bytes: int | None = None,
+        body_seconds: float = BODY_SECONDS,
     ) -> None:
         if bodies_bytes is None:
             bodies_bytes = max(BODIES_MIB, 4 * settings.max_body_mib) << 20
-        self.services = _services(settings, now, monotonic or asyncio.get_running_loop().time, bodies_bytes)
+        self.services = _services(settings, now, monotonic, bodies_bytes)
         self._settings = settings
+        ingests = make_ingests(self.services)
         self._http = Listener(
-            make_application(self.services),
+            make_application(self.services, ingests),
+            self.services,
+            ingests,
             # Handlers that take a body set a bound of their own, and drain what is above it.
             max_body_size=64 * 1024,
             max_buffer_size=1024 * 1024,
             max_header_size=MAX_HEADER_BYTES,
             idle_connection_timeout=_IDLE_SECONDS,
-            body_timeout=BODY_SECONDS,
+            body_timeout=body_seconds,
         )
-        self._lateness = Lateness(self.services.waits)
+        loop = asyncio.get_running_loop()
+        self._lateness = Lateness(self.services.waits, monotonic=loop.time, call_later=loop.call_later)
         self._periodic = (
             PeriodicCallback(self.services.sessions.sweep, _SWEEP_MS),
             PeriodicCallback(lambda: self.services.hub.expire(self.services.now()), _EXPIRE_MS),
             PeriodicCallback(BrokerLog(self.services.broker).look, _SWEEP_MS),
         )
+
+    @property
+    def connections(self) -> int:
+        """How many connections are open on which nobody follows logs."""
+        return self._http.connections
 
     async def start(self, sockets: Sequence[socket.socket]) -> None:
         """Start the broker, then serve on listening sockets. Raises BrokerUnavailable."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from benchmarks import brokers, fanout, growth, ingest, memory, replay
+from benchmarks import brokers, fanout, growth, ingest, memory, replay, shapes
 from benchmarks.table import arguments, report
 
-_ALL = ingest, brokers, fanout, memory, replay, growth
+_ALL = ingest, shapes, brokers, fanout, memory, replay, growth
 
 
 def main() -> None:

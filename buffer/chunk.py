@@ -68,9 +68,9 @@ class Chunk:
             joined = "\n".join("" if "\n" in time else time for time in times)
         self._times = joined.encode("utf-8", "replace")
         # Nearly always all lines of a chunk went to the same stream: then one small number says so.
-        codes = {_STREAMS.get(stream, 0) for stream in set(streams)}
+        is_one = streams.count(streams[0]) == self.count
         self._streams: int | bytes = (
-            codes.pop() if len(codes) == 1 else bytes(_STREAMS.get(stream, 0) for stream in streams)
+            _STREAMS.get(streams[0], 0) if is_one else bytes([_STREAMS.get(stream, 0) for stream in streams])
         )
         self.size = self._measure()
 
@@ -185,8 +185,8 @@ def pack(
     *,
     arrived: float,
     max_line_bytes: int,
-) -> Iterator[Chunk]:
-    """Yield chunks that hold the lines in order.
+) -> list[Chunk]:
+    """Return chunks that hold the lines in order.
 
     One trailing newline is taken off each text, and a line of more than `max_line_bytes` bytes is cut and says so.
     `times` are RFC 3339 or empty; `arrived` is in Unix seconds.
@@ -198,14 +198,13 @@ def pack(
         characters = sum(map(len, texts))
     step = min(CHUNK_LINES, count * CHUNK_BYTES // max(characters, 1))
     if step >= count or count <= 1:
-        if count:
-            yield Chunk(source, texts, times, streams, arrived)
-        return
-    step = max(step, 1)
+        return [Chunk(source, texts, times, streams, arrived)] if count else []
+    chunks, step = list[Chunk](), max(step, 1)
     for start in range(0, count, step):
         part = slice(start, start + step)
         # The part of a mixed lot that has the long lines may still be too large: then it is divided again.
-        yield from pack(source, texts[part], times[part], streams[part], arrived=arrived, max_line_bytes=max_line_bytes)
+        chunks += pack(source, texts[part], times[part], streams[part], arrived=arrived, max_line_bytes=max_line_bytes)
+    return chunks
 
 
 def _join(texts: Sequence[str]) -> tuple[bytes, array[int] | None]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from cli.errors import BadInput
 from cli.options import read_selection
 from cli.style import LINK_PARAMETERS
-from protocol import parse_duration
+from protocol import parse_duration, parse_time
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -52,9 +52,13 @@ def _choice(options: argparse.Namespace) -> dict[str, list[str]]:
 
 def _since(options: argparse.Namespace) -> str | None:
     time: str | None = options.since_time
-    if time is not None and parse_duration(time) is not None:
-        raise BadInput(f"--since-time must be a time such as 2026-11-22T08:15:00Z, not {time!r}: that is for --since")
-    return options.since if time is None else time
+    if time is None:
+        since: str | None = options.since
+        return since
+    if parse_time(time) is None:
+        hint = "" if parse_duration(time) is None else ": that is for --since"
+        raise BadInput(f"--since-time must be a time such as 2026-11-22T08:15:00Z, not {time!r}{hint}")
+    return time
 
 
 def _is_for_style(name: str, values: Sequence[str]) -> bool:

@@ -45,21 +45,25 @@ class Feed:
     __slots__ = (
         "_caches",
         "_flush_time",
+        "_flushing",
         "_groups",
         "_scopes",
         "_waiting",
         "_wake",
         "flush_scheduled",
         "flushed_at",
+        "waiting_since",
     )
 
     def __init__(self, wake: Callable[[Sequence[Reader]], None], flush_time: Callable[[], Slice]) -> None:
         self.flushed_at = float("-inf")  # on the hub's clock
         self.flush_scheduled = False
+        self.waiting_since: float | None = None  # likewise, when the first chunk came that waits for a flush
         self._wake = wake
         self._flush_time = flush_time
         self._groups: dict[View, Group] = {}
-        self._waiting: dict[Group, None] = {}  # those with something to flush
+        self._waiting: dict[Group, None] = {}  # those with something for the next flush
+        self._flushing: dict[Group, None] = {}  # those that the flush under way has yet to get to
         self._scopes = Scopes()
         self._caches = RenderCaches()
 
@@ -70,7 +74,7 @@ class Feed:
 
     @property
     def needs_flush(self) -> bool:
-        """Whether any group has something to flush."""
+        """Whether any group has something for the next flush."""
         return bool(self._waiting)
 
     def sources(self, selector: Selector) -> frozenset[Source]:
@@ -96,6 +100,7 @@ class Feed:
         del self._groups[group.view]
         self._caches.release(group.view)
         self._waiting.pop(group, None)
+        self._flushing.pop(group, None)
         scope = self._scopes.by_selector[group.view.selector]
         del scope.groups[group]
         if not scope.groups:
@@ -103,11 +108,12 @@ class Feed:
 
     def offer(self, chunk: Chunk) -> None:
         """Add a chunk to what the groups that see it are given with the next flush."""
+        waiting = self._waiting
         full: list[Group] = []
         for scope in self._scopes.of_writer(chunk.source):
             for group in scope.groups:
                 if collected := group.offer(chunk):
-                    self._waiting[group] = None
+                    waiting[group] = None
                     if collected >= ranges.WRITE_BYTES:
                         full.append(group)
         if full:
@@ -116,9 +122,11 @@ class Feed:
     def count_lost(self, evicted: Sequence[Evicted]) -> None:
         """Count chunks of one source, just evicted and in order, for the readers that had not got to them."""
         chunks = [one.chunk for one in evicted]
+        last = chunks[-1].seq
         for scope in self._scopes.of_evicted(chunks[0].source, was_last=evicted[-1].was_last):
             for group in scope.groups:
-                group.count_lost(chunks, self._flush_time)
+                if group.behind or group.fresh_seq <= last:
+                    group.count_lost(chunks, self._flush_time)
         self.clear_caches()
 
     def lose(self, source: Source, seq: int, lines: int | None, next_seq: int, *, is_held: bool) -> None:
@@ -126,12 +134,13 @@ class Feed:
         for scope in self._scopes.of_evicted(source, was_last=not is_held):
             for group in scope.groups:
                 self._waiting.pop(group, None)
+                self._flushing.pop(group, None)
                 group.lose(seq, lines, next_seq, self._flush_time)
         self.clear_caches()
 
     def forget(self) -> None:
         """Forget what has been in the ring, which is empty now."""
-        self._flush(list(self._waiting))
+        self._flush([*self._flushing, *self._waiting])
         self._scopes.clear()
         for group in self._groups.values():
             group.forget_range()
@@ -142,15 +151,30 @@ class Feed:
         for group in self._groups.values():
             group.restart()
 
-    def flush(self, now: float) -> None:
-        """Flush all groups that have something to flush; `now` is in seconds of the hub's clock."""
-        self.flush_scheduled = False
+    def begin_flush(self, now: float) -> float:
+        """Begin to flush all groups that have something to flush; return since when that has been waiting.
+
+        Both times are in seconds of the hub's clock.
+        """
+        waiting_since, self.waiting_since = self.waiting_since, None
         self.flushed_at = now
-        self._flush(list(self._waiting))
+        self._flushing, self._waiting = self._waiting, {}
+        return now if waiting_since is None else waiting_since
+
+    def go_on(self) -> bool:
+        """Go on with the flush that has begun, for as long as there is time; tell whether it is done."""
+        time = self._flush_time()
+        for group in list(self._flushing):
+            if time.is_over():
+                break
+            del self._flushing[group]
+            group.flush_now(time)
+        self.clear_caches()
+        return not self._flushing
 
     def flush_group(self, group: Group) -> None:
         """Flush one group ahead of time."""
-        if group in self._waiting:
+        if group in self._waiting or group in self._flushing:
             self._flush([group])
 
     def clear_caches(self) -> None:
@@ -173,6 +197,7 @@ class Feed:
     def _flush(self, groups: Sequence[Group]) -> None:
         time = self._flush_time()
         for group in groups:
-            del self._waiting[group]
+            self._waiting.pop(group, None)
+            self._flushing.pop(group, None)
             group.flush(time)
         self.clear_caches()

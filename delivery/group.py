@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from delivery.slice import Slice
     from delivery.view import View
 
+# Above all sequence numbers.
+_NEVER = 1 << 64
+
 # How long a group may render in a flush before its filter counts as slow, in seconds.
 RENDER_SECONDS = 0.0025
 
@@ -49,7 +52,9 @@ class Group:
         "_step_bytes",
         "_wake",
         "behind",
+        "fresh_seq",
         "is_slow",
+        "lines",
         "live",
         "sources",
         "view",
@@ -63,10 +68,12 @@ class Group:
         self.live: dict[Reader, None] = {}  # dicts, because they keep an order
         self.behind: dict[Reader, None] = {}  # all others
         self.is_slow = False
+        self.lines = 0  # flushed to the live readers, whoever they were
         self._cache = cache  # shared with other groups
         self._wake = wake
         self._growth = view.format.growth
         self._step_bytes = view.step_bytes
+        self.fresh_seq = _NEVER  # the number of the first of the fresh chunks, above all others if there are none
         self._fresh: list[Chunk] = []  # arrived since the last flush
         self._fresh_bytes = 0  # about how much they are once rendered
         self._range: Range | None = None  # the last one rendered for readers that are behind
@@ -81,32 +88,43 @@ class Group:
         # Readers that are behind find it in the ring. But they stop short of what is fresh, so whatever follows a fresh
         # chunk must be fresh too, even if the readers it was kept for have left.
         if self.live or self._fresh:
+            if not self._fresh:
+                self.fresh_seq = chunk.seq
             self._fresh.append(chunk)
             self._fresh_bytes += len(chunk.text) + self._growth * chunk.count
         return self._fresh_bytes
 
     def flush(self, time: Slice) -> None:
         """Write what is fresh to the live readers; those that cannot take it or are not reached in time fall behind."""
-        if not self._fresh:
+        if time.is_over():
+            self._flush_ranges(self._take_fresh(), time)
+        else:
+            self.flush_now(time)
+
+    def flush_now(self, time: Slice) -> None:
+        """Do the same, knowing that there is time."""
+        size = self._fresh_bytes
+        fresh = self._take_fresh()
+        if not fresh:
             return
-        fresh, size = self._fresh, self._fresh_bytes
-        self._fresh, self._fresh_bytes = [], 0
-        if size <= self._step_bytes and not self.is_slow and not time.is_over():
+        if size <= self._step_bytes and not self.is_slow:
             # Nearly always, this is all there is to a flush.
-            render = self._cache.render
-            pieces = [piece for chunk in fresh if (piece := render(chunk))]
-            data = self.view.framing.seal(pieces) if pieces else b""
+            data, lines = self._cache.render_flush(fresh)
+            if not lines:
+                return
             if len(data) <= ranges.MAX_WRITE_BYTES:
                 full, late = self._write(data, time)
                 if full or late:
                     start, end = Position(fresh[0].seq, 0), Position(fresh[-1].seq + 1, 0)
-                    self._fall_behind(full, late, Range(start, end, data))
+                    self._fall_behind(full, late, Range(start, end, data, lines))
+                else:
+                    self.lines += lines
                 return
         self._flush_ranges(fresh, time)
 
     def next_seq(self, otherwise: int) -> int:
         """Return the number of the first chunk that has not been flushed; `otherwise` if all have been."""
-        return self._fresh[0].seq if self._fresh else otherwise
+        return min(self.fresh_seq, otherwise)
 
     def add(self, reader: Reader) -> None:
         """Add a reader that has just joined."""
@@ -116,19 +134,19 @@ class Group:
         """Make a reader live, now that it has caught up."""
         self._drop(reader)
         self.live[reader] = None
-        reader.state = State.LIVE
+        reader.become(State.LIVE)
 
     def remove(self, reader: Reader) -> None:
         """Forget a reader."""
         self._drop(reader)
-        reader.state = State.GONE
+        reader.become(State.GONE)
 
     def count_lost(self, chunks: Sequence[Chunk], flush_time: Callable[[], Slice]) -> None:
         """Count chunks that have just been evicted, in order, for the readers that had not got to them.
 
         If any of them is fresh, the live readers are still given it first, as far as there is time.
         """
-        if self._fresh and chunks[-1].seq >= self._fresh[0].seq:
+        if self.fresh_seq <= chunks[-1].seq:
             self.flush(flush_time())
         kept = self._range
         if kept is not None and any(kept.start.seq <= chunk.seq and (chunk.seq, 0) < kept.end for chunk in chunks):
@@ -156,12 +174,12 @@ class Group:
             if reader.first <= seq and (reader.end is None or seq < reader.end):
                 reader.miss(lines)
         position = Position(next_seq, 0)
-        self._fall_behind((), live, Range(position, position, b""))
+        self._fall_behind((), live, Range(position, position, b"", 0))
 
     def restart(self) -> None:
         """Have all readers go on with a new numbering. Nothing of the old one may be fresh any more."""
         live = list(self.live)
-        self._fall_behind((), live, Range(OLDEST, OLDEST, b""))
+        self._fall_behind((), live, Range(OLDEST, OLDEST, b"", 0))
         for reader in self.behind:
             reader.restart()
 
@@ -205,7 +223,7 @@ class Group:
         """Return what a reader that is behind reads next; None if it has caught up with the last flush."""
         start, before = reader.position, reader.end
         if before is None and self._fresh:
-            before = self._fresh[0].seq
+            before = self.fresh_seq
         kept = self._range
         if kept is not None and kept.start == start and (before is None or kept.end <= (before, 0)):
             return kept
@@ -216,12 +234,18 @@ class Group:
         self._range = stretch
         return stretch
 
+    def _take_fresh(self) -> list[Chunk]:
+        fresh, self._fresh, self._fresh_bytes, self.fresh_seq = self._fresh, [], 0, _NEVER
+        return fresh
+
     def _flush_ranges(self, fresh: Sequence[Chunk], time: Slice) -> None:
         """Flush range by range, for as long as there is time and the filter is not too slow."""
+        if not fresh:
+            return
         position, end = Position(fresh[0].seq, 0), Position(fresh[-1].seq + 1, 0)
         while self.live and position < end:
             if self.is_slow or time.is_over():
-                self._fall_behind((), list(self.live), Range(position, position, b""))
+                self._fall_behind((), list(self.live), Range(position, position, b"", 0))
                 return
             rendering = time.part(RENDER_SECONDS)
             stretch = render_range(self.view, self._cache, position, from_position(fresh, position), rendering.is_over)
@@ -233,6 +257,8 @@ class Group:
         """Write to the live readers; return those that could not take it all, and those not reached in time."""
         if not data:
             return (), ()
+        if len(self.live) <= BATCH:
+            return [reader for reader in self.live if not reader.write(data)], ()  # nearly always
         readers, full = iter(self.live), list[Reader]()
         for written in range(0, len(self.live), BATCH):
             if written and time.is_over():
@@ -241,17 +267,23 @@ class Group:
         return full, list(readers)
 
     def _fall_behind(self, full: Sequence[Reader], late: Sequence[Reader], stretch: Range) -> None:
-        """Have live readers fall behind: `full` ones have been written the range, `late` ones have not."""
-        for readers, position in ((full, stretch.end), (late, stretch.start)):
-            for reader in readers:
-                del self.live[reader]
-                self.behind[reader] = None
-                reader.state = State.BEHIND
-                reader.position = position
+        """Count a range as written, and have live readers fall behind: `full` ones have it, `late` ones do not."""
+        for reader in late:
+            self._demote(reader, stretch.start)
+        self.lines += stretch.lines
+        for reader in full:
+            self._demote(reader, stretch.end)
         if late:
             if stretch.data:
                 self._range = stretch
             self._wake(late)  # since none of their sockets will say that it has drained
+
+    def _demote(self, reader: Reader, position: Position) -> None:
+        """Have a live reader read on by itself from a position."""
+        del self.live[reader]
+        self.behind[reader] = None
+        reader.become(State.BEHIND)
+        reader.position = position
 
     def _drop(self, reader: Reader) -> None:
         """Take a reader off its list. With the last one that was behind goes what was rendered for them."""

@@ -13,7 +13,8 @@ behind stop short of them. So each line reaches each reader in exactly one of th
 
 Nothing here waits, and nothing reads a clock: time and timers come from outside, as plain callables. Nothing takes long
 either: searching, filtering, expiring, joining and flushing are done in slices of a few milliseconds, and others get a
-turn in between. A live reader that a flush does not reach in its slice falls behind, as one with a full socket does.
+turn in between. Groups that a flush does not reach in its slice are flushed in the next turn; readers of a group that
+it does not get through fall behind, as those with a full socket do.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from buffer.ring import Position
 from delivery.cursor import Cursor
 from delivery.expiry import Expiry
 from delivery.feed import Feed
+from delivery.flushes import Flushes
 from delivery.gap import Gap
 from delivery.histogram import Histogram
 from delivery.numbering import Numbering
@@ -79,9 +81,6 @@ class Hub:
     ) -> None:
         self.store = store
         self._numbering = Numbering(epoch)
-        self._flush_interval = flush_interval
-        self._monotonic = monotonic
-        self._call_later = call_later
         self.delays = Histogram()  # from the first chunk that a flush writes to its last write, in seconds
         self.gaps: Counter[str] = Counter()  # reported to readers, by reason
         self.lost: Counter[str] = Counter()  # lines reported to be lost, where their number was known, by reason
@@ -89,6 +88,7 @@ class Hub:
         self._patterns = PatternBudget()
         self._served: set[Feed] = set()  # in this turn
         self._loop = LoopSlice(LOOP_SECONDS, monotonic=monotonic, call_later=call_later)
+        self._flushes = Flushes(flush_interval, self.delays, monotonic=monotonic, call_later=call_later)
         self._turns = Turns(self._serve, self._clear_caches, self._loop, monotonic=monotonic, call_later=call_later)
         self._expiry = Expiry(store, self._count_lost, monotonic=monotonic, call_later=call_later)
 
@@ -104,7 +104,7 @@ class Hub:
         feed = self._feeds.get(chunk.source.namespace)
         if feed is not None:
             feed.offer(chunk)
-            self._schedule_flush(feed)
+            self._flushes.schedule(feed)
         if evicted and self._feeds:
             self._count_lost(evicted)
 
@@ -229,18 +229,6 @@ class Hub:
             self.lost[gap.reason] += gap.lost or 0
         return b"".join([reader.group.view.render_gap(gap) for gap in gaps])
 
-    def _schedule_flush(self, feed: Feed) -> None:
-        """Have a feed flushed: at once after a quiet time; under load, one interval after its last flush."""
-        if feed.needs_flush and not feed.flush_scheduled:
-            feed.flush_scheduled = True
-            now = self._monotonic()
-            delay = max(0.0, feed.flushed_at + self._flush_interval - now)
-            self._call_later(delay, lambda: self._flush(feed, now))
-
-    def _flush(self, feed: Feed, waiting_since: float) -> None:
-        feed.flush(self._monotonic())
-        self.delays.observe(self._monotonic() - waiting_since)
-
     def _count_lost(self, evicted: Sequence[Evicted]) -> None:
         """Count chunks that have just been evicted for all readers that had not got to them."""
         for source, alike in groupby(evicted, key=lambda one: one.chunk.source):
@@ -291,12 +279,13 @@ class Hub:
             return False
         reader.position = stretch.end
         data = self._notices(reader) + stretch.data
+        reader.counted += stretch.lines
         if data and not reader.write(data):
             return False
-        has_more = not reader.live_announced or stretch.end < (group.next_seq(ring.next_seq), 0)
-        if not has_more:
-            group.promote(reader)
-        return has_more
+        if stretch.end < (group.next_seq(ring.next_seq), 0):
+            return True
+        self._catch_up(reader)
+        return False
 
     def _catch_up(self, reader: Reader) -> None:
         """Write the notices that are due to a reader that has read everything, then make it live or end it."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from buffer.ring import Position
+from delivery.view import NOTHING, Rendered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -26,11 +27,15 @@ MAX_WRITE_BYTES = 256 * 1024
 
 
 class Range(NamedTuple):
-    """What is written to all readers that come to `start`; they go on at `end`. `data` is empty if nothing is shown."""
+    """What is written to all readers that come to `start`; they go on at `end`. `data` is empty if nothing is shown.
+
+    `lines` is how many lines that are.
+    """
 
     start: Position
     end: Position
     data: bytes
+    lines: int
 
 
 def render_range(
@@ -45,18 +50,18 @@ def render_range(
     A chunk whose line is its `count` is passed over. `should_stop` is asked after each step. Without any chunks, the
     range ends where it starts.
     """
-    pieces, size, end = list[bytes](), 0, None
+    pieces, size, end = list[Rendered](), 0, None
     for chunk, first, stop in _steps(view, chunks):
-        piece, last = _fitting(cache, chunk, first, stop) if first < stop else (b"", stop)
-        if pieces and size + len(piece) > MAX_WRITE_BYTES:
+        piece, last = _fitting(cache, chunk, first, stop) if first < stop else (NOTHING, stop)
+        if pieces and size + len(piece.data) > MAX_WRITE_BYTES:
             break
-        if piece:
+        if piece.lines:
             pieces.append(piece)
-            size += len(piece)
+            size += len(piece.data)
         end = chunk, last
         if last < stop or size >= WRITE_BYTES or should_stop():
             break
-    return Range(start, start if end is None else _after(*end), view.framing.seal(pieces) if pieces else b"")
+    return Range(start, start if end is None else _after(*end), *view.seal(pieces))
 
 
 def from_position(chunks: Sequence[Chunk], position: Position) -> Iterator[tuple[Chunk, int]]:
@@ -78,10 +83,10 @@ def _steps(view: View, chunks: Iterable[tuple[Chunk, int]]) -> Iterator[tuple[Ch
                 yield chunk, max(first, line), stop
 
 
-def _fitting(cache: RenderCache, chunk: Chunk, first: int, stop: int) -> tuple[bytes, int]:
+def _fitting(cache: RenderCache, chunk: Chunk, first: int, stop: int) -> tuple[Rendered, int]:
     """Render the lines from `first` to before `stop`, or as many as fit into a range; return where they stop, too."""
     piece = cache.render_part(chunk, first, stop)
-    while len(piece) > MAX_WRITE_BYTES and stop - first > 1:
+    while len(piece.data) > MAX_WRITE_BYTES and stop - first > 1:
         stop = first + (stop - first) // 2
         piece = cache.render_part(chunk, first, stop)
     return piece, stop

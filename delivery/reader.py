@@ -52,6 +52,7 @@ class Reader:
     """
 
     __slots__ = (
+        "counted",
         "cursor",
         "end",
         "ended",
@@ -75,6 +76,9 @@ class Reader:
         self.ended = ended
         self.state = State.GATHERING
         self.position = OLDEST
+        # Lines written to it. Those of a live reader are counted by its group, for all live readers at once: until it
+        # is live no more, this is less by what the group had counted when it became live.
+        self.counted = 0
         self.first = OLDEST.seq  # the sequence number from which on all that comes is meant for this reader
         self.end: int | None = None  # sequence number to stop at; None: follow
         # Where to begin: at the cursor, else `missing` lines back (None: all), but not before `since`, Unix seconds.
@@ -91,6 +95,19 @@ class Reader:
     def is_live(self) -> bool:
         """Whether the reader has been written everything its view has flushed."""
         return self.state is State.LIVE
+
+    @property
+    def lines(self) -> int:
+        """How many lines have been written to it."""
+        return self.counted + self.group.lines if self.is_live else self.counted
+
+    def become(self, state: State) -> None:
+        """Change the state, and with it who counts the lines: the group does so for live readers."""
+        if self.is_live:
+            self.counted += self.group.lines
+        if state is State.LIVE:
+            self.counted -= self.group.lines
+        self.state = state
 
     @property
     def is_searching(self) -> bool:

@@ -32,6 +32,16 @@ STEP_WORK = 1_000_000
 MAX_UNFILTERED_BYTES = 1024 * 1024
 
 
+class Rendered(NamedTuple):
+    """Lines as they are written, or as a piece to be sealed, and how many they are. No lines are no data."""
+
+    data: bytes
+    lines: int
+
+
+NOTHING = Rendered(b"", 0)
+
+
 class RenderKey(NamedTuple):
     """What lines look like in a view, whatever source they are from."""
 
@@ -87,10 +97,10 @@ class View:
             candidates: Sequence[int] = range(start, stop)
         else:
             candidates = self.text.indices(chunk, start, stop)
-        if self.stream is None:
-            return candidates
-        streams = chunk.streams()
-        return [index for index in candidates if streams[index] == self.stream]
+        if self.stream is not None:
+            streams = chunk.streams()
+            candidates = [index for index in candidates if streams[index] == self.stream]
+        return None if len(candidates) == chunk.count else candidates
 
     def count(self, chunk: Chunk, start: int = 0) -> int:
         """Return how many of the chunk's lines from `start` on would be shown if text did not matter."""
@@ -98,12 +108,22 @@ class View:
             return max(0, chunk.count - start)  # `start` comes from a cursor, and may be anything
         return chunk.streams()[start:].count(self.stream)
 
-    def render(self, chunk: Chunk, start: int = 0, stop: int | None = None) -> bytes:
-        """Return the lines from `start` to before `stop` as a piece to be sealed; b"" if none of them is shown."""
-        indices = self.match(chunk, start, stop)
+    def render(self, chunk: Chunk, indices: Sequence[int] | None) -> Rendered:
+        """Return these lines of the chunk, which `match` has found (None: all), as a piece to be sealed."""
         if indices is not None and not indices:
-            return b""
-        return self.framing.piece(self.format.payloads(chunk, indices), chunk, indices)
+            return NOTHING
+        payloads = self.format.payloads(chunk, indices)
+        return Rendered(self.framing.piece(payloads, chunk, indices), len(payloads))
+
+    def seal(self, pieces: list[Rendered]) -> Rendered:
+        """Return pieces, none of which is empty, as they are written."""
+        if not pieces:
+            return NOTHING
+        if len(pieces) == 1:
+            data, lines = pieces[0]
+            return Rendered(self.framing.seal([data]), lines)
+        data = self.framing.seal([piece.data for piece in pieces])
+        return Rendered(data, sum([piece.lines for piece in pieces]))
 
     def render_gap(self, gap: Gap) -> bytes:
         """Return the notice of lost lines as it is written to a reader."""

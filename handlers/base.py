@@ -74,7 +74,8 @@ class JSONHandler(RequestHandler):
     @property
     def client(self) -> str:
         """The address of the client."""
-        return client_address(self.request, self.services.settings.trusted_proxies)
+        forwarded, trusted = self.request.headers.get("X-Forwarded-For", ""), self.services.settings.trusted_proxies
+        return client_address(self.request.remote_ip or "", forwarded, trusted)
 
     def log_event(self, event: str, **facts: Any) -> None:
         """Log what a client has had done."""

@@ -18,12 +18,12 @@ class Body:
     raised before the body is over: `refuse` notes the error, and the rest of the body is dropped as it comes.
     """
 
-    __slots__ = ("_budget", "_limit", "_parts", "_refusal", "_sender", "_size")
+    __slots__ = ("_budget", "_parts", "_refusal", "_sender", "_size", "limit")
 
     def __init__(self, budget: Budget, limit: int, sender: str | None) -> None:
         self._budget = budget
         self._sender = sender or ""
-        self._limit = limit
+        self.limit = limit
         self._parts: list[bytes | bytearray] = []
         self._size = 0
         self._refusal: Exception | None = None
@@ -59,8 +59,9 @@ class Body:
 
     def hold(self, size: int) -> None:
         """Charge the budget with `size` bytes for this body, instead of what it was charged. Raises Overloaded."""
-        self._budget.take(size - self._size, self._sender)
-        self._size = size
+        if size != self._size:
+            self._budget.take(size - self._size, self._sender)
+            self._size = size
 
     def whole(self) -> bytes:
         """Return the body, once. Raises the error that it was refused with."""
@@ -75,14 +76,13 @@ class Body:
         self._refusal = None
 
     def _give_back(self) -> None:
-        self._budget.take(-self._size, self._sender)
-        self._size = 0
+        self.hold(0)
         self._parts = []
 
     def _takes(self, size: int) -> bool:
         """Charge the budget with so many more bytes; False if the body is refused, be it for that."""
-        if self._refusal is None and self._size + size > self._limit:
-            self.refuse(BodyTooLarge(self._limit))
+        if self._refusal is None and self._size + size > self.limit:
+            self.refuse(BodyTooLarge(self.limit))
         if self._refusal is None:
             try:
                 self.hold(self._size + size)

@@ -8,21 +8,18 @@ from typing import TYPE_CHECKING, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tornado.httputil import HTTPServerRequest
-
 Network: TypeAlias = "ipaddress.IPv4Network | ipaddress.IPv6Network"
 
 
-def client_address(request: HTTPServerRequest, trusted: Sequence[Network]) -> str:
-    """Return the address that a request comes from.
+def client_address(address: str, forwarded: str, trusted: Sequence[Network]) -> str:
+    """Return the address that a request comes from, given that of its peer and its `X-Forwarded-For`.
 
-    Where that is a trusted proxy, it is the last one in `X-Forwarded-For` that is none: what stands before it there may
-    have been made up by the client.
+    Where the peer is a trusted proxy, it is the last one forwarded that is none: what stands before it there may have
+    been made up by the client.
     """
-    address = request.remote_ip or ""
     if not trusted or not _is_trusted(address, trusted):
         return address
-    for hop in reversed(request.headers.get("X-Forwarded-For", "").split(",")):
+    for hop in reversed(forwarded.split(",")):
         if not (known := _address(hop.strip())):
             return address
         address = known

@@ -7,22 +7,18 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
 from buffer.chunk import Chunk, pack
-from ingest.compression import decompress, is_compressed
+from ingest.compression import decompress, takes_long
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from handlers.body import Body
     from handlers.services import Services
-    from handlers.turns import Turn
+    from handlers.upload import Upload
     from ingest.batch import Decoder
 
 # Runs of lines that are packed before others get their turn: a body may change pods with every record.
 _RUNS_A_TURN = 256
 
-# A compressed body of this size can become a thousand times as large, in some 30 ms.
-_LARGE_COMPRESSED = 32 * 1024
-# The libraries let go of the interpreter meanwhile. One thread: only one body is ever inflated without being charged.
+# The libraries let go of the interpreter while they inflate. One thread: only one body at a time is inflated without
+# being charged.
 _INFLATING = ThreadPoolExecutor(max_workers=1, thread_name_prefix="inflate")
 
 
@@ -40,16 +36,6 @@ DUPLICATE = Receipt(duplicate=True)
 
 class Abandoned(Exception):
     """The client has closed its connection before its body was stored: it will send it again."""
-
-
-class Upload(NamedTuple):
-    """A body that has arrived, and what is to be known of its request."""
-
-    body: Body
-    headers: Mapping[str, str]  # by their names in the spelling of `Content-Type`
-    tag: str  # Fluent Bit's, or empty
-    turn: Turn | None  # among those with its tag
-    is_abandoned: Callable[[], bool]  # whether nobody waits for the answer any more
 
 
 class _Read(NamedTuple):
@@ -80,7 +66,7 @@ class Intake:
         if duplicates.has_stored(key):
             return DUPLICATE
         encoding = upload.headers.get("Content-Encoding", "")
-        if len(whole) > _LARGE_COMPRESSED and is_compressed(whole, encoding):
+        if takes_long(whole, encoding):
             inflating = asyncio.get_running_loop().run_in_executor
             data = await inflating(_INFLATING, decompress, whole, encoding, self._max_body_bytes)
         else:
@@ -88,7 +74,7 @@ class Intake:
         upload.body.hold(len(data))
         del whole
         read = await self._read(data, upload)
-        if upload.turn is not None and await upload.turn.come() and duplicates.has_stored(key):  # while this one waited
+        if await upload.turn.come() and duplicates.has_stored(key):  # while this one waited
             return DUPLICATE
         # Whatever its client, if that has gone, sends again is known then, and not stored twice.
         is_known = duplicates.is_on and read.has_times

@@ -96,6 +96,12 @@ METRICS = (
     Metric("logurt_readers_joined", "counter", "readers that came", lambda s: s.requests.readers, ("transport",)),
     Metric("logurt_readers_left", "counter", "readers that went", lambda s: s.requests.departures, ("why",)),
     Metric(
+        "logurt_lines_delivered",
+        "counter",
+        "lines written to readers",
+        lambda s: s.requests.lines + sum(session.lines for session in s.sessions),
+    ),
+    Metric(
         "logurt_sent_bytes",
         "counter",
         "bytes of lines and notices written to readers",

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from buffer.selector import Names, Operator, Requirement, Selector, sorted_requirements
-from buffer.timestamp import TIMESTAMP
 from delivery.cursor import Cursor
 from delivery.filter import MAX_PATTERNS, BadPattern, TextFilter
 from delivery.format import Json, Text
@@ -16,7 +14,7 @@ from delivery.reader import Start
 from delivery.view import ALL_TEXT, View
 from handlers.selection import BadSelection, parse_labels, parse_names, parse_workloads, shown
 from handlers.transport import Transport
-from protocol import parse_duration
+from protocol import parse_duration, parse_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -219,15 +217,10 @@ def _tail(text: str) -> int | None:
 
 def _since(text: str, now: float) -> float:
     seconds = parse_duration(text)
-    if seconds is not None:
-        return now - seconds
-    time = text.upper()  # RFC 3339, section 5.6: T and Z may be in lower case
-    if TIMESTAMP.fullmatch(time.encode()):
-        try:
-            return dt.datetime.fromisoformat(time).timestamp()
-        except (ValueError, OverflowError):
-            pass  # such a day or time does not exist
-    raise BadParameter("since", "must be a duration such as 90s, 5m or 1h30m, or an RFC 3339 time")
+    time = parse_time(text) if seconds is None else now - seconds
+    if time is None:
+        raise BadParameter("since", "must be a duration such as 90s, 5m or 1h30m, or an RFC 3339 time")
+    return time
 
 
 def _flag(given: Mapping[str, str], name: str, *, default: bool = False) -> bool:

@@ -8,7 +8,7 @@ from tornado.web import Application, RequestHandler
 
 from handlers.base import NotFound
 from handlers.health import AliveHandler, IngestReadyHandler, ReadyHandler
-from handlers.ingest import IngestRouter
+from handlers.ingest import Ingest, IngestHandler
 from handlers.logs import LogsHandler
 from handlers.metrics import MetricsHandler
 from handlers.sign import SignHandler
@@ -16,6 +16,8 @@ from handlers.sources import SourcesHandler
 from ingest.fluentbit.decode import decode as decode_fluentbit
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from handlers.services import Services
     from ingest.batch import Decoder
 
@@ -35,12 +37,19 @@ ROUTES: tuple[tuple[str, type[RequestHandler] | Decoder], ...] = (
 MAX_MESSAGE_BYTES = 16 * 1024
 
 
-def make_application(services: Services) -> Application:
+def make_ingests(services: Services) -> dict[str, Ingest]:
+    """Return what takes uploads, by the paths that they come to."""
+    return {path: Ingest(services, path, target) for path, target in ROUTES if not isinstance(target, type)}
+
+
+def make_application(services: Services, ingests: Mapping[str, Ingest]) -> Application:
     """Return the application with all routes."""
     arguments = {"services": services}
     return Application(
         [
-            (path, target, arguments) if isinstance(target, type) else (path, IngestRouter(services, target))
+            (path, target, arguments)
+            if isinstance(target, type)
+            else (path, IngestHandler, {**arguments, "ingest": ingests[path]})
             for path, target in ROUTES
         ],
         default_handler_class=NotFound,

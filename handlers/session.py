@@ -107,6 +107,11 @@ class Session(ABC):
         return self._stream.writing()
 
     @property
+    def lines(self) -> int:
+        """How many lines the hub has written to it; 0 once it has left."""
+        return 0 if self._reader is None else self._reader.lines
+
+    @property
     def waiting(self) -> int:
         """How many bytes of lines wait in this process for room in the socket."""
         return self._waiting
@@ -132,9 +137,11 @@ class Session(ABC):
         self._services.broker.release(reader.group.view.selector.namespace)
         self._services.sessions.remove(self)
         self._services.requests.departures[why] += 1
+        self._services.requests.lines += reader.lines
         self._services.requests.bytes += self.sent
         seconds = round(self._services.now() - self._began_at, 3)
-        self._log("reader left", reader.group.view.selector, why=why, seconds=seconds, bytes=self.sent)
+        facts = {"why": why, "seconds": seconds, "lines": reader.lines, "bytes": self.sent}
+        self._log("reader left", reader.group.view.selector, **facts)
 
     def end(self, disconnect: Disconnect) -> None:
         """Leave the hub and end the stream, saying why where the transport can. Does nothing the second time."""

@@ -19,7 +19,7 @@ class SignHandler(Handler):
         """Refuse callers without the API secret."""
         super().prepare()
         try:
-            self.services.api_secrets.check(self.request)
+            self.services.api_secrets.check(self.request.headers.get_list("Authorization"))
         except Unauthorized as error:
             self.body.refuse(error)
 

@@ -30,4 +30,6 @@ class RequestStatistics:
     refusals: Counter[tuple[str, int]] = field(default_factory=Counter)  # by path and status
     readers: Counter[str] = field(default_factory=Counter)  # that have joined, by transport
     departures: Counter[str] = field(default_factory=Counter)  # of readers, by reason
-    bytes: int = 0  # written to readers that have left; what open sessions have written is theirs to tell
+    # Written to readers that have left; what open sessions have written is theirs to tell.
+    lines: int = 0
+    bytes: int = 0

@@ -10,10 +10,12 @@ from __future__ import annotations
 import re
 import secrets
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, NamedTuple, TypeGuard
 
 import jwt
 import msgspec
+from jwt.algorithms import HMACAlgorithm
 
 from handlers.authorisation import Unauthorized
 from handlers.scope import (
@@ -28,12 +30,14 @@ from handlers.scope import (
 from handlers.selection import MAX_NAME_LENGTH
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from buffer.selector import Selector
 
 MAX_TOKEN_BYTES = 8 * 1024
 MAX_BODY_BYTES = 64 * 1024
+# Tokens whose signature is not checked again. With the longest ones they take a few MiB.
+MAX_REMEMBERED = 256
 # The last second of the year 9999, and the last that RFC 3339 can write.
 _LAST_SECOND = 253_402_300_799
 
@@ -41,7 +45,23 @@ _LAST_SECOND = 253_402_300_799
 # carries four bits. PyJWT is lax about padding and spare bits; here a signature has one spelling.
 _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]")
 _NOT_OURS = "the token is not a JWT signed with HS256"
-_JWS = jwt.PyJWS(algorithms=["HS256"])
+
+
+class _HS256(HMACAlgorithm):
+    """HS256 with keys that are examined once: PyJWT tries each time whether one is a certificate or the like."""
+
+    def __init__(self) -> None:
+        super().__init__(HMACAlgorithm.SHA256)
+        self.prepare_key = lru_cache(2)(self.prepare_key)  # type: ignore[method-assign]
+
+
+def _jws() -> jwt.PyJWS:
+    jws = jwt.PyJWS(algorithms=[])
+    jws.register_algorithm("HS256", _HS256())
+    return jws
+
+
+_JWS = _jws()
 
 _SIGN_MEMBERS = frozenset({*SCOPE_MEMBERS, "expires_in", "sub"})
 _MISSING = object()
@@ -93,12 +113,14 @@ class Tokens:
     Keys have at least 32 bytes. A token signed with the previous key is still good; "" stands for none.
     """
 
-    __slots__ = ("_keys", "_lifetime", "_now")
+    __slots__ = ("_keys", "_lifetime", "_now", "_verified")
 
     def __init__(self, key: str, previous_key: str, lifetime: int, now: Callable[[], float]) -> None:
         self._keys = (key, previous_key) if previous_key else (key,)
         self._lifetime = lifetime
         self._now = now
+        # One link is often opened by many, and again by whoever comes back.
+        self._verified = lru_cache(MAX_REMEMBERED)(partial(_verified, self._keys))
 
     def sign(self, request: SignRequest) -> Signed:
         """Return a token for what a request, which has been checked, asks for.
@@ -123,35 +145,43 @@ class Tokens:
         """
         if len(token) > MAX_TOKEN_BYTES:
             raise Unauthorized("the token is too long")
-        if _COMPACT.fullmatch(token) is None:
-            raise Unauthorized(_NOT_OURS)
-        claims = _claims(self._signed_payload(token))
-        expires_at = _time(claims, "exp")
-        if expires_at is None:
-            raise Unauthorized("the token has no exp claim")
+        grant, not_before = self._verified(token)
         now = self._now()
-        if expires_at <= now:
+        if grant.expires_at <= now:
             raise Unauthorized("the token has expired")
-        # `iat` is not compared with the clock: if ours were behind, fresh tokens of other minters would fail.
-        _time(claims, "iat")
-        if (_time(claims, "nbf") or 0) > now:
+        if not_before > now:
             raise Unauthorized("the token is not valid yet")
-        try:
-            return Grant(read_scope(claims), expires_at, _short(claims, "jti"), _short(claims, "sub"))
-        except InvalidMember as invalid:
-            raise Unauthorized(f"the token's claim {invalid}") from None
+        return grant
 
-    def _signed_payload(self, token: str) -> bytes:
-        for key in self._keys:
-            try:
-                # It refuses unknown `crit` headers and detached payloads too (RFC 7515, section 4.1.11).
-                payload: bytes = _JWS.decode(token, key, algorithms=["HS256"])
-            except jwt.InvalidSignatureError:
-                continue
-            except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
-                raise Unauthorized(_NOT_OURS) from None
-            return payload
-        raise Unauthorized("the token's signature is wrong")
+
+def _verified(keys: Sequence[str], token: str) -> tuple[Grant, int]:
+    """Return what a token grants, and from when on, in Unix seconds, whatever time it is now. Raises Unauthorized."""
+    if _COMPACT.fullmatch(token) is None:
+        raise Unauthorized(_NOT_OURS)
+    claims = _claims(_signed_payload(keys, token))
+    expires_at = _time(claims, "exp")
+    if expires_at is None:
+        raise Unauthorized("the token has no exp claim")
+    # `iat` is not compared with the clock: if ours were behind, fresh tokens of other minters would fail.
+    _time(claims, "iat")
+    not_before = _time(claims, "nbf") or 0
+    try:
+        return Grant(read_scope(claims), expires_at, _short(claims, "jti"), _short(claims, "sub")), not_before
+    except InvalidMember as invalid:
+        raise Unauthorized(f"the token's claim {invalid}") from None
+
+
+def _signed_payload(keys: Sequence[str], token: str) -> bytes:
+    for key in keys:
+        try:
+            # It refuses unknown `crit` headers and detached payloads too (RFC 7515, section 4.1.11).
+            payload: bytes = _JWS.decode(token, key, algorithms=["HS256"])
+        except jwt.InvalidSignatureError:
+            continue
+        except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
+            raise Unauthorized(_NOT_OURS) from None
+        return payload
+    raise Unauthorized("the token's signature is wrong")
 
 
 def parse_sign_request(body: bytes, max_expires_in: int) -> SignRequest:

@@ -7,7 +7,6 @@ earlier one. Whoever posts from elsewhere cannot hold them up.
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 
 # How long a request waits for the ones before it: an order is worth a delay, but no loss.
 MAX_WAIT_SECONDS = 2.0
@@ -16,29 +15,36 @@ MAX_WAIT_SECONDS = 2.0
 class Turn:
     """A request's place among those with its tag."""
 
-    __slots__ = ("_over", "_previous", "_tag", "_turns")
+    __slots__ = ("_next", "_previous", "_tag", "_turns", "is_over")
 
     def __init__(self, turns: Turns, tag: str, previous: Turn | None) -> None:
         self._turns = turns
         self._tag = tag
         self._previous = previous
-        self._over = asyncio.Event()
+        self._next: asyncio.Future[None] | None = None  # while a later one waits
+        self.is_over = False
 
     async def come(self) -> bool:
         """Wait until the request before is over, but only for so long; tell whether there was one to wait for."""
         previous, self._previous = self._previous, None
-        if previous is None or previous._over.is_set():  # noqa: SLF001 - of the same class
+        if previous is None or previous.is_over:
             return False
-        with suppress(TimeoutError):
-            await asyncio.wait_for(previous._over.wait(), MAX_WAIT_SECONDS)  # noqa: SLF001
+        await previous.over()
         return True
+
+    async def over(self) -> None:
+        """Wait until this turn is over, but only for so long. Only the next request does so."""
+        self._next = asyncio.get_running_loop().create_future()
+        await asyncio.wait([self._next], timeout=MAX_WAIT_SECONDS)
 
     def end(self) -> None:
         """Let the next one have its turn. Does nothing the second time."""
-        if not self._over.is_set():
-            self._over.set()
+        if not self.is_over:
+            self.is_over = True
             self._previous = None
             self._turns.forget(self._tag, self)
+            if self._next is not None and not self._next.done():
+                self._next.set_result(None)
 
 
 class Turns:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
     from buffer.source import Source
 
@@ -38,5 +38,5 @@ class Batch(NamedTuple):
 class Decoder(Protocol):
     """Reads the body of a request, decompressed, with the help of its headers."""
 
-    def __call__(self, body: bytes, headers: Mapping[str, str], /) -> Iterator[Batch]:
-        """Yield what the body holds, in steps of bounded work. Raises Undecodable if it holds no records at all."""
+    def __call__(self, body: bytes, headers: Mapping[str, str], /) -> Iterable[Batch]:
+        """Return what the body holds, in steps of bounded work. Raises Undecodable if it holds no records at all."""

@@ -27,17 +27,22 @@ _SNAPPY_STREAM = b"\xff\x06\x00\x00sNaPpY"
 _MAX_MEMBERS = 10_000
 # RFC 9659 lets a sender assume a window of 8 MiB.
 _ZSTD_WINDOW = 8 << 20
-# What a byte can become: a zstd block of 3 bytes becomes 128 KiB, a snappy copy of 3 bytes becomes 64.
-_ZSTD_RATIO, _SNAPPY_RATIO = (128 << 10) // 3 + 1, 22
+# What a byte can become: 3 bytes of zstd can become 128 KiB, 2 bits of deflate 258 bytes, and 3 bytes of snappy 64.
+_ZSTD_RATIO, _DEFLATE_RATIO, _SNAPPY_RATIO = (128 << 10) // 3 + 1, 1032, 22
+# What may be inflated in one go: a few milliseconds' worth.
+_AT_ONCE = 8 << 20
 _LEAST_PIECE, _NEXT_PIECE, _PIECE = 64, 512, 64 << 10
 # zlib puts together what it returns from pieces, which takes as much again.
 _PART = 1 << 20
 _ZLIB = type(zlib.decompressobj())
 
 
-def is_compressed(body: bytes, encoding: str) -> bool:
-    """Tell whether a body says that it is compressed, in its Content-Encoding or by its first bytes."""
-    return bool(encoding) or body.startswith((_GZIP_MAGIC, _ZSTD_MAGIC))
+def takes_long(body: bytes, encoding: str) -> bool:
+    """Tell whether it may take more than some milliseconds to undo a body's Content-Encoding."""
+    if not encoding and not body.startswith((_GZIP_MAGIC, _ZSTD_MAGIC)):
+        return False
+    is_zstd = body.startswith(_ZSTD_MAGIC)
+    return len(body) * (_ZSTD_RATIO if is_zstd else _DEFLATE_RATIO) > _AT_ONCE
 
 
 def decompress(body: bytes, encoding: str, limit: int) -> bytes:
@@ -82,7 +87,7 @@ def _inflate(body: bytes, limit: int, begin: Callable[[], _Inflater], magic: byt
             if position == len(view):
                 raise EOFError
             if not isinstance(member, _ZLIB):
-                piece = min(piece, max(left // _ZSTD_RATIO, _LEAST_PIECE))
+                piece = min(piece, max(min(left, _AT_ONCE) // _ZSTD_RATIO, _LEAST_PIECE))
             given = view[position : position + piece]
             for part in _parts(member, given):
                 left -= len(part)

@@ -16,7 +16,7 @@ from tornado.platform.asyncio import AsyncIOLoop
 from tornado.testing import bind_unused_port
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 
-from server import Server
+from server import BODY_SECONDS, Server
 from settings import Settings
 
 if TYPE_CHECKING:
@@ -152,6 +152,12 @@ def bodies_bytes() -> int | None:
 
 
 @pytest.fixture
+def body_seconds() -> float:
+    """How long a request body may take to arrive at `live`."""
+    return BODY_SECONDS
+
+
+@pytest.fixture
 def send_buffer() -> int | None:
     """About how many bytes the kernel of `live` holds for a connection; None: as many as it likes."""
     return None
@@ -166,7 +172,7 @@ def settings(options: dict[str, Any]) -> Settings:
 
 @pytest.fixture
 def live(
-    io_loop: IOLoop, settings: Settings, bodies_bytes: int | None, send_buffer: int | None
+    io_loop: IOLoop, settings: Settings, bodies_bytes: int | None, body_seconds: float, send_buffer: int | None
 ) -> Iterator[LiveServer]:
     """A running server."""
 
@@ -175,7 +181,13 @@ def live(
         if send_buffer is not None:  # connections inherit it
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
         clock = Clock()
-        server = Server(settings, now=clock.now, monotonic=clock.monotonic, bodies_bytes=bodies_bytes)
+        server = Server(
+            settings,
+            now=clock.now,
+            monotonic=clock.monotonic,
+            bodies_bytes=bodies_bytes,
+            body_seconds=body_seconds,
+        )
         await server.start([listening])
         return LiveServer(server, clock, port)
 

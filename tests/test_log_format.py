@@ -3,8 +3,11 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import unicodedata
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from log_format import JsonFormatter, TextFormatter, log_event
 
@@ -15,6 +18,17 @@ def written(formatter: logging.Formatter, caplog: pytest.LogCaptureFixture) -> s
 
 def note(**fields: object) -> None:
     log_event(logging.getLogger("logurt"), logging.INFO, "reader left", **fields)
+
+
+def record(event: str, **fields: object) -> logging.LogRecord:
+    return logging.makeLogRecord({"name": "logurt", "levelname": "INFO", "msg": event, "fields": fields})
+
+
+def is_safe(character: str) -> bool:
+    """Tell whether a character neither ends a line, nor is obeyed by a terminal, nor reorders what stands beside it."""
+    reorders = unicodedata.bidirectional(character) in {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
+    is_mark = character in "\u061c\u200e\u200f"
+    return not reorders and not is_mark and unicodedata.category(character) not in {"Cc", "Cs", "Zl", "Zp"}
 
 
 @pytest.fixture(autouse=True)
@@ -33,6 +47,43 @@ def test_text_quotes_what_could_be_mistaken_for_something_else(caplog: pytest.Lo
     line = written(TextFormatter(), caplog)
     assert json.loads(line.partition("namespace=")[2]) == value
     assert "\n" not in line
+
+
+EVERY = [chr(number) for number in range(sys.maxunicode + 1)]
+
+
+@pytest.mark.parametrize("formatter", [TextFormatter(), JsonFormatter()], ids=["text", "json"])
+def test_no_character_of_a_value_or_an_event_can_forge_or_reorder_a_line(formatter: logging.Formatter) -> None:
+    text = "".join(EVERY)
+    line = formatter.format(record(text, namespace=text))
+    assert [one for one in set(line) if not is_safe(one)] == []
+
+
+@pytest.mark.parametrize("formatter", [TextFormatter(), JsonFormatter()], ids=["text", "json"])
+def test_what_is_safe_stays_readable(formatter: logging.Formatter) -> None:
+    text = "".join(one for one in EVERY if is_safe(one) and one not in '"\\')
+    line = formatter.format(record(text, namespace=text))
+    assert line.count(text) == 2
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])))
+def test_a_value_can_be_read_back_whatever_it_holds(value: str) -> None:
+    assert json.loads(JsonFormatter().format(record("read", namespace=value)))["namespace"] == value
+    shown = TextFormatter().format(record("read", namespace=value)).partition("namespace=")[2]
+    assert value == (json.loads(shown) if shown.startswith('"') else shown)
+
+
+def test_a_traceback_keeps_its_lines_and_nothing_else_that_is_unsafe() -> None:
+    def refuse(text: str) -> None:
+        raise ValueError(text)
+
+    try:
+        refuse("\x9b31m\u202e\r")
+    except ValueError:
+        failed = logging.LogRecord("logurt", logging.ERROR, "", 0, "failed", None, sys.exc_info())
+    lines = TextFormatter().format(failed).split("\n")
+    assert lines[1] == "Traceback (most recent call last):"
+    assert lines[-1] == r"ValueError: \u009b31m\u202e\u000d"
 
 
 def test_json_is_an_object_on_one_line(caplog: pytest.LogCaptureFixture) -> None:

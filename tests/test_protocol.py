@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import datetime as dt
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol import DISCONNECTS, GAP_REASONS, MAX_REASON_BYTES, gap_sentence, parse_duration, refusal
+from protocol import DISCONNECTS, GAP_REASONS, MAX_REASON_BYTES, gap_sentence, parse_duration, parse_time, refusal
 
 
 def test_every_disconnect_has_a_code_of_its_own_that_a_server_may_send() -> None:
@@ -65,3 +67,28 @@ def test_a_duration_is_the_sum_of_its_parts(parts: tuple[int | None, ...]) -> No
 )
 def test_what_is_no_duration_is_none(text: str) -> None:
     assert parse_duration(text) is None
+
+
+@given(time=st.datetimes(), offset=st.timedeltas(dt.timedelta(hours=-23), dt.timedelta(hours=23)), lower=st.booleans())
+def test_a_time_is_read_as_it_was_written(time: dt.datetime, offset: dt.timedelta, *, lower: bool) -> None:
+    zone = dt.timezone(dt.timedelta(minutes=offset // dt.timedelta(minutes=1)))
+    aware = time.replace(tzinfo=zone)
+    text = aware.isoformat()
+    assert parse_time(text.lower() if lower else text) == aware.timestamp()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "now", "2026-11-22", "2026-11-22T08:15:00", "2026-11-22T08:15Z", "2026-11-22 08:15:00Z"),
+        *("2026-02-30T08:15:00Z", "2026-11-22T24:00:00Z", "2026-11-22T08:15:60Z", "20261122T081500Z", "5m"),
+        *(
+            "2026-11-22T08:15:00+24:00",
+            "2026-11-22T08:15:00+0100",
+            "2026-11-22T08:15:00Z\n",
+            "\uff12\uff10\uff12\uff16-11-22T08:15:00Z",
+        ),
+    ],
+)
+def test_what_is_no_time_is_none(text: str) -> None:
+    assert parse_time(text) is None

@@ -49,6 +49,10 @@ class Wire:
             await self._writer.drain()
             await asyncio.sleep(0)
 
+    def send_at_once(self, data: bytes) -> None:
+        """Send without giving the event loop a turn."""
+        self._writer.write(data)
+
     async def answer(self, *, has_body: bool = True) -> Answer:
         """Wait for the next answer."""
         lines = (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 # Bytes that are decoded in one go, more only where a record is longer, and records that are read together otherwise.
 PIECE = 512 << 10
-# A body up to this size is tried as a whole first, as nearly all are: it takes some milliseconds.
-WHOLE = 4 << 20
+# A body up to this size is tried as a whole first, as nearly all are, unless its first record is shorter than this:
+# it takes some milliseconds, but tens of them where there are very many records.
+WHOLE, SHORT_RECORD = 4 << 20, 256
 TOGETHER = 64
 # A larger record is skipped: no line is allowed to be nearly as long (MAX_LINE_KIB).
 LARGEST_RECORD = 4 << 20
+# Larger values, or so many of them together, are not made into Python objects.
+LARGE = 256 << 10
 
 # One step is about half a microsecond: all odd records of a body may take three seconds, some milliseconds at a time.
 STEPS = 6_000_000

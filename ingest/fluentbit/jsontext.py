@@ -3,28 +3,36 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from ingest.fluentbit import repair
-from ingest.fluentbit.budget import LARGEST_RECORD, PIECE, TOGETHER, WHOLE
-from ingest.fluentbit.shape import shapes_after, table_of
-from ingest.fluentbit.table import BROKEN, lost, of_rows, pause
+from ingest.fluentbit.budget import LARGE, LARGEST_RECORD, PIECE, SHORT_RECORD, TOGETHER, WHOLE
+from ingest.fluentbit.record import CONTAINER_KEYS, DATE_KEYS
+from ingest.fluentbit.shape import TIMED, UNTIMED, columns_of, dated
+from ingest.fluentbit.table import BROKEN, Object, Table, lost, of_rows, pause, printed
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
 
     from ingest.fluentbit.budget import Budget
-    from ingest.fluentbit.table import Row, Table
+    from ingest.fluentbit.shape import Shape, Shapes
+    from ingest.fluentbit.table import Columns, Row
 
 # Of a piece that is broken, a smaller one is tried, this many times smaller and no smaller than this.
 _FACTOR, _SMALLEST_PIECE = 8, 8 << 10
 # A large object of more members than this would take a lot of memory, were they held apart.
 _CROWD, _LARGE = 50_000, 64 << 10
 
-# Where the first record starts, and its first key.
-_OPENING = re.compile(rb'(\[?)[ \t\r\n]{0,4096}+(\{[ \t\r\n]{0,16}+(?:"([^"\\]{0,64}+)"[ \t\r\n]{0,16}+:|\}))?')
+# Where the first record starts, and with what; and its first two keys, if there is a short value between them.
+_OPENING = re.compile(rb'(\[?)[ \t\r\n]{0,4096}+(\{[ \t\r\n]{0,16}+(?:"[^"\\]{0,64}+"[ \t\r\n]{0,16}+:|\}))?')
+_KEYS = re.compile(
+    rb'\[?[ \t\r\n]{0,16}+\{[ \t\r\n]{0,16}+"([^"\\\x00-\x1f]{0,64}+)"[ \t\r\n]{0,16}+:[ \t\r\n]{0,16}+'
+    rb'(?:"[^"\\]{0,64}+"|[^,"]{0,64}+)(?:,[ \t\r\n]{0,16}+"([^"\\]{0,64}+)")?'
+)
+# To decode more rows than this takes a turn of its own.
+_MANY = 8192
 # What stands between records, and how much of it.
 _SEPARATORS, _GAP = b", \t\r\n", 16
 # Places that may be where a record starts, of which each is looked at.
@@ -32,68 +40,100 @@ _GUESSES = 8
 
 _ROWS = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
 _ROW = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_STRINGS, _STRING = msgspec.json.Decoder(list[str]), msgspec.json.Decoder(str)
+_STRINGS = msgspec.json.Decoder(list[str | Object | None])
+# Floats stay as they were written.
+_VALUES = msgspec.json.Decoder(list[Any], float_hook=lambda literal: msgspec.Raw(literal.encode()))
 
 
 class Codec:
     """How members of a row in JSON are encoded."""
 
-    def strings(self, raws: Sequence[msgspec.Raw]) -> list[str]:
-        """Decode strings. Raises what is in BROKEN, for any other values too."""
+    null = msgspec.Raw(b"null")
+
+    def strings(self, raws: Sequence[msgspec.Raw]) -> list[str | Object | None]:
+        """Decode strings, objects without their members, and null. Raises what is in BROKEN, for other values too."""
         return _STRINGS.decode(b"[%b]" % b",".join(raws))
 
-    def string(self, raw: msgspec.Raw) -> str:
-        """Decode one string. Raises likewise."""
-        return _STRING.decode(raw)
+    def texts(self, values: Sequence[msgspec.Raw | Row]) -> list[str] | None:
+        """Return strings as they are, all else as JSON; None where that needs a closer look at each."""
+        data = msgspec.json.encode(values)
+        try:
+            return printed(_VALUES.decode(data)) if len(data) <= LARGE else None
+        except BROKEN:
+            return None
 
-    def as_json(self, row: Row) -> Row:
-        """Return the members of a row as JSON, which they are."""
-        return row
+    def as_json(self, raw: msgspec.Raw) -> msgspec.Raw:
+        """Return a value as JSON, which it is."""
+        return raw
+
+
+def whole(body: bytes) -> Columns | None:
+    """Decode a body that is as it should be: all records alike, nothing before them; None for any other."""
+    is_array = body.startswith(b"[")
+    return _alike(body, is_array, TIMED) or _alike(body, is_array, _shapes_without_time(body))
+
+
+def _alike(data: bytes | memoryview, is_array: bool, shapes: Sequence[Shape]) -> Columns | None:  # noqa: FBT001  # quicker
+    for shape in shapes:
+        try:
+            # It reads records with nothing between them too.
+            records = shape.array.decode(data) if is_array else shape.one.decode_lines(data)
+        except BROKEN:
+            continue
+        if columns := columns_of(records, shape.times(records)):
+            return columns
+    return None
+
+
+def _shapes_without_time(body: bytes) -> Shapes | tuple[()]:
+    """Return the shapes that records without a time of their own may have, by the keys of the first."""
+    found = _KEYS.match(body)
+    first, second = (key.decode("utf-8", "replace") for key in found.groups(b"")) if found else ("", "")
+    if first in CONTAINER_KEYS:
+        return UNTIMED
+    return dated(first) if first in DATE_KEYS or second in CONTAINER_KEYS else ()
 
 
 class Body:
-    """A body of JSON without blanks before it, read in pieces of which all records are alike, if there are such."""
+    """A body of JSON without blanks before it, read in pieces of which all records are alike, if there are such.
+
+    One of up to PIECE bytes is known not to be as it should be.
+    """
 
     def __init__(self, body: bytes, budget: Budget) -> None:
         self._body = body
         self._budget = budget
         opening = _OPENING.match(body)
-        bracket, mark, key = opening.groups() if opening else (b"", None, None)
+        bracket, mark = opening.groups() if opening else (b"", None)
         self._start = opening.end(1) if opening else 0
         self._is_array = bracket == b"["
         # What all records start with if they start like the first; it may stand inside of records too.
         self._mark: bytes = mark or b""
-        # What ends a record and starts the next where all stand on one line; nothing for arrays and lines.
-        self._seam = None if self._is_array else self._find_seam()
-        self._as_array = self._is_array or self._seam is not None
-        self._shapes = shapes_after((key or b"").decode("utf-8", "replace"))
+        self._shapes = TIMED + _shapes_without_time(body)
 
     def tables(self) -> Iterator[Table]:
         """Yield the records in order, as tables of bounded work."""
-        position, size = self._start, WHOLE if len(self._body) <= WHOLE else PIECE
+        is_crowded = self._body.find(self._mark, self._start + 1, self._start + SHORT_RECORD) >= 0
+        position, size = self._start, PIECE if is_crowded or len(self._body) > WHOLE else WHOLE
         while position < len(self._body):
             if self._budget.exhausted:
                 yield lost(repair.records_after(self._body, position, self._mark))
                 return
             cut = self._cut(position, size)
-            found = yield from self._alike(position, cut)
+            found = yield from self._decoded(position, cut)
             if found is None and cut - position <= size > _SMALLEST_PIECE:
                 size //= _FACTOR
                 continue
             size = min(size * _FACTOR, PIECE)
             if isinstance(found, list):
+                if len(found) > _MANY:
+                    yield pause()
                 yield from of_rows(found, [""] * len(found), Codec(), self._budget)
             elif found:
                 yield found
             else:
                 cut = yield from self._repaired(position, cut)
             position = cut
-
-    def _find_seam(self) -> re.Pattern[bytes] | None:
-        near = self._start + LARGEST_RECORD
-        second = self._body.find(self._mark, self._start + 1, near) if self._mark else -1
-        _, brace, between = self._body[max(second - _GAP, 0) : max(second, 0)].rpartition(b"}")
-        return None if not brace or between.strip(b" \t\r") else re.compile(re.escape(brace + between + self._mark))
 
     def _cut(self, position: int, size: int) -> int:
         """Return where a record seems to start, so that what is before it may be decoded in one go."""
@@ -110,37 +150,31 @@ class Body:
         cut = cut if cut > 0 else body.find(mark, position + size, position + LARGEST_RECORD)
         return cut if cut > 0 else min(position + LARGEST_RECORD, len(body))
 
-    def _alike(self, position: int, cut: int) -> Generator[Table, None, Table | list[Row] | None]:
+    def _decoded(self, position: int, cut: int) -> Generator[Table, None, Table | list[Row] | None]:
         """Decode a piece in one go; return None if it is broken.
 
         If it can be decoded, its cut was where a record starts: in JSON nothing that is left open can end well.
         """
         data = self._piece(position, cut)
-        for shape in self._shapes:
-            try:
-                records = shape.array.decode(data) if self._as_array else shape.one.decode_lines(data)
-            except BROKEN:
-                if len(data) > PIECE:
-                    yield pause()
-                continue
-            if table := table_of(records, shape.times(records)):
-                return table
+        for shape in self._shapes if data is not self._body or len(data) > PIECE else ():
+            if columns := _alike(data, self._is_array, [shape]):
+                return Table(*columns)
+            if len(data) > PIECE:
+                yield pause()
         if len(data) > 2 * PIECE:
             return None
         try:
-            return _ROWS.decode(data) if self._as_array else _ROW.decode_lines(data)
+            return _ROWS.decode(data) if self._is_array else _ROW.decode_lines(data)
         except BROKEN:
             return None
 
     def _piece(self, position: int, cut: int) -> bytes | memoryview:
         """Return a piece as it can be decoded; copying it takes nearly as long as that."""
         body, is_last = self._body, cut == len(self._body)
-        if self._seam:
-            return b"[%b]" % self._seam.sub(b"}," + self._mark, body[position:cut])
+        if is_last and position <= self._start:
+            return body
         if not self._is_array:
             return memoryview(body)[position:cut]
-        if is_last and position == self._start:
-            return body
         head, tail = body[position : position + _GAP], body[max(cut - _GAP, position) : cut]
         start = position + len(head) - len(head.lstrip(_SEPARATORS))
         end = cut - len(tail) + len(tail.rstrip(_SEPARATORS))

@@ -13,10 +13,10 @@ import msgpack
 import msgspec
 
 from ingest.fluentbit import packed
-from ingest.fluentbit.budget import LARGEST_RECORD, PIECE, TOGETHER, WHOLE
+from ingest.fluentbit.budget import LARGEST_RECORD, PIECE, SHORT_RECORD, TOGETHER, WHOLE
 from ingest.fluentbit.packed import array_of, is_map
 from ingest.fluentbit.repair import records_after
-from ingest.fluentbit.shape import shapes_after, table_of
+from ingest.fluentbit.shape import TIMED, UNTIMED, columns_of
 from ingest.fluentbit.table import BROKEN, Table, lost, of_rows, pause
 from ingest.fluentbit.times import times_of_events
 
@@ -25,29 +25,41 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from ingest.fluentbit.budget import Budget
-    from ingest.fluentbit.table import Row
+    from ingest.fluentbit.table import Columns, Row
 
     # The time as it was sent, if any, with what stands beside it; and the record.
     Entry: TypeAlias = tuple[msgspec.Raw, Row]
 
 # Entries that are decoded in one go, if they are so small.
 _ENTRIES_A_PIECE = 8192
+# Entries of any shape that are looked at before others get their turn.
+_ENTRIES_A_TURN = 1024
 # What the unpacker is given at a time.
 _WINDOW = 128 << 10
 # What an entry takes of the budget that has to be read by itself.
 _STEPS = 4
-_EVENT_TIME = b"\xd7\x00"
-
+_EVENT_TIME, _AFTER_MARK = b"\xd7\x00", 8
 # With the record's own time, or with that of the entry.
-_SHAPES = shapes_after("log")
+_SHAPES = TIMED + UNTIMED
+# What is the same in all records of a container: so much of their metadata. The more, the sooner it is counted in a
+# large body; in a small one the key of the time is, and with it maybe all of an hour.
+_METADATA, _SAME_METADATA = b"\xaakubernetes", 64
+_TIME, _SAME_TIME, _SMALL = b"\xa4time", 20, 32 << 10
+
 _ENTRY = msgspec.msgpack.Decoder(tuple[msgspec.Raw, dict[str, msgspec.Raw]])
 _ENTRIES = msgspec.msgpack.Decoder(list[tuple[msgspec.Raw, dict[str, msgspec.Raw]]])
 _PAIR = msgspec.msgpack.Decoder(tuple[msgspec.Raw, msgspec.Raw])
 _ROW = msgspec.msgpack.Decoder(dict[str, msgspec.Raw])
 
 
+def whole(body: bytes) -> Columns | None:
+    """Decode a body that is as it should be: all records alike, and with times beside them; None for any other."""
+    array = _guessed(body, _mark(body))
+    return _alike(array) if array else None
+
+
 class Body:
-    """A body of MessagePack, read from its start on."""
+    """A body of MessagePack, read from its start on. One of up to PIECE bytes is known not to be as it should be."""
 
     def __init__(self, body: bytes, budget: Budget) -> None:
         self._body = body
@@ -56,35 +68,30 @@ class Body:
 
     def tables(self) -> Iterator[Table]:
         """Yield the records in order, as tables of bounded work."""
-        position = 0
+        is_crowded = self._body.find(self._mark, 1, SHORT_RECORD) >= 0
+        position, size = 0, PIECE if is_crowded or len(self._body) > WHOLE else WHOLE
         while position < len(self._body):
-            cut = self._cut(position)
-            table = self._guessed(position, cut)
-            if table is None:
+            cut = self._cut(position, size)
+            array = _guessed(self._body[position:cut], self._mark)
+            columns = _alike(array) if array and len(self._body) > PIECE else None
+            if columns:
+                yield Table(*columns)
+            elif entries := _entries_of(array) if array else None:
+                yield from self._read(entries)
+            elif cut - position > PIECE:
+                size = PIECE
+                yield pause()
+                continue
+            else:
                 yield from self._walked(position or _start_of_entries(self._body))
                 return
-            yield table
             position = cut
 
-    def _cut(self, position: int) -> int:
+    def _cut(self, position: int, size: int) -> int:
         """Return where an entry seems to start, so that what is before it may be decoded in one go."""
-        if len(self._body) - position <= (PIECE if position else WHOLE):
+        if len(self._body) - position <= size:
             return len(self._body)
         return max(self._body.rfind(self._mark, position + 1, position + PIECE), position)
-
-    def _guessed(self, position: int, cut: int) -> Table | None:
-        """Decode a piece whose records are alike, with a guess of how many there are; None if there are others.
-
-        It takes half as long as to look where each ends. If the piece can be decoded, the guess was right, and so was
-        the cut: a wrong one leaves bytes over, or runs out of them.
-        """
-        if not self._mark.endswith(_EVENT_TIME) or cut == position:
-            return None
-        # What the first record starts with, and maybe all of an hour: its time is first, and has the date first.
-        record = position + len(self._mark) + 8
-        start, piece = self._body[record : record + 20], self._body[position:cut]
-        count = piece.count(start) if b"\xa4time" in start else _count(piece, self._mark)
-        return _alike(array_of(piece, count))
 
     def _walked(self, position: int) -> Iterator[Table]:
         """Yield entries from here on, of any kind; what follows a malformed one is lost."""
@@ -112,8 +119,8 @@ class Body:
             yield from self._one_by_one(position, ends, mark)
             return
         array = array_of(piece, len(ends))
-        if table := _alike(array):
-            yield table
+        if columns := _alike(array):
+            yield Table(*columns)
             return
         entries = _entries_of(array)
         if entries is None:
@@ -132,11 +139,13 @@ class Body:
 
     def _read(self, entries: list[Entry]) -> Iterator[Table]:
         """Yield entries of any shape, but for those that only mark a group."""
-        times = packed.times_of([head for head, _ in entries])
-        kept = [(row, time) for (_, row), time in zip(entries, times, strict=True) if time is not None]
-        if not kept:
-            yield Table([], [], [], [], readable=bool(entries))
-        yield from of_rows([row for row, _ in kept], [time for _, time in kept], packed.Codec(), self._budget)
+        for start in range(0, len(entries), _ENTRIES_A_TURN):
+            part = entries[start : start + _ENTRIES_A_TURN]
+            times = packed.times_of([head for head, _ in part])
+            kept = [(row, time) for (_, row), time in zip(part, times, strict=True) if time is not None]
+            if not kept:
+                yield pause()._replace(readable=True)
+            yield from of_rows([row for row, _ in kept], [time for _, time in kept], packed.Codec(), self._budget)
 
 
 class _Walk:
@@ -191,7 +200,23 @@ def _mark(body: bytes, position: int = 0) -> bytes:
     return start[: time + len(_EVENT_TIME)] if time > 0 else start[:1]
 
 
-def _alike(array: bytes) -> Table | None:
+def _guessed(piece: bytes, mark: bytes) -> bytes:
+    """Return entries as one array, with a guess of how many there are; b"" if there is nothing to go by.
+
+    It takes a third of the time of looking where each ends. If the array can be decoded, the guess was right, and so
+    was the cut: a wrong one leaves bytes over, or runs out of them.
+    """
+    if not mark.endswith(_EVENT_TIME):
+        return b""
+    start = piece[len(mark) + _AFTER_MARK : len(mark) + _AFTER_MARK + _SAME_TIME]
+    if len(piece) < _SMALL and _TIME in start:
+        return array_of(piece, piece.count(start))
+    metadata = piece.find(_METADATA)
+    same = piece[metadata : metadata + _SAME_METADATA] if metadata > 0 else b""
+    return array_of(piece, piece.count(same) if same else _count(piece, mark))
+
+
+def _alike(array: bytes) -> Columns | None:
     """Decode entries whose records are alike; None if they are not."""
     for shape in _SHAPES:
         try:
@@ -199,9 +224,9 @@ def _alike(array: bytes) -> Table | None:
         except BROKEN:
             continue
         records = [record for _, record in pairs]
-        times = shape.times(records) if shape.has_time else times_of_events([head for head, _ in pairs])
-        if table := table_of(records, times):
-            return table
+        times = shape.times(records) if shape in TIMED else times_of_events([head for head, _ in pairs])
+        if columns := columns_of(records, times):
+            return columns
     return None
 
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgpack
 import msgspec
 
+from ingest.fluentbit.budget import LARGE
 from ingest.fluentbit.mend import text_of
-from ingest.fluentbit.table import BROKEN
+from ingest.fluentbit.table import BROKEN, Object, printed
 from ingest.fluentbit.times import time_of, time_of_number, times_of_events
 
 if TYPE_CHECKING:
@@ -22,32 +23,39 @@ if TYPE_CHECKING:
 # What the library raises of bytes that are not MessagePack, and msgspec of values that are no JSON.
 MALFORMED = (ValueError, TypeError, msgpack.UnpackException, RecursionError)
 
-# A larger value that is no string is not made into Python objects; nor is one that has to be mended on the way.
-_LARGE, _SMALL = 256 << 10, 32 << 10
+# A larger value that is no string is not mended.
+_SMALL = 32 << 10
 # Headers of byte strings; text of some languages has these bytes as well, so this only rules them out.
 _MAY_HOLD_BYTES = re.compile(rb"[\xc4-\xc6]")
 # The seconds of the markers around a group of records (Fluent Bit's log groups): -1 and -2.
 _MARKERS, _OF_MARKERS = frozenset((0xFFFFFFFF, 0xFFFFFFFE)), b"\xff\xff\xff"
 _EVENT_TIME = struct.Struct(">II")
 
-_STRINGS, _STRING = msgspec.msgpack.Decoder(list[str]), msgspec.msgpack.Decoder(str)
+_STRINGS, _STRING = msgspec.msgpack.Decoder(list[str | Object | None]), msgspec.msgpack.Decoder(str)
 _VALUE = msgspec.msgpack.Decoder(ext_hook=lambda _code, _data: None)
 
 
 class Codec:
     """How members of a row in MessagePack are encoded."""
 
-    def strings(self, raws: Sequence[msgspec.Raw]) -> list[str]:
-        """Decode strings. Raises what is in BROKEN, for any other values too."""
+    null = msgspec.Raw(b"\xc0")
+
+    def strings(self, raws: Sequence[msgspec.Raw]) -> list[str | Object | None]:
+        """Decode strings, objects without their members, and null. Raises what is in BROKEN, for other values too."""
         return _STRINGS.decode(array_of(b"".join(raws), len(raws)))
 
-    def string(self, raw: msgspec.Raw) -> str:
-        """Decode one string. Raises likewise."""
-        return _STRING.decode(raw)
+    def texts(self, values: Sequence[msgspec.Raw | Row]) -> list[str] | None:
+        """Return strings as they are, all else as JSON; None where that needs a closer look at each."""
+        data = msgspec.msgpack.encode(values)
+        try:
+            decoded: list[Any] | None = _decoded(data)
+            return printed(decoded) if decoded is not None else None
+        except MALFORMED:
+            return None
 
-    def as_json(self, row: Row) -> Row:
-        """Return the members of a row as JSON, but for its metadata."""
-        return {key: msgspec.Raw(as_json(bytes(raw))) for key, raw in row.items() if key != "kubernetes"}
+    def as_json(self, raw: msgspec.Raw) -> msgspec.Raw:
+        """Return a value as JSON."""
+        return msgspec.Raw(as_json(bytes(raw)))
 
 
 def as_json(data: bytes) -> bytes:
@@ -57,9 +65,9 @@ def as_json(data: bytes) -> bytes:
     except BROKEN:
         pass
     try:
-        # Bytes are to become text, which msgspec does not do.
-        if len(data) <= _LARGE and not _MAY_HOLD_BYTES.search(data):
-            return msgspec.json.encode(_VALUE.decode(data))
+        value = _decoded(data)
+        if value is not None:
+            return msgspec.json.encode(value)
     except MALFORMED:
         pass
     if len(data) > _SMALL and not _is_string(data[0]):
@@ -68,6 +76,18 @@ def as_json(data: bytes) -> bytes:
         return msgspec.json.encode(_clean(_unpacked(data)))
     except MALFORMED:
         return b"null"
+
+
+def _decoded(data: bytes) -> Any:
+    """Decode a value; None if it is null or large, or holds bytes, which are text. Raises what is in MALFORMED."""
+    value = _VALUE.decode(data) if len(data) <= LARGE else None
+    return None if _MAY_HOLD_BYTES.search(data) and _holds_bytes(value) else value
+
+
+def _holds_bytes(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(map(_holds_bytes, value)) or any(map(_holds_bytes, value.values()))
+    return any(map(_holds_bytes, value)) if isinstance(value, list) else isinstance(value, bytes)
 
 
 def row_of(record: bytes) -> Row | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from ingest.fluentbit.budget import LARGE
 from ingest.fluentbit.times import LONGEST_TIME, time_of_number, time_of_sql, time_of_text
 
 if TYPE_CHECKING:
@@ -22,12 +23,10 @@ if TYPE_CHECKING:
 DATE_KEYS = frozenset(("date", "timestamp", "@timestamp"))
 # What follows it in a record of a container.
 CONTAINER_KEYS = frozenset(("time", "stream", "_p", "logtag", "log", "message", "kubernetes"))
-_ALWAYS_OURS = frozenset(("_p", "logtag", "kubernetes", "log"))
+_ALWAYS_OURS = ("_p", "logtag", "kubernetes", "log")
 # Where these are all that the application said, they are its text.
 _TEXT_KEYS = frozenset(("message", "msg", "log_processed"))
 _STREAMS = frozenset(("stdout", "stderr"))
-# A larger value is made compact without being made into Python objects.
-_LARGE = 256 << 10
 
 _TEXT = msgspec.json.Decoder(str)
 # Floats stay as they were written.
@@ -41,14 +40,14 @@ def text(members: Members) -> str | None:
         return _compact(log)
     if "logtag" in members and message is not None and bytes(message).startswith(b'"'):
         return _TEXT.decode(message)
-    return _merged(members)
-
-
-def time(members: Members) -> str:
-    """Return the time of a record as RFC 3339, "" if it has none. Raises likewise."""
-    own = time_of_text(_string(members.get("time")))
-    date = "" if own else _date_key(members)
-    return _date(members[date]) if date else own
+    stream = _string(members.get("stream"))
+    stream = stream if stream in _STREAMS else ""
+    key = date_key(members)
+    time = time_of_text(_string(members.get("time")))
+    value = merged(members, time, stream, date(members[key]) if key else "")
+    if value is None:
+        return nothing(members, stream)
+    return _printed(json_of(value)) if isinstance(value, dict) else _compact(value)
 
 
 def json_of(members: Members) -> bytes:
@@ -56,30 +55,34 @@ def json_of(members: Members) -> bytes:
     return b"{%b}" % b",".join([b"%b:%b" % (msgspec.json.encode(key), raw) for key, raw in members.items()])
 
 
-def _merged(members: Members) -> str | None:
-    """Put together again what Merge_Log took apart, without the keys of Fluent Bit."""
-    date = _date_key(members)
-    others = {key: raw for key, raw in members.items() if key != date and key not in _ALWAYS_OURS}
-    if "time" in others and time_of_text(_string(others["time"])):
+def merged(members: Members, time: str, stream: str | None, date: str) -> msgspec.Raw | dict[str, msgspec.Raw] | None:
+    """Put together again what Merge_Log took apart, in any encoding: a value, or members of an object; None if nothing.
+
+    `time`, `stream` and `date` are Fluent Bit's own, nothing where it has none.
+    """
+    others = dict(members)
+    for key in _ALWAYS_OURS:
+        others.pop(key, None)
+    if time:
         del others["time"]
-    if "stream" in others and _string(others["stream"]) in _STREAMS:
+    if stream:
         del others["stream"]
-    if not others:
-        return _nothing(members)
+    if date:
+        del others[next(iter(members))]
     if len(others) == 1:
         [(key, raw)] = others.items()
         if key in _TEXT_KEYS:
-            return _compact(raw)
-    return _printed(json_of(others))
+            return raw
+    return others or None
 
 
-def _nothing(members: Members) -> str | None:
+def nothing(members: Members, stream: str | None) -> str | None:
     """Return the text of a record that has none: what the application must have written, None if it may be no line."""
     if "logtag" in members:
         return ""  # an empty line, with `Parser cri`
     if "log" in members:
         return '{"log":null}'  # Fluent Bit's own is never null
-    return "{}" if "_p" in members or _string(members.get("stream")) in _STREAMS else None
+    return "{}" if "_p" in members or stream else None
 
 
 def _compact(raw: msgspec.Raw) -> str:
@@ -88,7 +91,7 @@ def _compact(raw: msgspec.Raw) -> str:
 
 
 def _printed(data: bytes) -> str:
-    if len(data) > _LARGE:
+    if len(data) > LARGE:
         return msgspec.json.format(data, indent=-1).decode()
     return msgspec.json.encode(_VALUE.decode(data)).decode()
 
@@ -99,16 +102,15 @@ def _string(raw: msgspec.Raw | None) -> str:
     return _TEXT.decode(data) if data.startswith(b'"') else ""
 
 
-def _date_key(members: Members) -> str:
-    """Return the key that Fluent Bit's output plugin wrote first, "" if it wrote none."""
+def date_key(members: Members) -> str:
+    """Return the key that Fluent Bit's output plugin wrote first, by where it stands; "" if it wrote none."""
     keys = iter(members)
     first, second = next(keys, ""), next(keys, "")
-    known = first in DATE_KEYS or (second in CONTAINER_KEYS and first not in CONTAINER_KEYS)
-    return first if known and _date(members[first]) else ""
+    return first if first in DATE_KEYS or (second in CONTAINER_KEYS and first not in CONTAINER_KEYS) else ""
 
 
-def _date(raw: msgspec.Raw) -> str:
-    """Return a date of any Json_date_format as RFC 3339, "" if it is none."""
+def date(raw: msgspec.Raw) -> str:
+    """Return a date of any Json_date_format as RFC 3339, "" if it is none. Raises what msgspec raises of bad text."""
     data = bytes(raw) if len(raw) <= 2 * LONGEST_TIME else b""
     if data[:1].isdigit():
         return time_of_number(data.decode())

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from itertools import compress
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 import msgspec
 
 from ingest.fluentbit import record
 from ingest.fluentbit.mend import text_of
-from ingest.fluentbit.times import are_times, time_of_text
+from ingest.fluentbit.times import are_times, time_of_text, times_of_dates
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from typing import TypeAlias
+    from collections.abc import Generator, Iterator, Sequence
 
     from ingest.fluentbit.budget import Budget
 
@@ -22,15 +22,22 @@ if TYPE_CHECKING:
 # What msgspec raises of what it cannot decode.
 BROKEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
-# Rows that are read before others get their turn.
-_ROWS_A_TURN = 128
+# Members that are read before others get their turn, and for how many of them a row counts beside its own.
+_A_TURN, _MEMBERS_BESIDE = 4096, 8
+# Bytes of rows that are read one by one, and what each is counted for beside them: a byte may take half a microsecond.
+_BYTES_A_TURN, _A_ROW = 8 << 10, 32
 # A record with more members is not read one member at a time.
 _MOST_MEMBERS = 20_000
-# Steps of the budget that reading a row by itself takes, beside one for each of its members.
+# Steps of the budget that it takes to look for a text elsewhere, beside one for each member of the row.
 _STEPS_A_ROW = 3
 _STREAMS = frozenset(("stdout", "stderr"))
-_NOTHING = msgspec.Raw(b"")
+_NOTHING, _NULL = msgspec.Raw(b""), msgspec.Raw(b"null")
 _ROW = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_ENCODER = msgspec.json.Encoder()
+
+
+# Texts, times, streams and metadata, of one length.
+Columns: TypeAlias = tuple[list[str], list[str], list[str | None], list[msgspec.Raw]]
 
 
 class Table(NamedTuple):
@@ -48,21 +55,23 @@ class Table(NamedTuple):
     readable: bool = True
 
 
+class Object(msgspec.Struct, gc=False):
+    """Any object, without its members."""
+
+
 class Codec(Protocol):
     """How the members of a row are encoded."""
 
-    def strings(self, raws: Sequence[msgspec.Raw]) -> list[str]:
-        """Decode strings. Raises what is in BROKEN, for any other values too."""
+    null: msgspec.Raw
 
-    def string(self, raw: msgspec.Raw) -> str:
-        """Decode one string. Raises likewise."""
+    def strings(self, raws: Sequence[msgspec.Raw]) -> list[str | Object | None]:
+        """Decode strings, objects without their members, and null. Raises what is in BROKEN, for other values too."""
 
-    def as_json(self, row: Row) -> Row:
-        """Return the members of a row as JSON, but for its metadata."""
+    def texts(self, values: Sequence[msgspec.Raw | Row]) -> list[str] | None:
+        """Return strings as they are, all else as JSON; None where that needs a closer look at each."""
 
-
-class Unreadable(Exception):
-    """A record that cannot be read, even when mended."""
+    def as_json(self, raw: msgspec.Raw) -> msgspec.Raw:
+        """Return a value as JSON."""
 
 
 def pause() -> Table:
@@ -77,83 +86,142 @@ def lost(count: int) -> Table:
 
 def of_rows(rows: list[Row], sent: list[str], codec: Codec, budget: Budget) -> Iterator[Table]:
     """Yield tables of records of any shape; `sent` are the times that stand beside them, "" where there is none."""
-    for start in range(0, len(rows), _ROWS_A_TURN):
-        yield _of_rows(rows[start : start + _ROWS_A_TURN], sent[start : start + _ROWS_A_TURN], codec, budget)
+    start = size = 0
+    for end, row in enumerate(rows, start=1):
+        size += _MEMBERS_BESIDE + len(row)
+        if size >= _A_TURN or end == len(rows):
+            yield from _of_rows(rows[start:end], sent[start:end], codec, budget)
+            start, size = end, 0
 
 
-def _of_rows(rows: list[Row], sent: list[str], codec: Codec, budget: Budget) -> Table:
-    texts, times, streams = _column(rows, "log", codec), _times(rows, sent, codec), _column(rows, "stream", codec)
-    found, skipped, missed = Table([], [], [], []), 0, 0
-    for row, text, time, stream, beside in zip(rows, texts, times, streams, sent, strict=True):
-        if text is None or time is None:
-            try:
-                text, time = _look_closer(row, text, time, beside, codec=codec, budget=budget)  # noqa: PLW2901
-            except Unreadable:
-                missed += 1
-                continue
-            if text is None:
-                skipped += 1
-                continue
-        found.texts.append(text)
-        found.times.append(time)
-        found.streams.append(stream if stream in _STREAMS else None)
-        found.kubernetes.append(row.get("kubernetes", _NOTHING))
-    return found._replace(skipped=skipped, lost=missed, readable=bool(found.texts or skipped))
+def _of_rows(rows: list[Row], sent: list[str], codec: Codec, budget: Budget) -> Iterator[Table]:
+    texts, times, missed = _strings(rows, "log", codec), _own_times(rows, codec), 0
+    streams = [stream if stream in _STREAMS else None for stream in _strings(rows, "stream", codec)]
+    kubernetes = [row.get("kubernetes", _NOTHING) for row in rows]
+    if None in texts and any("logtag" in row for row in rows):
+        texts = _texts_of_cri(texts, rows, codec)
+    odd = [index for index, text in enumerate(texts) if text is None]
+    apart = {index for index in odd if rows[index].get("log", codec.null) == codec.null}
+    undated = [index for index, time in enumerate(times) if not time or index in apart]
+    dates = dict(zip(undated, _dates([rows[index] for index in undated], codec), strict=True))
+    if odd:
+        known = {index: (times[index], streams[index], dates.get(index, "")) for index in odd}
+        missed = yield from _find_texts(texts, rows, known, codec, budget)
+    for index in undated:
+        times[index] = times[index] or dates[index] or sent[index]
+    has_text = [text is not None for text in texts]
+    skipped = has_text.count(False) - missed
+    if missed or skipped:
+        times, streams = [*compress(times, has_text)], [*compress(streams, has_text)]
+        kubernetes = [*compress(kubernetes, has_text)]
+    found = [text for text in texts if text is not None]
+    yield Table(found, times, streams, kubernetes, skipped, missed, readable=missed < len(rows))
 
 
-def _look_closer(
-    row: Row, text: str | None, time: str | None, sent: str, *, codec: Codec, budget: Budget
-) -> tuple[str | None, str]:
-    """Look for what is not known yet of a record's line; return its text, None if it has none, and its time.
+def _texts_of_cri(texts: list[str | None], rows: list[Row], codec: Codec) -> list[str | None]:
+    """Return texts with those that `Parser cri` puts under `message`, which an empty line has not."""
+    messages = _strings(rows, "message", codec)
+    return [
+        message if text is None and "logtag" in row and row.get("log", codec.null) == codec.null else text
+        for text, message, row in zip(texts, messages, rows, strict=True)
+    ]
 
-    Raises Unreadable.
+
+def _find_texts(
+    texts: list[str | None],
+    rows: list[Row],
+    known: dict[int, tuple[str, str | None, str]],
+    codec: Codec,
+    budget: Budget,
+) -> Generator[Table, None, int]:
+    """Put in the texts that are no strings under `log`; return how many records could not be read.
+
+    `known` has their own times, their streams and their dates, nothing for what they have not.
     """
-    budget.spend(_STEPS_A_ROW + len(row))
-    if budget.exhausted or len(row) > _MOST_MEMBERS:
-        raise Unreadable
-    members = codec.as_json(row)
-    try:
-        return _found(members, text, time, sent)
-    except BROKEN:
-        pass
-    try:
-        # Fluent Bit before 3.2 sends bytes that are no UTF-8, which msgspec finds only in what it is asked for.
-        return _found(_ROW.decode(text_of(record.json_of(members)).encode()), text, time, sent)
-    except BROKEN as error:
-        raise Unreadable from error
-
-
-def _found(members: Row, text: str | None, time: str | None, sent: str) -> tuple[str | None, str]:
-    text = record.text(members) if text is None else text
-    return text, (record.time(members) or sent) if time is None else time
-
-
-def _column(rows: list[Row], key: str, codec: Codec) -> list[str | None]:
-    """Return one member of all rows: strings as they are, None for all else."""
-    raws = [row.get(key) for row in rows]
-    if None not in raws:
+    if budget.exhausted:
+        return len(known)
+    budget.spend(sum([_STEPS_A_ROW + len(rows[index]) for index in known]))
+    missed = size = 0
+    values: dict[int, msgspec.Raw | Row] = {}
+    for index, (time, stream, date) in known.items():
+        row = rows[index]
+        log = row.get("log", codec.null)
+        value = log if log != codec.null else record.merged(row, time, stream, date)
+        if len(row) > _MOST_MEMBERS:
+            missed += 1
+        elif value is None:
+            texts[index] = record.nothing(row, stream)
+        else:
+            values[index] = value
+    found = codec.texts([*values.values()]) if values else []
+    for index, text in zip(values, found or (), strict=found is not None):
+        texts[index] = text
+    for index in values if found is None else ():
+        row = rows[index]
         try:
-            return [*codec.strings([raw for raw in raws if raw is not None])]
+            texts[index] = _text(row, codec)
         except BROKEN:
-            pass
-    return [_string(raw, codec) for raw in raws]
+            missed += 1
+        size += _A_ROW + sum(map(len, row.values()))
+        if size > _BYTES_A_TURN:
+            yield pause()
+            size = 0
+    return missed
 
 
-def _string(raw: msgspec.Raw | None, codec: Codec) -> str | None:
+def _text(row: Row, codec: Codec) -> str | None:
+    """Return the text of a row by itself, None if it has none. Raises what is in BROKEN."""
+    members = {key: codec.as_json(raw) if key != "kubernetes" else _NULL for key, raw in row.items()}
     try:
-        return codec.string(raw) if raw is not None else None
+        return record.text(members)
+    except BROKEN:
+        # Fluent Bit before 3.2 sends bytes that are no UTF-8, which msgspec finds only in what it is asked for.
+        return record.text(_ROW.decode(text_of(record.json_of(members)).encode()))
+
+
+def printed(values: list[Any]) -> list[str]:
+    """Return strings as they are, all else as JSON. Raises what msgspec raises of what JSON has not."""
+    lines = iter(_ENCODER.encode_lines([value for value in values if type(value) is not str]).decode().split("\n"))
+    return [value if type(value) is str else next(lines) for value in values]
+
+
+def _strings(rows: list[Row], key: str, codec: Codec) -> list[str | None]:
+    """Return one member of all rows: strings as they are, None for all else."""
+    raws = [row.get(key, codec.null) for row in rows]
+    try:
+        values = codec.strings(raws)
+    except BROKEN:
+        return [_string(raw, codec) for raw in raws]
+    return [value if type(value) is str else None for value in values]
+
+
+def _string(raw: msgspec.Raw, codec: Codec) -> str | None:
+    try:
+        [value] = codec.strings([raw])
     except BROKEN:
         return None
+    return value if isinstance(value, str) else None
 
 
-def _times(rows: list[Row], sent: list[str], codec: Codec) -> list[str | None]:
-    """Return the times of all rows, None for those that have to be looked for elsewhere in their rows."""
-    times = _column(rows, "time", codec)
-    if None not in times and are_times([time for time in times if time is not None]):
-        return times
-    for index, (row, time) in enumerate(zip(rows, times, strict=True)):
-        if "time" in row or next(iter(row), "") not in record.CONTAINER_KEYS:
-            times[index] = time_of_text(time or "") or None
-        else:
-            times[index] = sent[index]  # without a date key before them
-    return times
+def _own_times(rows: list[Row], codec: Codec) -> list[str]:
+    """Return the times that rows have themselves, "" where there is none."""
+    times = [time or "" for time in _strings(rows, "time", codec)]
+    return times if are_times(times) else [time_of_text(time) for time in times]
+
+
+def _dates(rows: list[Row], codec: Codec) -> list[str]:
+    """Return the dates that the output wrote first, "" where there is none."""
+    keys = [next(iter(row), "") for row in rows]
+    if record.CONTAINER_KEYS.issuperset(keys):
+        return [""] * len(rows)
+    if not record.DATE_KEYS.issuperset(keys):
+        keys = [record.date_key(row) for row in rows]
+    raws = [codec.as_json(row[key]) if key else _NOTHING for row, key in zip(rows, keys, strict=True)]
+    return times_of_dates(raws) or [_date(raw) for raw in raws]
+
+
+def _date(raw: msgspec.Raw) -> str:
+    try:
+        return record.date(raw)
+    except BROKEN:
+        return ""

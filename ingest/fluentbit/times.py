@@ -9,12 +9,12 @@ from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from buffer.timestamp import TIMESTAMP
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    import msgspec
 
 LONGEST_TIME = 64
 _LONGEST_NUMBER = 32
@@ -24,19 +24,22 @@ _END_OF_TIME = 253_402_300_800
 _SQL = re.compile(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d(?:\.\d{1,9})?)", re.ASCII)
 # Seconds of this age, as Fluent Bit writes a double or an integer.
 _NUMBER = re.compile(r"([1-9][0-9]{9})((?:\.[0-9]{1,6})?+)")
-# Columns of dates, a line each: a double as Fluent Bit writes it, or seconds to nanoseconds; both of this age.
-_DOUBLES = re.compile(r"(?:[1-9][0-9]{9}\.[0-9]{1,6}\n)*+")
-_INTEGERS = re.compile(r"(?:[1-9][0-9]{9}(?:[0-9]{3}){0,3}\n)*+")
-_SQLS = re.compile(r'(?:"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?+"\n)*+')
+# What is left of dates without their digits: numbers, iso8601, java_sql_timestamp.
+_DIGITS = b"0123456789"
+_INTEGER, _DOUBLE, _ISO, _SQL_TIME = b"", b".", b'"--T::.Z"', b'"-- ::."'
+# Digits of seconds of this age, of a double's fraction, and of integers in any unit.
+_SECONDS, _FRACTION, _UNITS = 10, 6, ({10}, {13}, {16}, {19})
+# A body has lines of a few seconds. Each takes more than a microsecond.
+_MOST_SECONDS = 2048
 # Fluentd's EventTime in MessagePack, extension type 0 of eight bytes; it may be the first of two items.
 _EVENT_TIME = b"\xd7\x00"
+_BILLION = 10**9
 _BEFORE_EVENT_TIME = (b"", b"\x92", b"\xdc\x00\x02", b"\xdd\x00\x00\x00\x02")
 
 
 def are_times(texts: Sequence[str]) -> bool:
     """Tell whether all texts look like RFC 3339 times: quick, and wrong only about what looks very like one."""
-    joined = "".join(texts).encode()
-    return joined.count(b"T") == len(texts) and not joined.translate(None, b"0123456789-:.+TZ")
+    return "".join(texts).encode().translate(None, b"0123456789-:.+Z") == b"T" * len(texts)
 
 
 def time_of_text(text: str) -> str:
@@ -78,16 +81,33 @@ def time_of(seconds: int, fraction: int, digits: int) -> str:
 
 def times_of_dates(dates: Sequence[msgspec.Raw]) -> list[str] | None:
     """Return a column of dates in JSON, all in one of Fluent Bit's formats, as RFC 3339; None for any others."""
-    column = b"\n".join(dates).decode("utf-8", "replace") + "\n"
-    texts = column.split("\n")[:-1]
-    if _DOUBLES.fullmatch(column):
-        return [f"{_second(text[:10])}{text[10:].ljust(7, '0')}Z" for text in texts]
-    if _INTEGERS.fullmatch(column):
-        return [f"{_second(text[:10])}{'.' if text[10:] else ''}{text[10:]}Z" for text in texts]
-    if _SQLS.fullmatch(column):
-        column = column.replace(" ", "T").replace('"\n', 'Z"\n')
-    texts = column.replace('"', "").split("\n")[:-1]
-    return texts if len(texts) == len(dates) and are_times(texts) else None
+    column, count = b"\n".join(dates), len(dates)
+    forms = column.translate(None, _DIGITS)
+    form = forms.partition(b"\n")[0]
+    if forms != b"\n".join([form] * count):
+        return None
+    if form == _DOUBLE:
+        parts = column.replace(b".", b"\n").decode().split("\n")
+        seconds, fractions = parts[::2], [fraction.ljust(_FRACTION, "0") for fraction in parts[1::2]]
+        is_usual = {*map(len, seconds)} == {_SECONDS} and {*map(len, fractions)} == {_FRACTION}
+        return _times(seconds, fractions) if is_usual else None
+    if form == _INTEGER:
+        texts = column.decode().split("\n")
+        if {*map(len, texts)} not in _UNITS:
+            return None
+        return _times([text[:_SECONDS] for text in texts], [text[_SECONDS:] for text in texts])
+    if form == _SQL_TIME:
+        return (column[1:-1].replace(b" ", b"T").replace(b'"\n"', b"Z\n") + b"Z").decode().split("\n")
+    return column[1:-1].decode().split('"\n"') if form == _ISO else None
+
+
+def _times(seconds: Sequence[int | str], fractions: Sequence[str]) -> list[str] | None:
+    """Return seconds since 1970 and as many digits behind each as RFC 3339; None if that takes long."""
+    point, different = "." if fractions[0] else "", set(seconds)
+    if len(different) > _MOST_SECONDS:
+        return None
+    texts = {second: _second(second) + point for second in different}
+    return [f"{texts[second]}{fraction}Z" for second, fraction in zip(seconds, fractions, strict=True)]
 
 
 def times_of_events(heads: Sequence[bytes | msgspec.Raw]) -> list[str] | None:
@@ -99,13 +119,15 @@ def times_of_events(heads: Sequence[bytes | msgspec.Raw]) -> list[str] | None:
         return None
     if any(joined[at::size].strip(first[at : at + 1]) for at in (*range(before), *range(after, size))):
         return None
-    parts = list(struct.iter_unpack(f">{before}x2I{size - after}x", joined))
-    if max(nanoseconds for _, nanoseconds in parts) >= 10**9:
+    seconds, nanoseconds = zip(*struct.iter_unpack(f">{before}x2I{size - after}x", joined), strict=True)
+    if max(nanoseconds) >= _BILLION:
         return None
-    return [f"{_second(seconds)}.{nanoseconds:09}Z" for seconds, nanoseconds in parts]
+    # A billion is added for the zeros in front; JSON is the quickest way to write many numbers.
+    fractions = msgspec.json.encode([_BILLION + number for number in nanoseconds])[2:-1].decode().split(",1")
+    return _times(seconds, fractions)
 
 
-@lru_cache(1024)
+@lru_cache(_MOST_SECONDS)
 def _second(seconds: int | str) -> str:
     """Return a second since 1970 without its zone; lines of a body share a few of them."""
     return dt.datetime.fromtimestamp(int(seconds), dt.UTC).strftime("%Y-%m-%dT%H:%M:%S")

@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from benchmarks import brokers, fanout, fluentbit, growth, ingest, memory, profile, replay, replicas, soak
+from benchmarks import brokers, fanout, fluentbit, growth, ingest, memory, profile, replay, replicas, shapes, soak
 from benchmarks.plot import plot
 from benchmarks.process import Child
 from benchmarks.report import growth_plot
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 SMALL = {
     ingest: "--records 40 --rounds 1 --batches 20 --warm-up 2 --formats msgpack --codings gzip",
+    shapes: "--batch 4 --decodes 1 --rounds 1",
     brokers: "--records 80 --rounds 1 --batches 20 --connections 1,2 --filling 100 --lines 50 --mib 1",
     fanout: "--readers 3 --views 1,0 --rates 100 --pods 5 --seconds 0.2 --singles 0 --first-attempt 300 --scoped 4",
     memory: "--readers 5 --idle-seconds 0.1 --lines 200 --batches 50 --bodies 2 --body-mib 1 --bursts 1",
@@ -36,7 +37,7 @@ def options(module: ModuleType, sizes: str) -> argparse.Namespace:
     return parser.parse_args(sizes.split())
 
 
-@pytest.mark.parametrize("module", [brokers, ingest, replay], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [brokers, ingest, shapes, replay], ids=lambda module: module.__name__)
 def test_a_benchmark_runs_with_small_sizes_and_finds_figures(module: Any) -> None:
     tables = module.run(options(module, SMALL[module]))
     assert all(table.rows for table in tables)

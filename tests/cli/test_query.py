@@ -44,9 +44,12 @@ def test_a_link_says_what_the_options_do_not() -> None:
     }
 
 
-@pytest.mark.parametrize(("option", "name"), [("--tail", "tail"), ("--since", "since"), ("--since-time", "since")])
-def test_an_option_that_says_where_to_begin_replaces_the_cursor_of_a_link(option: str, name: str) -> None:
-    assert read_query(_options(option, "7"), {"cursor": ["c1"]}) == {name: ["7"]}
+@pytest.mark.parametrize(
+    ("option", "name", "value"),
+    [("--tail", "tail", "7"), ("--since", "since", "7s"), ("--since-time", "since", "2026-11-22T08:15:00Z")],
+)
+def test_an_option_that_says_where_to_begin_replaces_the_cursor_of_a_link(option: str, name: str, value: str) -> None:
+    assert read_query(_options(option, value), {"cursor": ["c1"]}) == {name: [value]}
     assert read_query(_options("-p", "x"), {"cursor": ["c1"]}) == {"cursor": ["c1"], "pod": ["x"]}
 
 
@@ -60,9 +63,21 @@ def test_what_makes_no_sense_in_a_link_is_for_the_server_to_refuse(link: dict[st
     assert read_query(_options(), link) == link
 
 
-def test_a_duration_is_no_time() -> None:
-    with pytest.raises(BadInput, match="--since-time must be a time such as 2026-11-22T08:15:00Z, not '5m'"):
-        read_query(_options("--since-time", "5m"), {})
+@pytest.mark.parametrize(
+    ("time", "problem"),
+    [
+        ("5m", "not '5m': that is for --since"),
+        ("yesterday", "not 'yesterday'"),
+        ("2026-11-22", "not '2026-11-22'"),
+        ("2026-02-30T08:15:00Z", "not '2026-02-30T08:15:00Z'"),
+        ("2026-11-22 08:15:00Z", "not '2026-11-22 08:15:00Z'"),
+        ("", "not ''"),
+    ],
+)
+def test_a_time_that_is_none_is_refused_by_the_name_of_its_option(time: str, problem: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        read_query(_options("--since-time", time), {})
+    assert str(caught.value) == f"--since-time must be a time such as 2026-11-22T08:15:00Z, {problem}"
 
 
 def test_two_times_are_refused(capsys: pytest.CaptureFixture[str]) -> None:

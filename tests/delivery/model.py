@@ -141,6 +141,7 @@ class Visit:
     def check(self, log: list[Line]) -> None:
         """Hold what the reader has been sent so far against what it may be sent."""
         events = self.client.events()
+        assert self.client.reader.lines == len(self.line_events()), "counted wrong"
         if not self.is_found:
             assert not events, "written to before it was known where it begins"
             return

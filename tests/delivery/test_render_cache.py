@@ -6,8 +6,10 @@ from unittest.mock import patch
 import pytest
 
 from delivery.filter import TextFilter
+from delivery.framing import Chunked, PlainLines
 from delivery.reader import Start
 from delivery.render_cache import RenderCaches
+from delivery.view import Rendered
 from tests.buffer.factories import chunk, source
 from tests.delivery.doubles import JSON, Client, Rig, view
 
@@ -15,7 +17,8 @@ if TYPE_CHECKING:
     from delivery.view import View
 
 ALIKE = [view(), view(pod="web-0"), view(container="app"), view(pod="web-0", container="app")]
-UNLIKE = [view(), view(format=JSON), view(stream="stdout"), view(text=TextFilter(("1",)))]
+UNLIKE = [view(), view(format=JSON), view(framing=PlainLines()), view(stream="stderr"), view(text=TextFilter(("2",)))]
+WHOLE = [view(), view(stream="stdout"), view(text=TextFilter(("1",))), view(text=TextFilter((), ("2",)))]
 
 
 def settled(rig: Rig, clients: list[Client]) -> None:
@@ -29,13 +32,19 @@ def kept(rig: Rig) -> int:
     return rig.hub.feeds["n"].statistics().rendered_chunks
 
 
-@pytest.mark.parametrize(("views", "times"), [(ALIKE, 1), (UNLIKE, len(UNLIKE))], ids=["alike", "unlike"])
-def test_a_chunk_is_rendered_once_for_views_that_differ_only_in_whom_they_select(views: list[View], times: int) -> None:
+@pytest.mark.parametrize(
+    ("views", "text", "times"),
+    [(ALIKE, "1", 1), (WHOLE, "1", 1), (UNLIKE, "2", len(UNLIKE))],
+    ids=["alike", "whole", "unlike"],
+)
+def test_a_chunk_is_rendered_once_for_views_that_show_the_same_of_it(views: list[View], text: str, times: int) -> None:
     rig = Rig()
     clients = [rig.join(seen) for seen in views]
     settled(rig, clients)
-    with patch("delivery.view.View.render", autospec=True, side_effect=lambda *_: bytes(bytearray(b"line"))) as render:
-        rig.publish("1")
+    with patch(
+        "delivery.view.View.render", autospec=True, side_effect=lambda *_: Rendered(bytes(bytearray(b"line")), 1)
+    ) as render:
+        rig.publish("1", text, streams=["stdout", "stdout" if text == "1" else "stderr"])
         rig.settle()
     assert render.call_count == times
     assert len({id(client.socket.writes[0]) for client in clients}) == times
@@ -71,7 +80,7 @@ def test_views_that_look_alike_share_what_is_rendered_of_the_backlog_in_one_turn
     rig = Rig()
     for number in range(3):
         rig.publish(str(number))
-    with patch("delivery.view.View.render", autospec=True, return_value=b"rendered") as render:
+    with patch("delivery.view.View.render", autospec=True, return_value=Rendered(b"rendered", 1)) as render:
         clients = [rig.join(seen) for seen in ALIKE]
         rig.clock.run_one()
         assert render.call_count == 3
@@ -107,7 +116,7 @@ def test_a_rendered_chunk_is_kept_only_where_another_group_may_want_it(groups: i
     caches = RenderCaches()
     for seen in ALIKE[:groups]:
         cache = caches.acquire(seen)
-    assert cache.render(chunk(1, "x")) == ALIKE[0].render(chunk(1, "x"))
+    assert cache.render_part(chunk(1, "x"), 0, 1) == ALIKE[0].render(chunk(1, "x"), None)
     assert (len(cache), caches.kept) == (kept, kept)
 
 
@@ -117,16 +126,50 @@ def test_parts_of_a_chunk_are_kept_apart_from_each_other_and_from_the_whole() ->
         cache = caches.acquire(seen)
     parts = [(0, 1), (0, 2), (1, 2), (0, 3)]
     for _ in range(2):
-        assert [cache.render_part(made, *part) for part in parts] == [ALIKE[0].render(made, *part) for part in parts]
-    assert cache.render(made) is cache.render_part(made, 0, 3)
+        assert [cache.render_part(made, *part) for part in parts] == [
+            ALIKE[0].render(made, range(*part)) for part in parts
+        ]
     assert len(cache) == len(parts)
+
+
+def test_groups_that_flush_the_same_chunks_share_what_is_sealed() -> None:
+    rig = Rig()
+    clients = [rig.join(view(framing=Chunked(PlainLines()), **narrowed)) for narrowed in ({}, {"pod": "web-0"})]
+    other = rig.join(view(framing=Chunked(PlainLines()), pod="web-1"))
+    settled(rig, [*clients, other])
+    for pod in ("web-0", "web-1", "web-0"):
+        rig.publish(pod, writer=source(pod=pod))
+    rig.publish("web-0 again")
+    rig.settle()
+    every, first = clients
+    assert (first.texts(), other.texts()) == (["web-0", "web-0", "web-0 again"], ["web-1"])
+    assert len(every.texts()) == 4
+    for number in range(2):
+        rig.publish(f"shared {number}")
+    rig.settle()
+    assert every.socket.writes[-1] is first.socket.writes[-1]
+
+
+def test_a_flush_is_kept_only_where_another_group_may_want_it_and_until_it_is_cleared() -> None:
+    caches, chunks = RenderCaches(), [chunk(1, "a"), chunk(2, "b", "c")]
+    alone = caches.acquire(ALIKE[0])
+    assert alone.render_flush(chunks) is not alone.render_flush(chunks)
+    shared = caches.acquire(ALIKE[1])
+    first = shared.render_flush(chunks)
+    assert shared.render_flush(list(chunks)) is first
+    assert shared.render_flush(chunks[:1]) != first
+    first = shared.render_flush(chunks)
+    caches.clear()
+    again = shared.render_flush(chunks)
+    assert again is not first
+    assert (again.lines, again) == (3, first)
 
 
 def test_a_cache_that_has_been_cleared_renders_anew() -> None:
     caches = RenderCaches()
     for seen in ALIKE:
         cache = caches.acquire(seen)
-    before = cache.render(chunk(1, "before"))
+    before = cache.render_part(chunk(1, "before"), 0, 1)
     caches.clear()
     assert (caches.kept, len(cache)) == (0, 0)
-    assert cache.render(chunk(1, "after")) != before
+    assert cache.render_part(chunk(1, "after"), 0, 1) != before

@@ -16,7 +16,7 @@ from tests.delivery.doubles import JSON, events, view
 
 if TYPE_CHECKING:
     from buffer.chunk import Chunk
-    from delivery.view import View
+    from delivery.view import Rendered, View
 
 STREAMS = st.sampled_from([None, "stdout", "stderr"])
 MADE = st.lists(st.tuples(st.sampled_from(["a", "b", "ab"]), STREAMS), min_size=1, max_size=8).map(
@@ -39,8 +39,12 @@ def shown(seen: View, made: Chunk) -> list[int]:
     ]
 
 
-def sealed(seen: View, piece: bytes) -> bytes:
-    return seen.framing.seal([piece]) if piece else b""
+def texts(seen: View, piece: Rendered) -> list[str]:
+    """The lines of a piece, once it has been sealed, which must be as many as it says."""
+    data, lines = seen.seal([piece] if piece.lines else [])
+    found = [event.payload for event in events(seen, data)]
+    assert lines == piece.lines == len(found)
+    return found
 
 
 @given(VIEWS, MADE)
@@ -55,8 +59,8 @@ def test_a_view_matches_and_renders_part_of_a_chunk(seen: View, made: Chunk, sta
     expected = [index for index in shown(seen, made) if start <= index < stop]
     indices = seen.match(made, start, stop)
     assert (list(range(start, stop)) if indices is None else list(indices)) == expected
-    texts = [event.payload for event in events(seen, sealed(seen, seen.render(made, start, stop)))]
-    assert texts == [made.lines()[index].decode() for index in expected]
+    found = texts(seen, seen.render(made, seen.match(made, start, stop)))
+    assert found == [made.lines()[index].decode() for index in expected]
 
 
 SLOW = TextFilter(("(a|b)*a(a|b){90}c",))
@@ -88,7 +92,7 @@ def test_a_usual_chunk_is_one_step(seen: View) -> None:
 @given(VIEWS, MADE, st.integers(0, 7))
 def test_a_view_renders_the_lines_it_shows_from_a_place_on(seen: View, made: Chunk, start: int) -> None:
     expected = [made.lines()[index].decode() for index in shown(seen, made) if index >= start]
-    assert [event.payload for event in events(seen, sealed(seen, seen.render(made, start)))] == expected
+    assert texts(seen, seen.render(made, seen.match(made, start))) == expected
 
 
 @given(VIEWS, MADE, st.integers(0, 12))

@@ -82,6 +82,13 @@ def let_pass(live: LiveServer, seconds: float) -> None:
     live.services.sessions.sweep()
 
 
+def let_timers_pass(seconds: float) -> None:
+    """Let so much time pass for the timers of the event loop."""
+    loop = asyncio.get_running_loop()
+    before = loop.time
+    loop.time = lambda: before() + seconds  # type: ignore[method-assign]
+
+
 async def until(condition: Callable[[], Any], seconds: float = 5) -> None:
     """Let the event loop turn until something has come about."""
     async with asyncio.timeout(seconds):

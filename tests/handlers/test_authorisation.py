@@ -54,17 +54,13 @@ def test_an_empty_secret_opens_nothing() -> None:
 
 
 def test_a_request_with_the_secret_passes() -> None:
-    Secrets("API_SECRET", "s3cret").check(
-        received("/", ("Authorization", "Basic eDp5"), ("Authorization", "Token s3cret"))
-    )
+    Secrets("API_SECRET", "s3cret").check(["Basic eDp5", "Token s3cret"])
 
 
-@pytest.mark.parametrize("fields", [(), (("Authorization", "Token wrong"),), (("X-Authorization", "Token s3cret"),)])
-def test_a_request_without_it_is_told_which_secret_is_wanted_and_not_what_it_sent(
-    fields: tuple[tuple[str, str], ...],
-) -> None:
+@pytest.mark.parametrize("fields", [[], ["Token wrong"], ["Bearer s3cret"]])
+def test_a_request_without_it_is_told_which_secret_is_wanted_and_not_what_it_sent(fields: list[str]) -> None:
     with pytest.raises(Unauthorized) as caught:
-        Secrets("API_SECRET", "s3cret").check(received("/?token=s3cret", *fields))
+        Secrets("API_SECRET", "s3cret").check(fields)
     assert str(caught.value) == caught.value.reason == "the Authorization header must be: Token <API_SECRET>"
 
 

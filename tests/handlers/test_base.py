@@ -46,8 +46,6 @@ async def test_a_path_of_18_kilobytes_is_unknown_too(live: LiveServer) -> None:
         ("/_ingest/fluentbit", "PUT", "POST"),
         ("/_ingest/fluentbit", "OPTIONS", "POST"),
         ("/_ingest/fluentbit", "PATCH", "POST"),
-        ("/_ingest/fluentbit", "PROPFIND", "POST"),
-        ("/_ingest/fluentbit", "post", "POST"),
         ("/healthz", "POST", "GET, HEAD"),
         ("/readyz", "DELETE", "GET, HEAD"),
     ],
@@ -60,8 +58,8 @@ async def test_a_wrong_method_is_told_which_are_right(live: LiveServer, target: 
         assert (await wire.answer()).status == 200
 
 
-@pytest.mark.parametrize("method", ["PROPFIND", "FOO", "get", "CONNECT"])
-@pytest.mark.parametrize("target", ["/api/sign", "/healthz", "/nope"])
+@pytest.mark.parametrize("method", ["PROPFIND", "FOO", "get", "post", "CONNECT"])
+@pytest.mark.parametrize("target", ["/api/sign", "/healthz", "/nope", "/_ingest/fluentbit"])
 async def test_a_method_that_http_does_not_have_is_answered(live: LiveServer, method: str, target: str) -> None:
     async with connected(live.port) as wire:
         await wire.send(request(target, INGEST, method=method))

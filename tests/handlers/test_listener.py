@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from server import StopBounds
@@ -41,6 +42,23 @@ async def test_a_connection_made_while_the_server_stops_has_one_request(live: Li
             assert (answer.status, answer.headers["connection"]) == (503, "close")
             assert await late.rest() == b""
         await stop
+
+
+async def test_a_request_that_arrives_while_connections_are_being_closed_is_answered(live: LiveServer) -> None:
+    async with connected(live.port) as reader:
+        await reader.send(request(f"/logs?token={await live.sign()}", method="GET"))
+        await reader.answer(has_body=False)
+        stop = asyncio.create_task(live.server.stop(StopBounds(flush=0, drain=0.05, close=60)))
+        await asyncio.sleep(0)
+        async with connected(live.port) as late:
+            with suppress(ConnectionError):
+                while True:  # until the server has stopped listening
+                    async with connected(live.port):
+                        pass
+            await late.send(*[bytes([byte]) for byte in HEALTHZ])
+            answer = await late.answer()
+            assert (answer.status, answer.headers["connection"]) == (200, "close")
+        await asyncio.wait_for(stop, 5)
 
 
 @with_send_buffer(4096)

@@ -344,8 +344,10 @@ async def test_the_log_tells_of_readers_and_of_no_token(
     caplog.set_level(logging.DEBUG)
     token = await live.sign(pod="web-0", labels={"app": "web"})
     first, second, refused = connect(), connect(), connect()
+    await live.write("one", "two", labels={"app": "web"})
     await first.upgrade(token)
-    await second.get(token, "container=app")
+    assert [(await first.frame()).payload for _ in range(2)] == [b"one", b"two"]
+    await second.get(token, "container=app&tail=1")
     await refused.get(token, "pod=other")
     for peer in (first, second):
         peer.close()
@@ -369,6 +371,7 @@ async def test_the_log_tells_of_readers_and_of_no_token(
         ["web-0", None, "app=web", "WebSocket", 1],
         ["web-0", "app", "app=web", "http", 0],
     ]
+    assert [facts["lines"] for event, facts in events if event == "reader left"] == [2, 1]
     assert {facts["client"] for _, facts in events} == {"127.0.0.1"}
     assert len({facts["jti"] for event, facts in events if "reader" in event or "signed" in event}) == 1
     assert token[:20] not in caplog.text

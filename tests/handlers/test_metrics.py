@@ -85,6 +85,25 @@ async def test_readers_are_counted_by_transport_and_why_they_left(
     assert (samples["logurt_readers_left_total the client has gone"], samples["logurt_sent_bytes_total"]) == (1, 7)
 
 
+async def test_lines_are_counted_once_they_are_written_and_still_when_their_readers_have_left(
+    live: LiveServer, connect: Callable[..., Peer]
+) -> None:
+    await live.write("backlog")
+    peers = [connect(), connect()]
+    token = await live.sign()
+    for peer in peers:
+        await peer.upgrade(token)
+        assert (await peer.frame()).payload == b"backlog"
+    await until(lambda: all(session.is_live for session in live.services.sessions))
+    await live.write("one", "two")
+    for peer in peers:
+        assert [(await peer.frame()).payload for _ in range(2)] == [b"one", b"two"]
+    assert (await scraped(live))["logurt_lines_delivered_total"] == 6
+    peers[0].close()
+    await until(lambda: len(live.services.sessions) == 1)
+    assert (await scraped(live))["logurt_lines_delivered_total"] == 6
+
+
 async def test_signed_tokens_and_refusals_are_counted(live: LiveServer) -> None:
     token = await live.sign()
     await live.fetch(f"/logs?token={token}&tail=x")

@@ -11,7 +11,7 @@ import cramjam
 import pytest
 import zstandard
 
-from ingest.compression import decompress
+from ingest.compression import decompress, takes_long
 from ingest.errors import BodyTooLarge, Undecodable, UnsupportedEncoding
 
 Packer: TypeAlias = Callable[[bytes], bytes]
@@ -179,3 +179,18 @@ def test_a_framed_snappy_stream_with_a_bad_chunk_is_undecodable(chunk: bytes) ->
 def test_a_framed_snappy_stream_of_plain_chunks_is_bounded() -> None:
     with pytest.raises(BodyTooLarge):
         decompress(b"\xff\x06\x00\x00sNaPpY" + b"\x01\x07\x00\x00sum.abc" * 9, "snappy", 20)
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding", "long"),
+    [
+        (BODY * 100, "", False),
+        (gzip.compress(BODY), "gzip", False),
+        (zstd(b"[]"), "zstd", False),
+        (gzip.compress(b" " * (10 << 20)), "", True),
+        (zstd(b" " * (16 << 20)), "", True),
+        (zstd(b" " * (16 << 20)), "zstd", True),
+    ],
+)
+def test_what_may_become_more_than_eight_mebibytes_takes_long(body: bytes, encoding: str, long: bool) -> None:  # noqa: FBT001
+    assert takes_long(body, encoding) is long

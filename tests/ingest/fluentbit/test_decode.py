@@ -14,13 +14,14 @@ from typing import Any, NamedTuple
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from buffer.source import Source
 from ingest.batch import Batch
 from ingest.compression import decompress
 from ingest.errors import Undecodable
+from ingest.fluentbit import record as record_of
 from ingest.fluentbit.decode import decode
 
 DATA = Path(__file__).parents[2] / "data" / "fluentbit"
@@ -520,6 +521,73 @@ def test_what_is_put_in_as_messagepack_comes_out(records: list[dict[str, Any]]) 
     packed = [msgspec.msgpack.encode(item) for item in records]
     for before in (b"\x92\x92" + EVENT_TIME + b"\x80", b"\x92" + EVENT_TIME, b"\x92\x05", b""):
         assert got(b"".join(before + item for item in packed)) == wanted(records)
+
+
+# What an application may log, and what set-ups of Fluent Bit make of it.
+json_values: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.floats(allow_nan=False, allow_infinity=False) | logs,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(logs, inner, max_size=3),
+    max_leaves=5,
+)
+applications = st.dictionaries(
+    st.sampled_from(["a", "msg", "message", "log_processed", "level", "é", '"']), json_values
+)
+shaped = st.fixed_dictionaries(
+    {},
+    optional={
+        "time": st.sampled_from([TIME, TIME, TIME, "soon", 5]),
+        "stream": st.sampled_from(["stdout", "stderr", "fake", None]),
+        "_p": st.just("F"),
+        "logtag": st.just("F"),
+        "log": logs | logs | json_values,
+        "merged": applications,
+    },
+).map(lambda members: {key: value for key, value in members.items() if key != "merged"} | members.get("merged", {}))
+shapes = st.lists(shaped, min_size=1, max_size=6) | shaped.map(lambda members: [members] * 3)
+dates = st.sampled_from(
+    [
+        {},
+        {"date": 1763799301.123458},
+        {"my_date": 1763799301.5},
+        {"@timestamp": "2025-11-22T08:15:01.123457Z"},
+        {"timestamp": "2025-11-22 08:15:01.123457"},
+        {"date": 1763799301},
+        {"date": 1763799301123},
+        {"date": "soon"},
+    ]
+)
+
+
+def line_of(members: dict[str, Any], sent: str) -> tuple[str, str] | None:
+    """Return the text and the time of one record, read by itself, a member at a time; None if it has no text."""
+    row = msgspec.json.decode(msgspec.json.encode(members), type=dict[str, msgspec.Raw])
+    key = record_of.date_key(row)
+    time = members["time"] if members.get("time") == TIME else record_of.date(row[key]) if key else ""
+    text = record_of.text(row)
+    return None if text is None else (text, time or sent)
+
+
+@given(shapes, dates)
+@example([{}] * 3, {"my_date": 1763799301.5})
+@example([{"logtag": "F", "a": None}] * 3, {})
+def test_records_of_any_shapes_together_give_the_lines_of_each(
+    records: list[dict[str, Any]], date: dict[str, Any]
+) -> None:
+    records = [{**date, **item, "kubernetes": {"namespace": "a"}} for item in records]
+    found = [line_of(item, "") for item in records]
+    encoded = [msgspec.json.encode(item) for item in records]
+    for body in (b"[%b]" % b",".join(encoded), b"\n".join(encoded), b"".join(encoded)):
+        assert [(line.text, line.time) for line in read(body)] == [line for line in found if line]
+
+
+@given(shapes)
+@example([{"a": 0}] * 3)
+@example([{"logtag": "F", "a": None}] * 3)
+def test_entries_of_any_shapes_together_give_the_lines_of_each(records: list[dict[str, Any]]) -> None:
+    records = [{**item, "kubernetes": {"namespace": "a"}} for item in records]
+    found = [line_of(item, TIME) for item in records]
+    body = b"".join(entry(item) for item in records)
+    assert [(line.text, line.time) for line in read(body)] == [line for line in found if line]
 
 
 FORGED = {"date": 1.5, "time": TIME, "log": "FORGED", "kubernetes": {"namespace_name": "victim"}}

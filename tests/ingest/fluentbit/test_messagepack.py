@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from ingest.fluentbit.budget import Budget
-from ingest.fluentbit.messagepack import Body
+from ingest.fluentbit.messagepack import Body, whole
 
 if TYPE_CHECKING:
     from ingest.fluentbit.table import Table
@@ -67,9 +67,19 @@ def test_an_array_of_two_entries_is_told_from_one_entry(array: bytes, one: bytes
 @pytest.mark.parametrize(
     "members", [{"time": SENT, "log": "x"}, {"log": "x"}, {"time": SENT, "logtag": "F", "message": "x"}]
 )
-def test_a_body_whose_records_are_alike_is_one_table(members: dict[str, str]) -> None:
-    [table] = tables(entry(**members) * 300)
-    assert (table.texts, table.times) == (["x"] * 300, [SENT] * 300)
+@pytest.mark.parametrize("metadata", [{}, {"kubernetes": {"pod_name": "web-0", "namespace_name": "shop" * 9}}])
+@pytest.mark.parametrize("count", [1, 2, 300])
+def test_a_body_whose_records_are_alike_is_decoded_as_a_whole(
+    members: dict[str, str], metadata: dict[str, Any], count: int
+) -> None:
+    columns = whole(entry(**members, **metadata) * count)
+    assert columns is not None
+    assert columns[:2] == (["x"] * count, [SENT] * count)
+
+
+@pytest.mark.parametrize("odd", [b"", b"\x90", NEW + b"\x05", NEW[:-1], RECORD * 2, NEW + OLD, b"\x92" + NEW * 2])
+def test_a_body_that_is_not_as_it_should_be_is_not_decoded_as_a_whole(odd: bytes) -> None:
+    assert whole(odd) is None
 
 
 def test_records_that_start_otherwise_are_read_as_well() -> None:

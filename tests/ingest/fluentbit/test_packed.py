@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import struct
+from typing import Any
 
 import msgspec
 import pytest
@@ -101,11 +102,22 @@ def test_the_time_of_a_group_marker_is_none(seconds: int) -> None:
 def test_strings_are_decoded_together_or_not_at_all() -> None:
     raws = [msgspec.Raw(msgspec.msgpack.encode(text)) for text in ("a", "é" * 99)]
     assert packed.Codec().strings(raws) == ["a", "é" * 99]
-    assert packed.Codec().string(raws[0]) == "a"
+    assert packed.Codec().strings([msgspec.Raw(b"\xc0"), raws[0]]) == [None, "a"]
     with pytest.raises(msgspec.ValidationError):
         packed.Codec().strings([*raws, msgspec.Raw(b"\x05")])
 
 
-def test_members_become_json_but_for_the_metadata() -> None:
-    row = {"a": msgspec.Raw(b"\x91\x01"), "kubernetes": msgspec.Raw(b"\x80")}
-    assert packed.Codec().as_json(row) == {"a": msgspec.Raw(b"[1]")}
+def test_a_member_becomes_json() -> None:
+    assert packed.Codec().as_json(msgspec.Raw(b"\x91\x01")) == msgspec.Raw(b"[1]")
+
+
+def test_values_become_text_together_or_not_at_all() -> None:
+    values: list[Any] = [
+        msgspec.Raw(b"\xa1x"),
+        msgspec.Raw(b"\x81\xa1a\xc0"),
+        {"b": msgspec.Raw(b"\x92\x01\xcd\xc4\xc5")},
+    ]
+    assert packed.Codec().texts(values) == ["x", '{"a":null}', '{"b":[1,50373]}']
+    for odd in (b"\xc4\x02hi", b"\x81\xa1a\x91\xc4\x01x", b"\x81\xc4\x01x\x01", b"\xa1\xff", b"\x81\x91\x01\xa1x"):
+        assert packed.Codec().texts([*values, msgspec.Raw(odd)]) is None
+    assert packed.Codec().texts([msgspec.Raw(msgspec.msgpack.encode("x" * 300_000))]) is None

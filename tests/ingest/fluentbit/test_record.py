@@ -22,10 +22,6 @@ def text(data: bytes) -> str | None:
     return record.text(members(data))
 
 
-def time(data: bytes) -> str:
-    return record.time(members(data))
-
-
 @pytest.mark.parametrize(
     ("value", "text_of_value"),
     [
@@ -107,19 +103,31 @@ def test_a_date_key_further_back_is_of_the_application() -> None:
         (b"[1763799301]", ""),
     ],
 )
-def test_a_date_of_any_format_is_the_time(date: bytes, found: str) -> None:
-    assert time(b'{"date":%b,"log":"x"}' % date) == found
+def test_a_date_of_any_format_is_a_time(date: bytes, found: str) -> None:
+    assert record.date(msgspec.Raw(date)) == found
 
 
-def test_the_time_is_kept_as_it_was_sent_and_comes_before_the_date() -> None:
-    own = "2025-11-22T08:15:41.123497830+02:00"
-    assert time(of(date=1.5, time=own, log="x")) == own
+@pytest.mark.parametrize(
+    ("keys", "key"),
+    [
+        (["date", "a"], "date"),
+        (["@timestamp"], "@timestamp"),
+        (["my_date", "stream"], "my_date"),
+        (["my_date", "a"], ""),
+        (["time", "date"], ""),
+        (["log", "stream"], ""),
+        ([], ""),
+    ],
+)
+def test_a_date_key_is_known_by_where_it_stands(keys: list[str], key: str) -> None:
+    assert record.date_key(dict.fromkeys(keys, msgspec.Raw(b"1"))) == key
 
 
-@pytest.mark.parametrize("own", ["soon", "", 5, "2025-11-22", "2025-11-22T25:00:00Z", "9" * 200, "2025-11-22 08:15:01"])
-def test_what_is_no_time_gives_way_to_the_date(own: object) -> None:
-    assert time(of(date=1.5, time=own, log="x")) == "1970-01-01T00:00:01.500000Z"
-    assert time(of(time=own, log="x")) == ""
+def test_what_merging_took_apart_is_a_value_or_members() -> None:
+    one = members(of(date=1.5, time=TIME, stream="stdout", _p="F", msg="x", kubernetes={}))
+    assert record.merged(one, TIME, "stdout", TIME) == msgspec.Raw(b'"x"')
+    assert record.merged(one, "", "stdout", TIME) == {"time": one["time"], "msg": one["msg"]}
+    assert record.merged(members(of(date=1.5, log=None)), "", None, TIME) is None
 
 
 def test_of_a_key_that_comes_twice_the_last_counts() -> None:

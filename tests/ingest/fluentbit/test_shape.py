@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from ingest.fluentbit.shape import Shape, shapes_after, table_of
+from ingest.fluentbit.shape import TIMED, UNTIMED, Shape, Shapes, columns_of, dated
 
 TIME = "2025-11-22T08:15:01.123457790Z"
 
@@ -16,32 +16,39 @@ def texts(shape: Shape, *records: dict[str, Any]) -> list[str] | None:
         found = shape.array.decode(msgspec.json.encode(records))
     except msgspec.ValidationError:
         return None
-    table = table_of(found, shape.times(found))
-    return table.texts if table else None
+    columns = columns_of(found, shape.times(found))
+    return columns[0] if columns else None
 
 
-def fitting(first_key: str, *records: dict[str, Any]) -> list[list[str]]:
-    found = [texts(shape, *records) for shape in shapes_after(first_key)]
+def fitting(shapes: Shapes, *records: dict[str, Any]) -> list[list[str]]:
+    found = [texts(shape, *records) for shape in shapes]
     return [one for one in found if one is not None]
 
 
-@pytest.mark.parametrize("first_key", ["date", "time", "my_date"])
-def test_records_with_a_time_of_their_own_are_of_one_shape(first_key: str) -> None:
-    assert fitting(first_key, {"time": TIME, "log": "x"}) == [["x"]]
-    assert fitting(first_key, {"time": TIME, "logtag": "F", "message": "x"}) == [["x"]]
-    assert fitting(first_key, {"time": TIME, "logtag": "F"}) == [[""]]
+@pytest.mark.parametrize("date", [{}, {"date": 1.5}, {"my_date": "soon"}])
+def test_records_with_a_time_of_their_own_are_of_one_shape(date: dict[str, Any]) -> None:
+    assert fitting(TIMED, {**date, "time": TIME, "log": "x"}) == [["x"]]
+    assert ["x"] in fitting(TIMED, {**date, "time": TIME, "logtag": "F", "message": "x"})
 
 
-@pytest.mark.parametrize("key", ["date", "timestamp", "@timestamp"])
+def test_a_record_of_parser_cri_may_be_an_empty_line_if_it_has_no_member_of_others() -> None:
+    cri = {"date": 1.5, "time": TIME, "logtag": "F", "stream": "stdout"}
+    assert fitting(TIMED, {**cri, "message": "x"}, cri) == [["x", ""]]
+    assert fitting(TIMED, {**cri, "message": "x", "a": 1}) == [["x"]]
+    assert fitting(TIMED, {**cri, "message": "x", "a": 1}, {**cri, "a": 1}) == []
+
+
+@pytest.mark.parametrize("key", ["date", "timestamp", "@timestamp", "my_date", "é"])
 def test_records_with_a_date_before_them_are_of_another(key: str) -> None:
-    assert fitting(key, {key: 1763799301, "log": "x"}) == [["x"]]
-    assert fitting(key, {key: 1763799301, "logtag": "F", "message": "x"}) == [["x"]]
-    assert fitting(key, {key: "soon", "log": "x"}) == []
+    assert fitting(dated(key), {key: 1763799301, "log": "x"}) == [["x"]]
+    assert ["x"] in fitting(dated(key), {key: 1763799301, "logtag": "F", "message": "x"})
+    assert fitting(dated(key), {key: "soon", "log": "x"}) == []
+    assert fitting(dated(key), {key: 1763799301, "log": "x", "time": TIME}) == []
 
 
 def test_records_without_any_time_are_of_a_third() -> None:
-    assert fitting("log", {"log": "x", "stream": "stderr"}) == [["x"]]
-    assert fitting("my_date", {"log": "x"}) == []
+    assert fitting(UNTIMED, {"log": "x", "stream": "stderr"}) == [["x"]]
+    assert fitting(UNTIMED, {"date": 1763799301, "log": "x"}) == []
 
 
 @pytest.mark.parametrize(
@@ -56,16 +63,16 @@ def test_records_without_any_time_are_of_a_third() -> None:
         {"log": {}, "logtag": "F", "time": TIME},
         {"log": "x"},
         {"date": 1.5, "log": "x"},
+        {"time": TIME, "logtag": "F"},
+        {"time": TIME, "logtag": "F", "stream": None},
     ],
 )
 def test_one_record_of_another_shape_fits_none(odd: dict[str, Any]) -> None:
-    assert fitting("time", {"time": TIME, "log": "x"}, odd) == []
+    for shapes in (TIMED, UNTIMED, dated("date")):
+        assert fitting(shapes, {"time": TIME, "log": "x"}, odd) == []
 
 
-def test_a_table_has_what_records_have() -> None:
-    shape = shapes_after("log")[0]
-    records = shape.array.decode(b'[{"log":"x","time":"%b","stream":"stdout","kubernetes":{}}]' % TIME.encode())
-    table = table_of(records, [TIME])
-    assert table is not None
-    assert table[:4] == (["x"], [TIME], ["stdout"], [msgspec.Raw(b"{}")])
-    assert table_of(records, None) is None
+def test_columns_have_what_records_have() -> None:
+    records = TIMED[0].array.decode(b'[{"log":"x","time":"%b","stream":"stdout","kubernetes":{}}]' % TIME.encode())
+    assert columns_of(records, [TIME]) == (["x"], [TIME], ["stdout"], [msgspec.Raw(b"{}")])
+    assert columns_of(records, None) is None

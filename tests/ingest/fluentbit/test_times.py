@@ -101,10 +101,11 @@ def test_a_column_of_doubles_is_read_like_each_of_them(seconds: list[int], fract
 
 def test_a_column_of_texts_is_of_one_format() -> None:
     assert column(f'"{TIME}"', f'"{TIME}"') == [TIME] * 2
-    assert column('"2025-11-22 08:15:01.1"', '"2025-11-22 08:15:02"') == [
+    assert column('"2025-11-22 08:15:01.1"', '"2025-11-22 08:15:02.2"') == [
         "2025-11-22T08:15:01.1Z",
-        "2025-11-22T08:15:02Z",
+        "2025-11-22T08:15:02.2Z",
     ]
+    assert column('"2025-11-22 08:15:01.1"', '"2025-11-22 08:15:02"') is None
     assert column(f'"{TIME}"', '"2025-11-22 08:15:02"') is None
     assert column(f'"{TIME}"', "1763799301") is None
 

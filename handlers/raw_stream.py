@@ -1,0 +1,143 @@
+"""Streams for connections that one coroutine reads and answers, and what is left of them for Tornado."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from tornado.iostream import IOStream
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+
+# How much is received at a time while it is not known what of: memory that a client costs that sends half a head.
+RECEIVE_BYTES = 64 * 1024
+
+_NOTHING = memoryview(b"")
+
+
+class RawStream:
+    """A socket without buffers, for one coroutine, which waits for one thing at a time.
+
+    What does not come in time raises TimeoutError, which is an OSError (see `expect_within`).
+    """
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.socket = connection
+        self._loop = asyncio.get_running_loop()
+        self._is_watched = False  # whether the event loop tells when something arrives
+        self._take_some = partial(connection.recv, RECEIVE_BYTES)
+        self._take: Callable[[], Any] = self._take_some  # what receives it then, for whoever waits
+        self._waiter: asyncio.Future[Any] | None = None
+        self._deadline = math.inf  # on the loop's clock, of all that is waited for
+        self._alarm: asyncio.TimerHandle | None = None  # no later than that while somebody waits
+
+    def receive(self) -> asyncio.Future[bytes]:
+        """Return what arrives next, at most RECEIVE_BYTES; nothing at the end. Raises OSError."""
+        return self._received(self._take_some)
+
+    async def receive_into(self, buffer: memoryview) -> int:
+        """Receive some bytes into a buffer that has room; return how many. Raises OSError, also at the end."""
+        size: int = await self._received(partial(self.socket.recv_into, buffer))
+        if not size:
+            raise ConnectionAbortedError
+        return size
+
+    async def fill(self, buffer: memoryview) -> int:
+        """Fill a buffer; return its size. Raises OSError."""
+        left = buffer
+        while left:
+            left = left[await self.receive_into(left) :]
+        return len(buffer)
+
+    async def send(self, data: bytes, seconds: float) -> None:
+        """Send all of it within so many seconds; nearly always the kernel takes an answer at once. Raises OSError."""
+        try:
+            sent = self.socket.send(data)
+        except BlockingIOError:
+            sent = 0
+        if sent < len(data):
+            async with asyncio.timeout(seconds):
+                await self._loop.sock_sendall(self.socket, data[sent:])
+
+    def expect_within(self, seconds: float) -> None:
+        """Say how long all that is received from now on may take to come."""
+        self._deadline = self._loop.time() + seconds
+
+    def release(self) -> None:
+        """Let go of the socket, which stays open. Does nothing the second time."""
+        self._stop_watching()
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+
+    def _received(self, take: Callable[[], Any]) -> asyncio.Future[Any]:
+        """Have something received by `take` once it has arrived; return what will be what that returns."""
+        self._take = take
+        self._waiter = waiter = self._loop.create_future()
+        if not self._is_watched:
+            self._loop.add_reader(self.socket, self._arrived)
+            self._is_watched = True
+        self._set_alarm()
+        return waiter
+
+    def _arrived(self) -> None:
+        # Received right here, or the event loop would tell of it a second time before whoever waits can run.
+        waiter = self._waiter
+        if waiter is None or waiter.done():
+            self._stop_watching()
+            return
+        try:
+            received = self._take()
+        except BlockingIOError:
+            return
+        except OSError as error:
+            waiter.set_exception(error.with_traceback(None))  # which knows this frame (see `tune_gc` on cycles)
+        else:
+            waiter.set_result(received)
+        self._waiter = None
+        self._take = self._take_some  # the buffer is not to stay for the sake of this
+
+    def _set_alarm(self) -> None:
+        """See to it that a deadline is noticed. One timer serves many requests."""
+        alarm, deadline = self._alarm, self._deadline
+        if alarm is not None and alarm.when() > deadline:
+            alarm.cancel()
+            alarm = None
+        if alarm is None and deadline < math.inf:
+            self._alarm = self._loop.call_at(deadline, self._check_deadline)
+
+    def _check_deadline(self) -> None:
+        self._alarm = None
+        if self._waiter is None or self._waiter.done():
+            return  # there is a new one for whoever waits next
+        if self._deadline > self._loop.time():
+            self._set_alarm()
+            return
+        self._waiter.set_exception(TimeoutError())
+        self._waiter = None
+
+    def _stop_watching(self) -> None:
+        if self._is_watched:
+            self._loop.remove_reader(self.socket)
+            self._is_watched = False
+
+
+class UnreadStream(IOStream):
+    """A connection of which something has been received already: that is read first."""
+
+    def __init__(self, connection: socket.socket, unread: bytes | memoryview, **options: Any) -> None:
+        self._before = memoryview(unread)
+        super().__init__(connection, **options)
+
+    def read_from_fd(self, buf: bytearray | memoryview) -> int | None:
+        """Read into a buffer; return how many bytes, None if there are none yet, 0 at the end."""
+        size = min(len(buf), len(self._before))
+        if not size:
+            return super().read_from_fd(buf)
+        buf[:size] = self._before[:size]
+        self._before = self._before[size:] or _NOTHING
+        return size

@@ -1,0 +1,52 @@
+"""Uploads: requests with logs, from their heads to their answers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from handlers.body import Body
+from ingest.errors import BodyTooLarge
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from handlers.services import Services
+
+
+class Upload:
+    """A request with logs: what its head says, what has come of its body, and its place among those with its tag.
+
+    `headers` are known by names spelled like `Content-Type`. `sender` is the address of the peer. `is_abandoned()`
+    tells whether nobody waits for the answer any more. It must be closed.
+    """
+
+    __slots__ = ("body", "headers", "is_abandoned", "sender", "tag", "turn")
+
+    def __init__(
+        self, services: Services, headers: Mapping[str, str], sender: str, is_abandoned: Callable[[], bool]
+    ) -> None:
+        self.headers = headers
+        self.sender = sender
+        self.is_abandoned = is_abandoned
+        self.tag = headers.get("Fluent-Tag", "") or headers.get("X-Fluent-Tag", "")
+        self.body = Body(services.bodies, services.settings.max_body_mib << 20, sender)
+        self.turn = services.turns.take(self.tag and f"{sender} {self.tag}")
+
+    def admit(self, services: Services, credentials: Sequence[str], length: int | None) -> None:
+        """Authenticate the sender; refuse the body if that fails, if the server is stopping, or if it is too long.
+
+        `length` is the body's, None if it is not known yet.
+        """
+        try:
+            services.ingest_secrets.check(credentials)
+            services.sessions.check_not_stopping()
+            if length is not None and length > self.body.limit:
+                raise BodyTooLarge(self.body.limit)  # noqa: TRY301 - refused like the others
+        except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer once the body is over
+            self.body.refuse(error)
+            self.turn.end()
+
+    def close(self) -> None:
+        """Give back the memory of the body, and let the next request with this tag have its turn."""
+        self.turn.end()
+        self.body.release()
