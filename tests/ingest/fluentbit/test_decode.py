@@ -600,10 +600,17 @@ nestings: st.SearchStrategy[Any] = st.recursive(
     lambda inner: st.lists(st.just(1) | inner) | st.dictionaries(st.sampled_from(["a", "}", ","]), inner),
 )
 evil = st.builds(
-    lambda text, nested, first: {"date": 1.5, **first, "a": nested, **record(log=text), "z": nested},
+    lambda text, nested, first, absent: {
+        key: value
+        for key, value in {**first, "a": nested, **record(log=text), "z": nested}.items()
+        if key not in absent
+    },
     forged_texts,
     nestings,
-    st.sampled_from([{}, {"stream": "stdout"}]),
+    st.sampled_from(
+        [{"date": 1.5}, {"date": 1.5, "stream": "stdout"}, {"my_date": 1763799301.5, "stream": "stdout"}, {}]
+    ),
+    st.sampled_from([(), ("time",), ("log",), ("time", "log"), ("a", "time")]),
 )
 damages = st.tuples(st.floats(0, 1), st.sampled_from(['"', "{", "}", "[", "]", ",", ":", "\\", "\n", "0", "\xff", ""]))
 
