@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from ingest.fluentbit import repair
 from ingest.fluentbit.budget import LARGE, LARGEST_RECORD, PIECE, SHORT_RECORD, TOGETHER, WHOLE
-from ingest.fluentbit.record import CONTAINER_KEYS, DATE_KEYS
+from ingest.fluentbit.record import CONTAINER_KEYS, DATE_KEYS, VALUES, printed
 from ingest.fluentbit.shape import TIMED, UNTIMED, columns_of, dated
-from ingest.fluentbit.table import BROKEN, Object, Table, lost, of_rows, pause, printed
+from ingest.fluentbit.table import BROKEN, Object, Table, lost, of_rows, pause
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -41,8 +41,6 @@ _GUESSES = 8
 _ROWS = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
 _ROW = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _STRINGS = msgspec.json.Decoder(list[str | Object | None])
-# Floats stay as they were written.
-_VALUES = msgspec.json.Decoder(list[Any], float_hook=lambda literal: msgspec.Raw(literal.encode()))
 
 
 class Codec:
@@ -58,7 +56,7 @@ class Codec:
         """Return strings as they are, all else as JSON; None where that needs a closer look at each."""
         data = msgspec.json.encode(values)
         try:
-            return printed(_VALUES.decode(data)) if len(data) <= LARGE else None
+            return printed(VALUES.decode(data)) if len(data) <= LARGE else None
         except BROKEN:
             return None
 

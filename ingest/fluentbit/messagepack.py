@@ -111,18 +111,14 @@ class Body:
             position = last
 
     def _piece(self, position: int, ends: list[int], mark: bytes) -> Iterator[Table]:
-        """Yield entries: in one go if all are alike, or else are entries at least, or one by one."""
+        """Yield entries: in one go if all are entries, or one by one."""
         if not ends:
             return
         piece = memoryview(self._body)[position : ends[-1]]
         if mark.endswith(_EVENT_TIME) and _count(piece, mark) > len(ends):
             yield from self._one_by_one(position, ends, mark)
             return
-        array = array_of(piece, len(ends))
-        if columns := _alike(array):
-            yield Table(*columns)
-            return
-        entries = _entries_of(array)
+        entries = _entries_of(array_of(piece, len(ends)))
         if entries is None:
             yield from self._one_by_one(position, ends, mark)
         else:
@@ -209,11 +205,10 @@ def _guessed(piece: bytes, mark: bytes) -> bytes:
     if not mark.endswith(_EVENT_TIME):
         return b""
     start = piece[len(mark) + _AFTER_MARK : len(mark) + _AFTER_MARK + _SAME_TIME]
-    if len(piece) < _SMALL and _TIME in start:
-        return array_of(piece, piece.count(start))
-    metadata = piece.find(_METADATA)
-    same = piece[metadata : metadata + _SAME_METADATA] if metadata > 0 else b""
-    return array_of(piece, piece.count(same) if same else _count(piece, mark))
+    metadata = piece.find(_METADATA, 0, _SMALL) if len(piece) > _SMALL or _TIME not in start else -1
+    if metadata > 0:
+        return array_of(piece, piece.count(piece[metadata : metadata + _SAME_METADATA]))
+    return array_of(piece, piece.count(start) if _TIME in start else _count(piece, mark))
 
 
 def _alike(array: bytes) -> Columns | None:

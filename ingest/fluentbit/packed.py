@@ -12,7 +12,8 @@ import msgspec
 
 from ingest.fluentbit.budget import LARGE
 from ingest.fluentbit.mend import text_of
-from ingest.fluentbit.table import BROKEN, Object, printed
+from ingest.fluentbit.record import printed
+from ingest.fluentbit.table import BROKEN, Object
 from ingest.fluentbit.times import time_of, time_of_number, times_of_events
 
 if TYPE_CHECKING:

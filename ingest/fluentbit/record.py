@@ -6,11 +6,12 @@ stand among those of Fluent Bit, and are put together again.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from ingest.fluentbit.budget import LARGE
+from ingest.fluentbit.mend import text_of
 from ingest.fluentbit.times import LONGEST_TIME, time_of_number, time_of_sql, time_of_text
 
 if TYPE_CHECKING:
@@ -26,31 +27,31 @@ CONTAINER_KEYS = frozenset(("time", "stream", "_p", "logtag", "log", "message", 
 _ALWAYS_OURS = ("_p", "logtag", "kubernetes", "log")
 # Where these are all that the application said, they are its text.
 _TEXT_KEYS = frozenset(("message", "msg", "log_processed"))
-_STREAMS = frozenset(("stdout", "stderr"))
 
-_TEXT = msgspec.json.Decoder(str)
-# Floats stay as they were written.
-_VALUE = msgspec.json.Decoder(float_hook=lambda literal: msgspec.Raw(literal.encode()))
-
-
-def text(members: Members) -> str | None:
-    """Return the text of a record; None if it has none. Raises what msgspec raises of values that are no JSON."""
-    log, message = members.get("log"), members.get("message")
-    if log is not None and bytes(log) != b"null":
-        return _compact(log)
-    if "logtag" in members and message is not None and bytes(message).startswith(b'"'):
-        return _TEXT.decode(message)
-    stream = _string(members.get("stream"))
-    stream = stream if stream in _STREAMS else ""
-    key = date_key(members)
-    time = time_of_text(_string(members.get("time")))
-    value = merged(members, time, stream, date(members[key]) if key else "")
-    if value is None:
-        return nothing(members, stream)
-    return _printed(json_of(value)) if isinstance(value, dict) else _compact(value)
+# Values of an array, whose floats stay as they were written.
+VALUES = msgspec.json.Decoder(list[Any], float_hook=lambda literal: msgspec.Raw(literal.encode()))
+_ENCODER, _STRING = msgspec.json.Encoder(), msgspec.json.Decoder(str)
 
 
-def json_of(members: Members) -> bytes:
+def text(value: msgspec.Raw | Members) -> str:
+    """Return a value in JSON, or members of an object, as text, whatever its strings hold and however large it is.
+
+    Raises what msgspec raises of what is no JSON.
+    """
+    # Fluent Bit before 3.2 sends bytes that are no UTF-8, which msgspec finds only in what it is asked for.
+    data = text_of(bytes(value) if isinstance(value, msgspec.Raw) else _json_of(value)).encode()
+    if len(data) > LARGE and not data.startswith(b'"'):
+        return msgspec.json.format(data, indent=-1).decode()
+    return printed(VALUES.decode(b"[%b]" % data))[0]
+
+
+def printed(values: list[Any]) -> list[str]:
+    """Return strings as they are, all else as JSON without spaces. Raises what msgspec raises of what JSON has not."""
+    lines = iter(_ENCODER.encode_lines([value for value in values if type(value) is not str]).decode().split("\n"))
+    return [value if type(value) is str else next(lines) for value in values]
+
+
+def _json_of(members: Members) -> bytes:
     """Return members as an object in JSON."""
     return b"{%b}" % b",".join([b"%b:%b" % (msgspec.json.encode(key), raw) for key, raw in members.items()])
 
@@ -85,23 +86,6 @@ def nothing(members: Members, stream: str | None) -> str | None:
     return "{}" if "_p" in members or stream else None
 
 
-def _compact(raw: msgspec.Raw) -> str:
-    """Return a string as it is, any other value as JSON without spaces."""
-    return _TEXT.decode(raw) if bytes(raw).startswith(b'"') else _printed(bytes(raw))
-
-
-def _printed(data: bytes) -> str:
-    if len(data) > LARGE:
-        return msgspec.json.format(data, indent=-1).decode()
-    return msgspec.json.encode(_VALUE.decode(data)).decode()
-
-
-def _string(raw: msgspec.Raw | None) -> str:
-    """Return a short string; "" for anything else."""
-    data = bytes(raw) if raw is not None and len(raw) <= 2 * LONGEST_TIME else b""
-    return _TEXT.decode(data) if data.startswith(b'"') else ""
-
-
 def date_key(members: Members) -> str:
     """Return the key that Fluent Bit's output plugin wrote first, by where it stands; "" if it wrote none."""
     keys = iter(members)
@@ -114,5 +98,5 @@ def date(raw: msgspec.Raw) -> str:
     data = bytes(raw) if len(raw) <= 2 * LONGEST_TIME else b""
     if data[:1].isdigit():
         return time_of_number(data.decode())
-    text = _string(raw)
+    text = _STRING.decode(data) if data.startswith(b'"') else ""
     return time_of_text(text) or time_of_sql(text)

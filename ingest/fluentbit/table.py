@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from itertools import compress
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 import msgspec
 
 from ingest.fluentbit import record
-from ingest.fluentbit.mend import text_of
 from ingest.fluentbit.times import are_times, time_of_text, times_of_dates
 
 if TYPE_CHECKING:
@@ -31,9 +30,7 @@ _MOST_MEMBERS = 20_000
 # Steps of the budget that it takes to look for a text elsewhere, beside one for each member of the row.
 _STEPS_A_ROW = 3
 _STREAMS = frozenset(("stdout", "stderr"))
-_NOTHING, _NULL = msgspec.Raw(b""), msgspec.Raw(b"null")
-_ROW = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_ENCODER = msgspec.json.Encoder()
+_NOTHING = msgspec.Raw(b"")
 
 
 # Texts, times, streams and metadata, of one length.
@@ -156,33 +153,19 @@ def _find_texts(
     found = codec.texts([*values.values()]) if values else []
     for index, text in zip(values, found or (), strict=found is not None):
         texts[index] = text
-    for index in values if found is None else ():
-        row = rows[index]
+    for index, value in values.items() if found is None else ():
         try:
-            texts[index] = _text(row, codec)
+            if isinstance(value, dict):
+                texts[index] = record.text({key: codec.as_json(raw) for key, raw in value.items()})
+            else:
+                texts[index] = record.text(codec.as_json(value))
         except BROKEN:
             missed += 1
-        size += _A_ROW + sum(map(len, row.values()))
+        size += _A_ROW + sum(map(len, rows[index].values()))
         if size > _BYTES_A_TURN:
             yield pause()
             size = 0
     return missed
-
-
-def _text(row: Row, codec: Codec) -> str | None:
-    """Return the text of a row by itself, None if it has none. Raises what is in BROKEN."""
-    members = {key: codec.as_json(raw) if key != "kubernetes" else _NULL for key, raw in row.items()}
-    try:
-        return record.text(members)
-    except BROKEN:
-        # Fluent Bit before 3.2 sends bytes that are no UTF-8, which msgspec finds only in what it is asked for.
-        return record.text(_ROW.decode(text_of(record.json_of(members)).encode()))
-
-
-def printed(values: list[Any]) -> list[str]:
-    """Return strings as they are, all else as JSON. Raises what msgspec raises of what JSON has not."""
-    lines = iter(_ENCODER.encode_lines([value for value in values if type(value) is not str]).decode().split("\n"))
-    return [value if type(value) is str else next(lines) for value in values]
 
 
 def _strings(rows: list[Row], key: str, codec: Codec) -> list[str | None]:

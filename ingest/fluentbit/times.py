@@ -22,8 +22,6 @@ _LONGEST_NUMBER = 32
 _END_OF_TIME = 253_402_300_800
 # Json_date_format java_sql_timestamp: UTC, without saying so.
 _SQL = re.compile(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d(?:\.\d{1,9})?)", re.ASCII)
-# Seconds of this age, as Fluent Bit writes a double or an integer.
-_NUMBER = re.compile(r"([1-9][0-9]{9})((?:\.[0-9]{1,6})?+)")
 # What is left of dates without their digits: numbers, iso8601, java_sql_timestamp.
 _DIGITS = b"0123456789"
 _INTEGER, _DOUBLE, _ISO, _SQL_TIME = b"", b".", b'"--T::.Z"', b'"-- ::."'
@@ -56,8 +54,6 @@ def time_of_sql(text: str) -> str:
 
 def time_of_number(literal: str) -> str:
     """Return a number since 1970 as RFC 3339 in UTC; its size tells seconds from milli-, micro- and nanoseconds."""
-    if found := _NUMBER.fullmatch(literal):
-        return f"{_second(found[1])}{found[2].ljust(7, '0')}Z" if found[2] else f"{_second(found[1])}Z"
     try:
         number = Decimal(literal if len(literal) <= _LONGEST_NUMBER else "")
     except InvalidOperation:

@@ -558,12 +558,42 @@ dates = st.sampled_from(
 )
 
 
+def text_of(members: dict[str, Any], *, has_time: bool, date_key: str) -> str | None:
+    """Return the text of one record by the rules that the documentation states."""
+    text = members.get("log")
+    if text is None and "logtag" in members and isinstance(members.get("message"), str):
+        text = members["message"]
+    if text is None:
+        stream = members.get("stream") in ("stdout", "stderr")
+        ours = {
+            "_p",
+            "logtag",
+            "kubernetes",
+            "log",
+            date_key,
+            *(["time"] if has_time else []),
+            *(["stream"] if stream else []),
+        }
+        others = {key: value for key, value in members.items() if key not in ours}
+        if not others and "logtag" in members:
+            return ""
+        if not others and "log" not in members:
+            return "{}" if "_p" in members or stream else None
+        is_text = len(others) == 1 and {*others} <= {"message", "msg", "log_processed"}
+        text = next(iter(others.values())) if is_text else others or {"log": None}
+        if is_text and text is None:
+            return "null"
+    return text if isinstance(text, str) else msgspec.json.encode(text).decode()
+
+
 def line_of(members: dict[str, Any], sent: str) -> tuple[str, str] | None:
     """Return the text and the time of one record, read by itself, a member at a time; None if it has no text."""
     row = msgspec.json.decode(msgspec.json.encode(members), type=dict[str, msgspec.Raw])
     key = record_of.date_key(row)
     time = members["time"] if members.get("time") == TIME else record_of.date(row[key]) if key else ""
-    text = record_of.text(row)
+    text = text_of(
+        members, has_time=members.get("time") == TIME, date_key=key if key and record_of.date(row[key]) else ""
+    )
     return None if text is None else (text, time or sent)
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from ingest.fluentbit.budget import Budget
+from ingest.fluentbit.budget import PIECE, Budget
 from ingest.fluentbit.messagepack import Body, whole
 
 if TYPE_CHECKING:
@@ -80,6 +80,14 @@ def test_a_body_whose_records_are_alike_is_decoded_as_a_whole(
 @pytest.mark.parametrize("odd", [b"", b"\x90", NEW + b"\x05", NEW[:-1], RECORD * 2, NEW + OLD, b"\x92" + NEW * 2])
 def test_a_body_that_is_not_as_it_should_be_is_not_decoded_as_a_whole(odd: bytes) -> None:
     assert whole(odd) is None
+
+
+@pytest.mark.parametrize("log", ["x" * 300, {"a": "x" * 300}])
+def test_a_large_body_with_another_shape_in_it_is_read_in_pieces(log: object) -> None:
+    body = entry(time=SENT, log=log) * 4000 + entry(log=5)
+    assert len(body) > 2 * PIECE
+    assert len(texts(body)) == 4001
+    assert lost(body) == 0
 
 
 def test_records_that_start_otherwise_are_read_as_well() -> None:

@@ -6,6 +6,9 @@ import msgspec
 import pytest
 
 from ingest.fluentbit import record
+from ingest.fluentbit.budget import Budget
+from ingest.fluentbit.jsontext import Codec
+from ingest.fluentbit.table import of_rows
 
 TIME = "2025-11-22T08:15:01.123457790Z"
 
@@ -19,7 +22,8 @@ def of(**values: Any) -> bytes:
 
 
 def text(data: bytes) -> str | None:
-    return record.text(members(data))
+    *_, found = of_rows([members(data)], [""], Codec(), Budget())
+    return found.texts[0] if found.texts else None
 
 
 @pytest.mark.parametrize(
@@ -140,4 +144,9 @@ def test_a_large_value_is_made_compact_as_well() -> None:
 
 
 def test_members_become_an_object_again() -> None:
-    assert record.json_of(members(b'{ "a" : [1], "\\"" : "x" }')) == b'{"a":[1],"\\"":"x"}'
+    assert record.text(members(b'{ "a" : [1], "\\"" : "x" }')) == '{"a":[1],"\\"":"x"}'
+
+
+def test_a_value_becomes_text_whatever_its_strings_hold() -> None:
+    assert record.text(msgspec.Raw(b'"a\xff"')) == "a\ufffd"
+    assert record.text(msgspec.Raw(b'{"a" : "\xed\xa0\xbd\xed\xb8\x80"}')) == '{"a":"😀"}'

@@ -98,6 +98,7 @@ def test_rows_without_text_are_skipped() -> None:
         (b'{"log":"\xed\xa0\xbd\xed\xb8\x80","x":"\xfe"}', "😀"),
         (b'{"_p":"F","a":"\xff","b":["\xfe"]}', '{"a":"\ufffd","b":["\ufffd"]}'),
         (b'{"log":"x","time":"\xff"}', "x"),
+        (b'{"date":"\xff","log":"x"}', "x"),
     ],
 )
 def test_bytes_that_are_no_text_become_replacement_characters(data: bytes, text: str) -> None:
@@ -108,6 +109,18 @@ def test_bytes_that_are_no_text_become_replacement_characters(data: bytes, text:
 def test_a_row_of_too_many_members_is_lost() -> None:
     found = table(rows({"log": "x"}, {str(at): at for at in range(30_000)}))
     assert (found.texts, found.lost) == (["x"], 1)
+
+
+def test_a_row_that_is_nested_to_the_limit_is_read_or_lost_and_costs_no_other() -> None:
+    for depth in range(1, 1100):
+        data = b'[{"log":"x"},{"log":%b}]' % (b"[" * depth + b"]" * depth)
+        try:
+            nested = msgspec.json.decode(data, type=list[dict[str, msgspec.Raw]])
+        except RecursionError:
+            break
+        found = table(nested)
+        assert found.texts[0] == "x"
+        assert len(found.texts) + found.lost == 2
 
 
 def test_an_exhausted_budget_costs_only_rows_that_need_a_closer_look() -> None:

@@ -99,6 +99,13 @@ def test_a_column_of_doubles_is_read_like_each_of_them(seconds: list[int], fract
     assert column(*dates) == [time_of_number(date) for date in dates]
 
 
+def test_a_column_of_very_many_seconds_is_looked_at_more_closely() -> None:
+    seconds = range(1_763_799_301, 1_763_799_301 + 2049)
+    assert column(*(f"{second}.5" for second in seconds)) is None
+    assert times_of_events([event(second, 5) for second in seconds]) is None
+    assert column(*(f"{second}.5" for second in seconds[1:])) is not None
+
+
 def test_a_column_of_texts_is_of_one_format() -> None:
     assert column(f'"{TIME}"', f'"{TIME}"') == [TIME] * 2
     assert column('"2025-11-22 08:15:01.1"', '"2025-11-22 08:15:02.2"') == [
