@@ -16,10 +16,13 @@ _PIECE = 64 * 1024
 
 
 class Balancer:
-    """Listens on a free port of 127.0.0.1, and passes connections on to those of `ports` whose /readyz says yes."""
+    """Listens on 127.0.0.1, and passes connections on to those of `ports` whose /readyz says yes.
 
-    def __init__(self, ports: Sequence[int]) -> None:
-        self.port = 0  # once started
+    `port` is where it listens; 0 takes a free one, which is known once it has started.
+    """
+
+    def __init__(self, ports: Sequence[int], port: int = 0) -> None:
+        self.port = port
         self._ports = ports
         self._ready: list[int] = []
         self._turn = count()
@@ -31,7 +34,7 @@ class Balancer:
         """Find out which ports are ready, and listen."""
         await self._look()
         self._looking = asyncio.create_task(self._keep_looking())
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def close(self) -> None:
