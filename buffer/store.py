@@ -6,6 +6,7 @@ source gives way; if the whole store is, the heaviest namespace does.
 
 from __future__ import annotations
 
+from itertools import takewhile
 from typing import TYPE_CHECKING, NamedTuple
 
 from buffer.max_heap import MaxHeap
@@ -126,13 +127,14 @@ class Store:
             self._tombstones.add(source, seq)
         return log is not None
 
-    def drop(self, source: Source) -> list[Evicted]:
-        """Evict all chunks of a source, so that what is held of it has no hole; return them."""
+    def drop(self, source: Source, before: int) -> list[Evicted]:
+        """Evict the chunks of a source with numbers below `before`, so that it has no hole there; return them."""
         ring = self._rings.get(source.namespace)
         evicted: list[Evicted] = []
         if ring is not None and source in ring.logs:
             bytes_before = ring.bytes
-            evicted = [self._evict(ring, chunk) for chunk in list(ring.logs[source].chunks.from_seq(0))]
+            chunks = list(takewhile(lambda chunk: chunk.seq < before, ring.logs[source].chunks.from_seq(0)))
+            evicted = [self._evict(ring, chunk) for chunk in chunks]
             self._account(ring, bytes_before)
         return evicted
 

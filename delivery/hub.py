@@ -114,7 +114,7 @@ class Hub:
         feed = self._feeds.get(source.namespace)
         if feed is not None:
             feed.lose(source, seq, lines, self.store.next_seq(source.namespace), is_held=is_held)
-        self._count_lost(self.store.drop(source))  # or later readers would not notice the hole
+        self._count_lost(self.store.drop(source, seq))  # or later readers would not notice the hole
 
     def skip(self, first: int, until: int) -> None:
         """Have readers that come with a cursor after the first line of `first` and before `until` told of a loss."""

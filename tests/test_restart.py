@@ -162,8 +162,9 @@ async def test_killed_again_and_again_no_line_is_lost_doubled_or_out_of_order(
     await reader.leave()
 
 
+@pytest.mark.parametrize("number", [KILL, TERM])  # what has left is noted a second later, or in the end
 async def test_what_left_the_ring_before_a_restart_is_a_gap_after_it_to_those_who_had_not_read_it(
-    start: Callable[..., Process], tmp_path: Path
+    start: Callable[..., Process], tmp_path: Path, number: signal.Signals
 ) -> None:
     settings = {"DATA_DIR": str(tmp_path), "BUFFER_NAMESPACE_MIB": "1", "BUFFER_TOTAL_MIB": "1"}
     process = start(**settings)
@@ -174,9 +175,9 @@ async def test_what_left_the_ring_before_a_restart_is_a_gap_after_it_to_those_wh
         await reader.come(process)
         await reader.read("live")
         await reader.leave()
-    for number in range(8):
-        await write(process, f"{number}" * 200_000)
-    await end(process, KILL)
+    for digit in range(8):
+        await write(process, f"{digit}" * 200_000)
+    await end(process, number)
     process = start(**settings)
     await write(process, "b", pod="quiet")
     for reader in (everything, quiet):

@@ -28,13 +28,18 @@ class Batch:
     def __init__(self, connection: Connection, subject: str, request: bytes) -> None:
         self.was_last = False
         self._connection = connection
+        self._last = 0  # the number of the last message that has been returned
         self._messages: deque[Msg] = deque()
         self._arrived = asyncio.Event()
         self._token = connection.expect(self._take)
         connection.send(subject, request, self._token)
 
     async def next(self, seconds: float) -> Fetched | None:
-        """Return the next message; None at the end, or if none comes within so many seconds."""
+        """Return the next message; None at the end, or if it does not come within so many seconds, or got lost.
+
+        The server that answers need not be the one of the connection: if that is made anew, messages in between are
+        lost, and the others come.
+        """
         if not self._messages:
             try:
                 async with asyncio.timeout(seconds):
@@ -46,8 +51,11 @@ class Batch:
             self._arrived.clear()
         headers = msg.headers or {}
         status = headers.get("Status")
+        if status in (None, _END_OF_BATCH) and headers.get("Nats-Last-Sequence") != str(self._last):
+            return None
         if status is None and "Nats-Sequence" in headers:
-            return Fetched(int(headers["Nats-Sequence"]), msg.data)
+            self._last = int(headers["Nats-Sequence"])
+            return Fetched(self._last, msg.data)
         if status == _END_OF_BATCH:
             self.was_last = headers.get("Nats-Num-Pending") == "0"
         elif status == _NOT_FOUND:

@@ -221,14 +221,15 @@ def test_expiry_passes_over_a_namespace_that_is_forgotten_meanwhile() -> None:
     assert list(passing) == [None]
 
 
-def test_a_source_that_is_dropped_leaves_with_all_its_chunks() -> None:
+def test_what_a_source_had_before_a_number_is_dropped_and_nothing_else() -> None:
     store = made()
-    for seq, pod in enumerate(["web-0", "web-1", "web-0"], 1):
+    for seq, pod in enumerate(["web-0", "web-1", "web-0", "web-0"], 1):
         store.append(chunk(seq, "x", writer=source(pod=pod)))
     bytes_before = store.bytes
-    assert [(one.chunk.seq, one.was_last) for one in store.drop(source())] == [(1, False), (3, True)]
-    assert store.drop(source()) == []
-    assert store.drop(source("nowhere")) == []
+    assert [(one.chunk.seq, one.was_last) for one in store.drop(source(), 4)] == [(1, False), (3, False)]
+    assert [(one.chunk.seq, one.was_last) for one in store.drop(source(), 5)] == [(4, True)]
+    assert store.drop(source(), 5) == []
+    assert store.drop(source("nowhere"), 5) == []
     assert (store.statistics().sources, store.statistics().lines) == (1, 1)
     assert store.bytes < bytes_before
 

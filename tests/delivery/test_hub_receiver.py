@@ -115,6 +115,19 @@ def test_what_was_held_of_a_source_goes_with_what_never_came_so_that_no_hole_is_
     assert sum(lost or 0 for lost, _ in gaps(slow)) + sum(text in "abc" for text in slow.texts()) == 6
 
 
+def test_what_came_after_a_loss_that_is_told_late_is_kept() -> None:
+    rig = Rig()
+    rig.publish("a", writer=WEB)
+    rig.seq += 1
+    lost_at = rig.seq
+    rig.publish("b", writer=WEB)
+    rig.hub.lose(WEB, lost_at, None)
+    late, resumed = rig.join(start=Start(tail=None)), rig.join(start=at(lost_at + 1))
+    rig.settle()
+    assert late.texts() == ["b"]
+    assert resumed.texts() == ["b"]
+
+
 def test_a_reader_that_does_not_follow_does_not_miss_what_comes_after_it_has_come() -> None:
     rig = Rig()
     rig.publish("a")

@@ -1,0 +1,95 @@
+"""The follower, and answers that a real server gives only with bad luck."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from buffer.jetstream.desk import Desk
+from buffer.jetstream.follower import Follower
+from buffer.jetstream.subjects import Subjects
+from tests.buffer.factories import chunk
+from tests.buffer.jetstream.answers import Answer, Answers
+from tests.buffer.jetstream.doubles import Recorder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tornado.ioloop import IOLoop
+
+
+class Bench:
+    """A follower of namespace n, between answers and a recorder."""
+
+    def __init__(self) -> None:
+        self.answers = Answers()
+        self.heard = Recorder()
+        self.checks = 0
+        self.desk = Desk(
+            cast("Any", self.answers),
+            "TEST",
+            Subjects("TEST"),
+            self.heard,
+            check_epoch=self.check_epoch,
+            highest=self.highest,
+            highest_known=lambda: 0,
+        )
+        self.follower = Follower("n", self.desk)
+
+    async def highest(self) -> int | None:
+        return max(self.answers.stored, default=0)
+
+    async def check_epoch(self) -> None:
+        self.checks += 1
+
+    def say(self, number: int, previous: int, data: bytes) -> None:
+        self.answers.live(Answer({"Nats-Sequence": str(number), "Nats-Last-Sequence": str(previous)}, data))
+
+
+@pytest.fixture
+def bench(io_loop: IOLoop) -> Iterator[Bench]:
+    async def made() -> Bench:
+        return Bench()
+
+    bench: Bench = io_loop.run_sync(made)
+    yield bench
+
+    async def close() -> None:
+        bench.follower.stop()
+        bench.desk.close()
+        await asyncio.sleep(0)
+
+    io_loop.run_sync(close)
+
+
+@pytest.mark.parametrize("lost", [{11}, {13}, {10, 11}, {10, 11, 12, 13}])
+async def test_what_gets_lost_of_a_batch_is_fetched_again(
+    bench: Bench, lost: set[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("buffer.jetstream.follower._BATCH_SECONDS", 0.05)
+    for number in range(10, 14):
+        bench.answers.store(number, chunk(0, str(number)))
+    bench.answers.unheard = set(lost)
+    bench.follower.start()
+    await bench.follower.wait(13)
+    assert bench.heard.texts == ["10", "11", "12", "13"]
+    assert not bench.heard.lost
+
+
+async def test_a_number_is_gone_only_if_all_was_fetched_after_it_was_found_to_be_given_out(bench: Bench) -> None:
+    bench.answers.store(10, chunk(0, "one"))
+    bench.follower.start()
+    await bench.follower.wait(0)
+    bench.answers.copied = dict(bench.answers.stored)  # the server that answers batches lags behind
+    bench.answers.store(11, chunk(0, "two"))
+    bench.follower.peek()
+    waiting = asyncio.create_task(bench.follower.wait(11))
+    for _ in range(50):  # whenever one look is over, there is another one
+        bench.follower.peek()
+        await asyncio.sleep(0)
+    bench.answers.copied = None
+    await waiting
+    assert bench.heard.texts == ["one", "two"]
+    assert ("reached", "n", 11) not in bench.heard.events
