@@ -2,7 +2,8 @@
 
 Ingest: CPU of the replica and of all nats-servers for each record. Cold: how long the first reader of a namespace waits
 at a replica that has not followed it before. Live: how long a line takes from its post at one replica to a reader at
-another. Followed: what it costs to follow many namespaces in which nothing happens.
+another. Fan-out: CPU of all replicas for each line that they deliver, as as many readers are spread over more of them.
+Followed: what it costs to follow many namespaces in which nothing happens.
 """
 
 from __future__ import annotations
@@ -15,20 +16,25 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 from threading import Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from benchmarks import fluentbit
 from benchmarks.connection import INGEST, Connection
+from benchmarks.posting import Posting
+from benchmarks.process import Child
 from benchmarks.server import Server
 from benchmarks.table import Table, arguments, numbers, percentile, report
 from tests.buffer.jetstream.nats_server import Cluster
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 _BODIES = 8  # different ones, each of a pod of its own
 _MIB = 1 << 20
+_PODS = 10  # that write what is fanned out, each once a second
+_SAMPLED = 10  # readers at each server whose lines are searched for the time when they were due
+_QUIET_SECONDS = 1.0
 _STAMP = re.compile(rb"t=(\d{20});")
 
 
@@ -42,6 +48,7 @@ def run(options: argparse.Namespace) -> list[Table]:
                 _ingest(options, cluster),
                 _cold(options, cluster),
                 _live(options, cluster),
+                _fan_out(options, cluster),
                 _followed(options, cluster),
             ]
         finally:
@@ -191,6 +198,68 @@ def _delays(writer: Server, reader: Server, posts: int) -> list[float]:
         return delays
 
 
+def _fan_out(options: argparse.Namespace, cluster: Cluster) -> Table:
+    table = Table(
+        "replicas-fan-out",
+        f"{options.rate:,} lines a second to {options.readers:,} readers, by the replicas that they are spread over",
+        [
+            *("servers", "delivered %", "delivered/CPU s", "us a line", "busiest % of a core", "nats-servers %"),
+            *("p50 ms", "p99 ms"),
+        ],
+        note="CPU of all replicas together, ingest at the first of them included; medians of rounds that take turns.",
+    )
+    cases: dict[str, list[_FannedOut]] = {}
+    with Child("benchmarks.receivers") as receivers:
+        for _ in range(options.rounds):
+            with Server() as alone:
+                cases.setdefault("one, in memory", []).append(_spread(options, cluster, receivers, [alone]))
+            for count in options.replicas:
+                with ExitStack() as stack:
+                    replicas = [stack.enter_context(_replica(cluster)) for _ in range(count)]
+                    name = f"{count} replica{'s' * (count > 1)}"
+                    cases.setdefault(name, []).append(_spread(options, cluster, receivers, replicas))
+    for name, rounds in cases.items():
+        delays = [delay / 1e6 for one in rounds for delay in one.delays]
+        part, line = median(one.part for one in rounds), median(one.line for one in rounds)
+        busiest, nats = median(one.busiest for one in rounds), median(one.nats for one in rounds)
+        waits = percentile(delays, 50), percentile(delays, 99)
+        table.add(name, 100 * part, 1 / line, 1e6 * line, 100 * busiest, 100 * nats, *waits)
+    return table
+
+
+class _FannedOut(NamedTuple):
+    """The part of the lines that was delivered, CPU seconds of all replicas for one of these, and shares of a core."""
+
+    part: float
+    line: float
+    busiest: float
+    nats: float
+    delays: list[int]
+
+
+def _spread(options: argparse.Namespace, cluster: Cluster, receivers: Child, servers: Sequence[Server]) -> _FannedOut:
+    """Spread readers of one view over servers, and post to the first."""
+    with Posting(servers[0], "fan-out", options.rate, _PODS) as posting:
+        for at, server in enumerate(servers):
+            count = len(range(at, options.readers, len(servers)))
+            receivers.ask("open", port=server.port, paths=[server.path("fan-out", tail="0")] * count, sampled=_SAMPLED)
+        posting.run(1)
+        receivers.ask("until", total=1 << 60, quiet=0.5)
+        receivers.ask("reset")
+        before, nats = [server.cpu() for server in servers], _nats_cpu(cluster)
+        receivers.tell("until", total=1 << 60, quiet=_QUIET_SECONDS)
+        began = time.perf_counter()
+        lines = posting.run(options.seconds)
+        took = time.perf_counter() - began
+        report = receivers.answer()
+        used = [server.cpu() - cpu for server, cpu in zip(servers, before, strict=True)]
+        nats = _nats_cpu(cluster) - nats
+        receivers.ask("close")
+    delivered = report["bytes"] / fluentbit.FRAME_BYTES
+    part = delivered / (lines * options.readers)
+    return _FannedOut(part, sum(used) / delivered, max(used) / took, nats / took, report["delays"])
+
+
 def _followed(options: argparse.Namespace, cluster: Cluster) -> Table:
     table = Table(
         "followed",
@@ -223,6 +292,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--connections", type=numbers, default=[1, 8], help="that post at the same time")
     parser.add_argument("--mib", type=int, default=16, help="text of the namespace that is read")
     parser.add_argument("--posts", type=int, default=200, help="lines whose way is timed")
+    parser.add_argument("--readers", type=int, default=3000, help="of the same lines, over all replicas")
+    parser.add_argument("--replicas", type=numbers, default=[1, 2, 3], help="that these readers are spread over")
+    parser.add_argument("--rate", type=int, default=200, help="lines a second that these readers get")
+    parser.add_argument("--seconds", type=float, default=5.0, help="for which they get them")
     parser.add_argument("--idle-seconds", type=float, default=10.0, help="in which nothing happens in these")
     parser.add_argument("--namespaces", type=numbers, default=[100, 2000])
 

@@ -75,7 +75,7 @@ class Chunk:
         self.size = self._measure()
 
     @classmethod
-    def decode(cls, source: Source, data: bytes) -> Chunk:
+    def decode(cls, source: Source, data: bytes | memoryview) -> Chunk:
         """Return the chunk of a source that `encode` has made these bytes of. Raises ValueError if they are not."""
         try:
             arrived, count, streams, ends, times, text = _HEAD.unpack_from(data)
@@ -85,7 +85,7 @@ class Chunk:
         bounds = list(accumulate(sizes, initial=_HEAD.size))
         if bounds[-1] != len(data) or ends not in (0, 4 * count):
             raise ValueError("not a chunk")
-        parts = [data[start:stop] for start, stop in pairwise(bounds)]
+        parts = [bytes(data[start:stop]) for start, stop in pairwise(bounds)]
         self = cls.__new__(cls)
         self.seq, self.epoch, self.source, self.arrived, self.count = 0, "", source, arrived, count
         self._streams = parts[0] if streams == _MIXED else streams

@@ -54,10 +54,10 @@ class ChunkDecoder:
         """Return the chunk, not numbered yet. Raises BadChunk."""
         try:
             start = _SIZE.size + _SIZE.unpack_from(data)[0]
-            chunk = Chunk.decode(self._source(data[_SIZE.size : start]), data[start:])
+            chunk = Chunk.decode(self._source(data[_SIZE.size : start]), memoryview(data)[start:])
         except (struct.error, msgspec.MsgspecError, ValueError):
             raise BadChunk from None
-        if not chunk.count or (chunk.joins_cleanly and chunk.text.count(b"\n") != chunk.count - 1):
+        if not chunk.count or (chunk.joins_cleanly and _newlines(chunk.text) != chunk.count - 1):
             raise BadChunk
         return chunk
 
@@ -78,3 +78,8 @@ class ChunkDecoder:
                 fields.namespace, fields.pod, fields.container, fields.labels, fields.owner
             )
         return source
+
+
+def _newlines(text: bytes) -> int:
+    """Count them: in long text without many, `count` takes twice as long."""
+    return len(text) - len(text.replace(b"\n", b""))

@@ -26,7 +26,7 @@ SMALL = {
     memory: "--readers 5 --idle-seconds 0.1 --lines 200 --batches 50 --bodies 2 --body-mib 1 --bursts 1",
     replay: "--mib 1 --readers 1,3 --repeat 2",
     replicas: "--nodes 1 --records 40 --rounds 1 --batches 20 --connections 1 --mib 1 --posts 2 --namespaces 2"
-    " --idle-seconds 0.1",
+    " --idle-seconds 0.1 --readers 4 --replicas 1,2 --rate 20 --seconds 1",
     growth: "--numbers 1,3 --readers 1,3 --requests 2 --rounds 1 --visits 1",
 }
 
@@ -42,6 +42,13 @@ def test_a_benchmark_runs_with_small_sizes_and_finds_figures(module: Any) -> Non
     tables = module.run(options(module, SMALL[module]))
     assert all(table.rows for table in tables)
     assert all(len(row) == len(table.columns) for table in tables for row in table.rows)
+
+
+@pytest.mark.chaos  # it starts a dozen servers
+def test_replicas_deliver_every_line_that_is_fanned_out() -> None:
+    tables = {table.name: table for table in replicas.run(options(replicas, SMALL[replicas]))}
+    assert all(table.rows for table in tables.values())
+    assert [row[1] for row in tables["replicas-fan-out"].rows] == [100, 100, 100]
 
 
 def test_all_lines_that_a_fan_out_posts_are_received() -> None:

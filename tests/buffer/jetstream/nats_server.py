@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 import nats as client
 import pytest
 
+from benchmarks.process import cpu_seconds
+
 if TYPE_CHECKING:
     import signal
     from collections.abc import Callable, Iterator, Sequence
@@ -90,14 +92,13 @@ class NatsServer:
             self._popen = None
 
     def cpu_seconds(self) -> float:
-        """Return the CPU that it has taken."""
+        """Return the CPU that it has taken, to the nanosecond."""
         assert self._popen is not None
-        fields = Path(f"/proc/{self._popen.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return cpu_seconds(self._popen.pid)
 
 
 class Cluster:
-    """Several nats-servers that replicate streams among themselves."""
+    """Several nats-servers that replicate streams among themselves; or one by itself."""
 
     def __init__(
         self,
@@ -117,7 +118,7 @@ class Cluster:
                 "--cluster": f"nats://127.0.0.1:{route}",
                 "--routes": ",".join(f"nats://127.0.0.1:{port}" for port in peers),
             }
-            flat = [part for pair in given.items() for part in pair]
+            flat = [part for pair in given.items() for part in pair] if size > 1 else []
             self.nodes.append(NatsServer(folder / f"n{index}", client_port, *flat, *arguments))
 
     async def leader(self, stream: str) -> str:

@@ -4,6 +4,7 @@ import asyncio
 import signal
 from typing import TYPE_CHECKING
 
+import nats as nats_py
 import pytest
 import trustme
 
@@ -58,6 +59,36 @@ async def test_what_is_heard_is_heard_again_on_the_next_connection(nats: NatsSer
     await connection.close()
     await other.close()
     await proxy.close()
+
+
+async def test_headers_of_any_form_are_read(nats: NatsServer) -> None:
+    connection, _ = await opened(nats.url)
+    heard: asyncio.Queue[Msg] = asyncio.Queue()
+    connection.hear("some.subject", heard.put_nowait)
+    await connection.ask("flush", b"", 5)
+    client = await nats_py.connect(nats.url)
+    await client.publish("some.subject", b"data", headers={"Nats-Msg-Id": "a:b", "Empty": "", "Wide": "  \u00fc "})
+    await client.publish("some.subject", b"")
+    await client.close()
+    msg = await heard.get()
+    assert (msg.subject, msg.data) == ("some.subject", b"data")
+    assert msg.headers is not None
+    assert (msg.headers["Nats-Msg-Id"], msg.headers["Empty"], msg.headers["Wide"]) == ("a:b", "", "\u00fc")
+    assert (await heard.get()).headers is None
+    await connection.close()
+
+
+async def test_a_message_that_cannot_be_handled_ends_nothing(nats: NatsServer) -> None:
+    connection, _ = await opened(nats.url)
+    heard: asyncio.Queue[int] = asyncio.Queue()
+    connection.hear("some.subject", lambda msg: heard.put_nowait(int(msg.data)))
+    await connection.ask("flush", b"", 5)
+    connection.tell("some.subject", b"no number")
+    connection.tell("some.subject", b"7")
+    assert await heard.get() == 7
+    assert "no number" in connection.last_error
+    assert connection.connects == 1
+    await connection.close()
 
 
 async def test_a_connection_that_is_cut_is_made_to_another_server(
