@@ -10,6 +10,7 @@ import socket
 import time
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import pytest
 from tornado.httpclient import AsyncHTTPClient, HTTPResponse
 from tornado.platform.asyncio import AsyncIOLoop
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tornado.ioloop import IOLoop
+
+# How long an example takes depends on what else the machine does.
+hypothesis.settings.register_profile("unhurried", deadline=None)
+hypothesis.settings.load_profile("unhurried")
 
 pytest_plugins = ["tests.process", "tests.buffer.jetstream.nats_server"]
 

@@ -315,7 +315,7 @@ STEPS = st.lists(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
 @given(STEPS)
 def test_whatever_was_written_deleted_and_reopened_the_rest_is_there(
     tmp_path: Path, steps: list[tuple[str, Any]]

@@ -36,7 +36,7 @@ def made(include: list[str], exclude: list[str]) -> TextFilter:
         raise
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 @given(LINES, st.lists(PATTERNS, max_size=2), st.lists(PATTERNS, max_size=1))
 @example(["b", ""], ["^$"], [])
 @example(["", ""], ["^$"], [])

@@ -49,7 +49,7 @@ def act(rig: Rig, clients: list[tuple[int, Client]], operation: str) -> None:
             rig.clock.advance(FLUSH_INTERVAL)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(OPERATIONS)
 @example(["join", "turn", "join", "publish", "leave oldest", "publish"])
 def test_readers_of_one_view_that_come_and_go_all_see_every_line_once(operations: list[str]) -> None:

@@ -321,6 +321,6 @@ def _small_ranges() -> Iterator[None]:
 
 
 HubMachine.TestCase.settings = settings(
-    max_examples=250, stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=250, stateful_step_count=50, suppress_health_check=list(HealthCheck)
 )
 TestHubMachine = pytest.mark.usefixtures("_small_ranges")(HubMachine.TestCase)

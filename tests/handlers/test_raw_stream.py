@@ -7,7 +7,7 @@ import weakref
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tornado.testing import bind_unused_port
 
@@ -195,7 +195,6 @@ async def test_a_stream_that_is_released_has_no_timer_and_leaves_its_socket_open
 
 
 @given(before=st.binary(max_size=300), after=st.binary(max_size=300), sizes=st.lists(st.integers(1, 400), min_size=1))
-@settings(deadline=None)
 def test_a_stream_reads_what_was_received_before_first(before: bytes, after: bytes, sizes: list[int]) -> None:
     async def body() -> None:
         ours, theirs = socket.socketpair()
