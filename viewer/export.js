@@ -6,7 +6,7 @@ import { plain } from "./ansi.js";
 
 /** @param {Line} line with its time to the nanosecond */
 export const timestamp = ({ ms, nanos }) =>
-  isNaN(ms) ? "" : new Date(ms).toISOString().replace("Z", (nanos ? String(nanos).padStart(6, "0") : "") + "Z");
+  isNaN(ms) ? "" : new Date(ms).toISOString().replace("Z", (nanos ? String(nanos).padStart(6, "0").replace(/000$/, "") : "") + "Z");
 
 /** The line as the server sends it. @param {Viewer} viewer @param {Line} line */
 export function json(viewer, line) {

@@ -10,7 +10,7 @@ import { pressed } from "./keys.js";
 import { List } from "./list.js";
 import { Panel } from "./panel.js";
 import { plain } from "./ansi.js";
-import { row } from "./row.js";
+import { INSIDE, NAME, row } from "./row.js";
 import { Rows } from "./rows.js";
 import { Ruler } from "./ruler.js";
 import { matcher } from "./search.js";
@@ -26,6 +26,7 @@ const SLICE = 8;
 // Nobody can read what is there for less; and what is left of a frame belongs to the reader's own doings.
 const MIN_FRAME = 40;
 const SAY_EVERY = 2000;
+const TAIL = "1000";
 const ON_PAGE = new Set(["q", "only", "hide", "at", "embed", "keep"]);
 /** @type {Time[]} */
 const TIMES = ["local", "utc", "relative", "off"];
@@ -132,6 +133,7 @@ export class Viewer {
       const values = this.asked.getAll(name);
       options[name] = values.length > 1 ? values : values[0];
     }
+    if (!cursor && !options.since) options.tail ??= TAIL;
     if (options.follow) options.follow = options.follow !== "false";
     try {
       for await (const event of logurt(this.url, /** @type {any} */ (options))) {
@@ -295,12 +297,17 @@ export class Viewer {
     this.pill.hidden = list.follow || list.atEnd && !fresh;
     const text = fresh ? `${count(fresh)} new line${fresh === 1 ? "" : "s"} \u2193` : "To the end \u2193";
     if (this.pill.textContent !== text) this.pill.textContent = text;
+    if (this.sources.all.length !== this.known) {
+      this.known = this.sources.all.length;
+      this.node.style.setProperty("--source", `${this.sources.width(NAME, INSIDE)}ch`);
+    }
     if (list.follow !== this.wasFollowing) {
       this.wasFollowing = list.follow;
       this.toolbar.update();
     }
   }
   wasFollowing = true;
+  known = 0;
 
   /** What changes by itself, four times a second. */
   #tick() {

@@ -20,12 +20,13 @@ export class Panel {
     this.pods = h("div", { className: "choices", tabIndex: 0, role: "group", ariaLabel: "Pods" });
     this.containers = h("div", { className: "choices", role: "group", ariaLabel: "Containers" });
     this.stream = h("select", {}, ...[["", "both"], ["stdout", "stdout"], ["stderr", "stderr"]].map(([value, text]) => h("option", { value }, text)));
+    this.tail = h("select", {}, ...["1000", "10000", "100000", "all"].map((value) => h("option", { value }, value === "all" ? "all it holds" : `the last ${count(+value)}`)));
     this.include = h("input", { placeholder: "RE2, such as 5\\d\\d", spellcheck: false });
     this.exclude = h("input", { placeholder: "RE2, such as /healthz", spellcheck: false });
     const form = h("form", { method: "dialog", onsubmit: () => this.#apply() },
       h("fieldset", { className: "pods" }, h("legend", {}, "Pods (none chosen: all)"), this.narrow, this.pods),
       h("fieldset", { className: "containers" }, h("legend", {}, "Containers (none chosen: all)"), this.containers),
-      h("fieldset", { className: "server" }, h("legend", {}, "On the server"), h("label", {}, "Stream", this.stream),
+      h("fieldset", { className: "server" }, h("legend", {}, "On the server"), h("label", {}, "Stream", this.stream), h("label", {}, "Lines to begin with", this.tail),
         h("label", {}, "Only lines that match", this.include), h("label", {}, "No lines that match", this.exclude)),
       this.message,
       h("p", { className: "actions" }, h("button", { type: "submit", className: "main" }, "Show these"), button("Show all", () => this.#clear())));
@@ -35,6 +36,7 @@ export class Panel {
   async open() {
     const { viewer } = this;
     this.stream.value = viewer.asked.get("stream") ?? "";
+    this.tail.value = viewer.asked.get("tail") ?? "1000";
     this.include.value = viewer.asked.get("include") ?? "";
     this.exclude.value = viewer.asked.get("exclude") ?? "";
     this.message.textContent = "Asking the server\u2026";
@@ -86,7 +88,7 @@ export class Panel {
       const names = this.boxes.filter((one) => one.kind === kind && one.box.checked).slice(0, MAX_NAMES);
       for (const { name } of names) query.append(kind, name);
     }
-    for (const [name, input] of /** @type {[string, HTMLInputElement][]} */ ([["stream", this.stream], ["include", this.include], ["exclude", this.exclude]])) {
+    for (const [name, input] of /** @type {[string, HTMLInputElement|HTMLSelectElement][]} */ ([["stream", this.stream], ["tail", this.tail], ["include", this.include], ["exclude", this.exclude]])) {
       query.delete(name);
       if (input.value) query.set(name, input.value);
     }

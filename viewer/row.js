@@ -11,7 +11,7 @@ import { clock, count, counted, elided, moment, relative } from "./words.js";
 
 const MAX_TEXT = 2000;
 const MAX_OPEN = 32_768;
-const NAME = 26;
+export const NAME = 26, INSIDE = 12;
 const LINK = /https?:\/\/[^\s"'<>\\^`{|}\p{C}]+[^\s"'<>\\^`{|}\p{C}.,;:!?)\]]/gu;
 
 /** @param {Viewer} viewer @param {number} id */
@@ -39,7 +39,7 @@ export function row(viewer, id) {
       h("button", { type: "button", tabIndex: -1, ariaExpanded: String(open), ariaLabel: "Details", "data-do": "open" })),
     h("span", { className: "time", role: "cell" }, timeText(viewer, line)),
     h("span", { className: "source", role: "cell", title: container ? `${pod} / ${container}` : pod }, h("b", {}, name),
-      viewer.sources.containers.size > 1 && h("i", {}, ` ${elided(container, 12)}`)),
+      viewer.sources.containers.size > 1 && h("i", {}, ` ${elided(container, INSIDE)}`)),
     h("span", { className: "level", role: "cell" }, LEVELS[line.level].badge || (line.stream === "stderr" ? "2>" : ""), line.stream === "stderr" && h("small", { title: "stderr" }, " stderr")),
     h("span", { className: "text", role: "cell" }, ...text(viewer, cut(first, MAX_TEXT)),
       more > 0 && h("button", { type: "button", tabIndex: -1, className: "more", "data-do": "open" }, `+${counted(more, "line")}`),

@@ -28,6 +28,13 @@ export class Sources {
     return index;
   }
 
+  /** Return how many letters the longest name needs. @param {number} pod at most @param {number} container at most */
+  width(pod, container) {
+    const inside = this.containers.size > 1;
+    const length = (/** @type {Source} */ source) => Math.min(source.pod.length, pod) + (inside ? Math.min(source.container.length, container) + 1 : 0);
+    return this.all.reduce((most, source) => Math.max(most, length(source)), 6);
+  }
+
   /** Return how many lines of each pod are kept. @returns {Map<string, number>} */
   counts() {
     const counts = new Map();

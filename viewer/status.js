@@ -17,10 +17,10 @@ import { count, duration } from "./words.js";
  * @param {Connection} connection @param {boolean} follow @param {number} lines @param {number} now
  * @returns {{tone: Tone, text: string}}
  */
-export function status({ state, live, retryAt = 0, why }, follow, lines, now) {
+export function status({ state, live, retryAt = 0, why, refused }, follow, lines, now) {
   const wait = Math.ceil((retryAt - now) / 1000);
   const soon = wait > 0 ? ` in ${wait} s` : "";
-  if (state === "ended") return { tone: "ended", text: `Ended: ${why}` };
+  if (state === "ended") return { tone: "ended", text: refused ? "Ended" : `Ended: ${why}` };
   if (state === "stopping") return { tone: "cut", text: `Server stopping, reconnecting${soon}` };
   if (state === "waiting") return { tone: "cut", text: `Reconnecting${soon}` };
   if (!follow) return { tone: "paused", text: "Paused" };
@@ -28,12 +28,11 @@ export function status({ state, live, retryAt = 0, why }, follow, lines, now) {
   return { tone: "busy", text: lines ? `Loading ${count(lines)}` : "Connecting" };
 }
 
-/** Say when the token expires, to the second once it matters. @param {number|undefined} at @param {number} now */
+/** Say in how long the token expires, to the second once it matters. @param {number|undefined} at @param {number} now */
 export function expiry(at, now) {
   if (at === undefined) return "";
   const left = at - now;
-  if (left <= 0) return "token expired";
-  return `token expires in ${left > 600_000 && left < 3_600_000 ? `${Math.floor(left / 60000)} min` : duration(left)}`;
+  return `${left > 600_000 && left < 3_600_000 ? `${Math.floor(left / 60000)} min` : duration(left)}`;
 }
 
 /** Say why it ended. @param {{status?: number, message: string}} error */

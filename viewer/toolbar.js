@@ -30,7 +30,8 @@ export class Toolbar {
   constructor(viewer) {
     this.viewer = viewer;
     this.state = h("span", { className: "state" });
-    this.expiry = h("span", { className: "expiry" });
+    this.left = h("b");
+    this.expiry = h("span", { className: "expiry", title: "Then this link opens nothing any more", hidden: true }, h("span", {}, "token expires in "), this.left);
     this.search = h("input", {
       type: "search", placeholder: "Search, or /regex/i", ariaLabel: "Search", spellcheck: false, autocomplete: "off", autocapitalize: "off",
       oninput: () => viewer.search(this.search.value),
@@ -96,7 +97,9 @@ export class Toolbar {
     put(this.state, text);
     this.state.dataset.tone = tone;
     this.state.title = connection.why ?? "";
-    put(this.expiry, connection.state === "ended" ? "" : expiry(connection.expiresAt, now));
+    const left = connection.state === "ended" ? "" : expiry(connection.expiresAt, now);
+    put(this.left, left);
+    this.expiry.hidden = !left;
     this.expiry.classList.toggle("soon", (connection.expiresAt ?? Infinity) - now < 300_000);
     for (const { chip, number, levels } of this.chips) {
       const n = levels.reduce((sum, level) => sum + columns.levels[level], 0);

@@ -38,7 +38,7 @@ export function clock(ms, utc) {
 export function moment(ms, nanos, now) {
   if (isNaN(ms)) return "no time";
   const date = new Date(ms);
-  const utc = date.toISOString().replace("Z", nanos ? two(nanos, 6) + "Z" : "Z");
+  const utc = date.toISOString().replace("Z", nanos ? two(nanos, 6).replace(/(000)$/, "") + "Z" : "Z");
   return `${date.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "long" })}\n${utc}\n${relative(ms, now).replace(/^-(.*)/, "$1 ago")}`;
 }
 
