@@ -113,7 +113,8 @@ class LogsHandler(CrossOriginHandler, WebSocketHandler):
             self.close(self._refusal.code, self._refusal.reason)
         elif self._admission is not None and self.ws_connection is not None and self.ws_connection.stream is not None:
             grant, query, view = self._admission
-            self._session = WebSocketSession(self.services, self, self.ws_connection.stream, self._visit(grant))
+            stream, beats = self.ws_connection.stream, query.heartbeat and query.format == "json"
+            self._session = WebSocketSession(self.services, self, stream, self._visit(grant), beats=beats)
             self._session.begin(view, query.start(), follow=query.follow)
         self._forget_request()
 
