@@ -21,6 +21,7 @@ from buffer.broker import MemoryBroker
 from buffer.store import Limits, Store
 from delivery.histogram import Histogram
 from delivery.hub import Hub
+from handlers.assets import viewer_assets
 from handlers.authorisation import Secrets
 from handlers.budget import Budget
 from handlers.duplicates import Duplicates
@@ -178,6 +179,7 @@ def _services(
     broker = MemoryBroker()
     return Services(
         settings=settings,
+        assets=viewer_assets(),
         tokens=Tokens(
             settings.jwt_signing_key,
             settings.jwt_signing_key_previous,

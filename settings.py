@@ -27,6 +27,7 @@ _HOST_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?")
 # RFC 6454, section 6.2: scheme, host and port, and nothing else.
 _ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://([a-z0-9._-]+|\[[0-9a-f.]*:[0-9a-f:.]+\])(?::([0-9]{1,5}))?/?")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_URL = re.compile(r"(https?://[^/?#\s]+)(?:/[A-Za-z0-9._~%/-]*)?", re.IGNORECASE)
 
 # int() alone takes "+5", "1_000" and the digits of other scripts, and has words of its own for 5000 of them.
 _DIGITS = re.compile("[0-9]{1,20}")
@@ -115,6 +116,20 @@ def _origins(text: str) -> tuple[str, ...]:
     return origins
 
 
+def _url(text: str) -> str:
+    match = _URL.fullmatch(text.strip())
+    if match is None:
+        raise _Refused("must be like https://example.com or https://example.com/logs")
+    _origin(match[1])
+    return text.strip().rstrip("/")
+
+
+def _ancestors(text: str) -> str:
+    # Shells take the quotes off the keywords of a policy (CSP Level 3, section 2.3.1).
+    parts = [part.strip(" '") for part in text.split(",")]
+    return " ".join(f"'{part}'" if part in {"self", "none"} else _origin(part) for part in parts)
+
+
 def _networks(text: str) -> tuple[Network, ...]:
     try:
         return tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())
@@ -133,6 +148,8 @@ def _choice(choices: tuple[str, ...], text: str) -> str:
 Secret: TypeAlias = Annotated[str, Meta(extra={"read": _secret, "is_secret": True})]
 SigningKey: TypeAlias = Annotated[str, Meta(extra={"read": _jwt_key, "is_secret": True})]
 Address: TypeAlias = Annotated[str, Meta(extra={"read": _address})]
+PublicUrl: TypeAlias = Annotated[str, Meta(extra={"read": _url})]
+Ancestors: TypeAlias = Annotated[str, Meta(extra={"read": _ancestors})]
 Origins: TypeAlias = Annotated[tuple[str, ...], Meta(extra={"read": _origins})]
 Networks: TypeAlias = Annotated[tuple[Network, ...], Meta(extra={"read": _networks})]
 LogFormat: TypeAlias = Annotated[str, Meta(extra={"read": partial(_choice, ("text", "json"))})]
@@ -199,6 +216,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Origins,
         Meta(description="origins of browsers that may read, separated by commas", extra={"default": "*"}),
     ] = ("*",)
+    frame_ancestors: Annotated[
+        Ancestors,
+        Meta(description="origins of pages that may frame the viewer; or none, or *", extra={"default": "self"}),
+    ] = "'self'"
+    public_url: Annotated[PublicUrl, Meta(description="what signed links begin with; without it, they are paths")] = ""
     trusted_proxies: Annotated[
         Networks,
         Meta(

@@ -59,7 +59,7 @@ const EVENTS = "text/event-stream";
 // After so many connections for which no WebSocket got through, none is tried any more.
 const MAX_BLOCKED = 2;
 const SOURCES_A_PAGE = 1000;
-// The server shows that it is alive every 25 seconds.
+// A server shows that it is alive every 25 seconds.
 const PATIENCE = { open: 10_000, silence: 60_000 };
 
 /**
@@ -259,7 +259,7 @@ class Tail {
 
   /** @returns {Promise<Socket | null>} */
   #open() {
-    const url = this.#address.webSocket("logs", [...this.#position.query(), ["batch", "true"]]);
+    const url = this.#address.webSocket("logs", [...this.#position.query(), ["batch", "true"], ["heartbeat", "true"]]);
     const terms = /** @type {import("./client/socket.js").Terms} */ (this.#terms);
     return Socket.open(url, this.#credential.token, terms);
   }

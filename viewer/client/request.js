@@ -66,6 +66,7 @@ export async function* textOf(response, { signal, silence }) {
   };
   const watchdog = new Watchdog(silence, cut);
   signal.addEventListener("abort", cut);
+  if (signal.aborted) cut();
   let rest = "";
   let since = performance.now();
   try {

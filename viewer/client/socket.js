@@ -35,6 +35,7 @@ export class Socket {
     this.#watchdog = new Watchdog(patience.silence, () => this.#finish(new Cut("nothing came for too long")));
     socket.onmessage = ({ data }) => this.#take(data);
     socket.onclose = ({ code, reason }) => this.#finish(disconnect(code, reason));
+    socket.onerror = () => {}; // `onclose` follows
     signal.addEventListener("abort", this.#close);
   }
 
@@ -52,14 +53,15 @@ export class Socket {
         clearTimeout(timer);
         terms.signal.removeEventListener("abort", give);
         if (socket.readyState === socket.OPEN) return resolve(new Socket(socket, terms));
-        socket.onopen = socket.onclose = socket.onerror = null;
+        socket.onopen = socket.onclose = null;
+        socket.onerror = () => {};
         socket.close();
         return resolve(null);
       };
       const timer = setTimeout(give, terms.patience.open);
       terms.signal.addEventListener("abort", give);
-      socket.onopen = socket.onclose = give;
-      socket.onerror = () => {}; // `onclose` follows
+      socket.onopen = socket.onclose = socket.onerror = give; // not every runtime has both of the latter
+      if (terms.signal.aborted) give();
     });
   }
 
