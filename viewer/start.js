@@ -1,6 +1,7 @@
-// Opens the viewer for the link in the address bar.
-
-import { takeLink } from "./link.js";
+// The page by itself: what its address says is shown in all of it.
 import { mount } from "./page.js";
 
-mount(document.body, { url: ".", ...takeLink() });
+const query = new URLSearchParams(location.hash.slice(1));
+const token = query.get("token") ?? "";
+query.delete("token");
+mount(document.body, { url: new URL("view", document.baseURI).href, token, query, embed: query.has("embed") });
