@@ -83,11 +83,14 @@ async def _demo(options: argparse.Namespace, variables: Mapping[str, str]) -> No
 
 
 def introduction(address: Address, signed: Signed) -> str:
-    """Return what is going on, in three lines."""
-    browser = f", or in a browser: {address.resolve(signed.view)}" if signed.view else ""
+    """Return what is going on, in a few lines."""
+    view = address.resolve(signed.view)
+    embedding = view.replace("/view#", "/view/embedding.html#")
     return (
         f"A made-up shop writes logs into the namespace {NAMESPACE!r}, and {address.url} takes and serves them.\n"
-        f"Read along from another terminal: curl -N '{address.link(signed.token, prefix='true')}'{browser}\n"
+        f"Open them in a browser: {view}\n"
+        f"The same in a page of somebody else: {embedding}\n"
+        f"Read along from another terminal: curl -N '{address.link(signed.token, prefix='true')}'\n"
         f"Here they come, as `python logurt.py tail {NAMESPACE}` would show them. Ctrl-C ends everything."
     )
 

@@ -31,9 +31,10 @@ _TYPES = {
     ".svg": "image/svg+xml",
 }
 
-# Comments that have lines to themselves, and what lines begin with. That leaves nothing to be read wrongly, unlike a
-# minifier, and a third of the bytes after compression.
+# Comments that have lines to themselves, types, and what lines begin with: all that can be left out without reading
+# the language, and a third of the bytes after compression.
 _COMMENTS = re.compile(r"^\s*+(?://[^\n]*|/\*(?:(?!\*/).)*\*/)[ \t]*\n", re.MULTILINE | re.DOTALL)
+_TYPES_BY_THE_WAY = re.compile(r"/\*\* @\w+(?:(?!\*/).)*\*/ ?", re.DOTALL)
 _INDENTATION = re.compile(r"^\s+", re.MULTILINE)
 _REFERENCE = re.compile(r'(?<=href="|.src=")[\w./-]+(?=")')
 _IMPORT = re.compile(r'^\s*(?:import|export|\})[^"\n]*"(\.[\w./-]+)";', re.MULTILINE)
@@ -86,7 +87,7 @@ def viewer_assets() -> Assets:
 
 def _smaller(name: str, text: str) -> str:
     if name.endswith((".js", ".css")):
-        return _INDENTATION.sub("", _COMMENTS.sub("", text))
+        return _INDENTATION.sub("", _TYPES_BY_THE_WAY.sub("", _COMMENTS.sub("", text)))
     return text
 
 

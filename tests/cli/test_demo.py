@@ -37,9 +37,9 @@ async def _started(cwd: Path) -> tuple[asyncio.subprocess.Process, str]:
     assert process.stdout is not None
     assert process.stderr is not None
     async with asyncio.timeout(20):
-        said = [(await process.stderr.readline()).decode() for _ in range(3)]
+        said = [(await process.stderr.readline()).decode() for _ in range(5)]
         assert await process.stdout.readline()
-    match = _LINK.search(said[1])
+    match = _LINK.search(said[3])
     assert match is not None
     return process, match[1]
 
@@ -63,16 +63,18 @@ async def test_the_link_of_the_demo_can_be_read_meanwhile(tmp_path: Path) -> Non
     assert re.match(rb"[a-z0-9-]+/[a-z]+ .", response.body)
 
 
-def test_a_server_with_a_page_for_browsers_has_it_opened_there() -> None:
+def test_a_demo_can_be_read_in_a_browser_in_a_page_and_in_a_terminal() -> None:
     said = introduction(Address("http://x"), Signed("a.b.c", view="/view#token=a.b.c")).splitlines()
-    assert said[1].endswith(
-        "curl -N 'http://x/logs?token=a.b.c&prefix=true', or in a browser: http://x/view#token=a.b.c"
-    )
+    assert [line.partition(": ")[2] for line in said[1:4]] == [
+        "http://x/view#token=a.b.c",
+        "http://x/view/embedding.html#token=a.b.c",
+        "curl -N 'http://x/logs?token=a.b.c&prefix=true'",
+    ]
 
 
 async def test_a_demo_ends_after_its_seconds(tmp_path: Path) -> None:
     returned, _, err = await outcome(await command(None, "demo", "--seconds", "0.1", cwd=tmp_path))
-    assert (returned, err.count("\n")) == (0, 3)
+    assert (returned, err.count("\n")) == (0, 5)
 
 
 async def test_a_port_that_is_taken_ends_the_demo(tmp_path: Path) -> None:
