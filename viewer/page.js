@@ -256,7 +256,9 @@ export class Viewer {
   match(step) {
     const { rows, list, toolbar } = this;
     if (!rows.matcher && toolbar.search.value) this.search(toolbar.search.value);
-    const id = rows.next(this.current ?? list.drawn[list.drawn.length - 1] ?? 0, step);
+    // Without a current line, what is in sight is gone through, beginning at its own ends.
+    const beyond = step > 0 ? list.anchor.id - 1 : (list.drawn[list.drawn.length - 1] ?? 0) + 1;
+    const id = rows.next(this.current ?? beyond, step);
     if (id === undefined) return;
     this.select(id, false);
     this.voice.say(`Match ${count(rows.rank(id))} of ${count(rows.hits)}`);

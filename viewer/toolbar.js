@@ -37,7 +37,9 @@ export class Toolbar {
     this.search = h("input", {
       type: "search", placeholder: "Search, or /regex/i", ariaLabel: "Search", spellcheck: false, autocomplete: "off", autocapitalize: "off",
       oninput: () => viewer.search(this.search.value),
-      onkeydown: (/** @type {KeyboardEvent} */ event) => event.key === "Enter" && viewer.match(event.shiftKey ? 1 : -1),
+      onkeydown: (/** @type {KeyboardEvent} */ event) => {
+        if (event.key === "Enter") viewer.match(event.shiftKey ? 1 : -1);
+      },
     });
     this.found = h("output", { className: "found" });
     this.only = button("Only matches", () => viewer.toggleOnly(), { ariaPressed: "false", className: "only" });
