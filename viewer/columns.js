@@ -84,6 +84,12 @@ export class Columns {
     this.attic = [];
   }
 
+  /** When the newest row was written, in ms. */
+  get newest() {
+    const block = this.blocks[this.blocks.length - 1];
+    return block.times[block.length - 1];
+  }
+
   /** Keep nothing any more; ids go on. */
   clear() {
     [this.blocks, this.attic, this.pinned] = [[], [], null];

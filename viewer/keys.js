@@ -20,7 +20,7 @@ export const KEYS = [
   ["m", "mark the line", (viewer) => viewer.act("mark")],
   ["'", "next marked line", (viewer) => viewer.nextMark()],
   ["t", "another kind of time", (viewer) => viewer.nextTime()],
-  ["w", "wrap long lines", (viewer) => viewer.setWrap(!viewer.wrap)],
+  ["w", "wrap long lines", (viewer) => viewer.choose("wrap", !viewer.wrap)],
   ["Esc", "leave: the search, the line", (viewer) => viewer.leave()],
   ["?", "these keys", (viewer) => viewer.toolbar.help.showModal()],
 ];

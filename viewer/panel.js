@@ -35,10 +35,10 @@ export class Panel {
 
   async open() {
     const { viewer } = this;
-    this.stream.value = viewer.asked.get("stream") ?? "";
-    this.tail.value = viewer.asked.get("tail") ?? "1000";
-    this.include.value = viewer.asked.get("include") ?? "";
-    this.exclude.value = viewer.asked.get("exclude") ?? "";
+    this.stream.value = viewer.stream.asked.get("stream") ?? "";
+    this.tail.value = viewer.stream.asked.get("tail") ?? "1000";
+    this.include.value = viewer.stream.asked.get("include") ?? "";
+    this.exclude.value = viewer.stream.asked.get("exclude") ?? "";
     this.message.textContent = "Asking the server\u2026";
     this.node.showModal();
     /** @type {Map<string, number>} */
@@ -47,7 +47,7 @@ export class Panel {
     let containers = new Map();
     for (const { container, lines } of viewer.sources.all) add(containers, container, lines);
     try {
-      const held = await sources(viewer.url, { token: viewer.token });
+      const held = await sources(viewer.stream.url, { token: viewer.stream.token });
       [pods, containers] = [new Map(), new Map()];
       for (const { pod, container, lines } of held) {
         add(pods, pod, lines);
@@ -65,7 +65,7 @@ export class Panel {
 
   /** @param {"pod"|"container"} kind @param {HTMLElement} into @param {Map<string, number>} counts */
   #choices(kind, into, counts) {
-    const chosen = new Set(this.viewer.asked.getAll(kind).flatMap((names) => names.split(",")));
+    const chosen = new Set(this.viewer.stream.asked.getAll(kind).flatMap((names) => names.split(",")));
     for (const name of chosen) if (!counts.has(name)) counts.set(name, 0);
     const names = [...counts].filter(([name]) => name).sort(([one], [other]) => (one < other ? -1 : 1));
     into.replaceChildren(...names.map(([name, lines]) => {
@@ -82,7 +82,7 @@ export class Panel {
   }
 
   #apply() {
-    const query = new URLSearchParams(this.viewer.asked);
+    const query = new URLSearchParams(this.viewer.stream.asked);
     for (const kind of ["pod", "container"]) {
       query.delete(kind);
       const names = this.boxes.filter((one) => one.kind === kind && one.box.checked).slice(0, MAX_NAMES);
@@ -92,14 +92,14 @@ export class Panel {
       query.delete(name);
       if (input.value) query.set(name, input.value);
     }
-    this.viewer.ask(query);
+    this.viewer.stream.ask(query);
   }
 
   #clear() {
-    const query = new URLSearchParams(this.viewer.asked);
+    const query = new URLSearchParams(this.viewer.stream.asked);
     for (const name of ["pod", "container", "stream", "include", "exclude"]) query.delete(name);
     this.node.close();
-    this.viewer.ask(query);
+    this.viewer.stream.ask(query);
   }
 }
 

@@ -1,5 +1,7 @@
 // What is above the list: the state, the search, levels, and the way to everything else.
+import { copyLink } from "./actions.js";
 import { h } from "./dom.js";
+import { download } from "./export.js";
 import { KEYS } from "./keys.js";
 import { expiry, status } from "./status.js";
 import { count } from "./words.js";
@@ -72,26 +74,27 @@ export class Toolbar {
       const box = h("input", { type: "checkbox", checked, onchange: () => set(box.checked) });
       return h("label", {}, box, label);
     };
-    const wrap = check("Wrap long lines", viewer.wrap, (value) => viewer.setWrap(value));
+    const wrap = check("Wrap long lines", viewer.wrap, (value) => viewer.choose("wrap", value));
     this.wrap = /** @type {HTMLInputElement} */ (wrap.firstChild);
-    this.times = choice("Time", "time", ["local", "utc", "relative", "off"], viewer.time, (value) => viewer.setTime(value));
+    this.times = choice("Time", "time", ["local", "utc", "relative", "off"], viewer.time, (value) => viewer.choose("time", value));
     const save = (/** @type {string} */ label, /** @type {"text"|"ndjson"} */ format, /** @type {boolean} */ all) =>
-      button(label, () => viewer.download(format, all));
+      button(label, () => download(viewer, format, all));
     return [
       this.times,
-      choice("Theme", "theme", ["system", "light", "dark"], viewer.theme, (value) => viewer.setTheme(value)),
-      h("fieldset", {}, h("legend", {}, "Lines"), wrap, check("Keys of one letter", viewer.keys, (value) => viewer.setKeys(value))),
+      choice("Theme", "theme", ["system", "light", "dark"], viewer.theme, (value) => viewer.choose("theme", value)),
+      h("fieldset", {}, h("legend", {}, "Lines"), wrap, check("Keys of one letter", viewer.keys, (value) => viewer.choose("keys", value))),
       h("fieldset", {}, h("legend", {}, "Download what is shown"), save("Text", "text", false), save("NDJSON", "ndjson", false)),
       h("fieldset", {}, h("legend", {}, "Download all"), save("Text", "text", true), save("NDJSON", "ndjson", true)),
-      h("fieldset", {}, h("legend", {}, "Link"), button("Copy link", () => viewer.copyLink(true), { title: "It opens these logs to anybody who has it" }),
-        button("Copy link without token", () => viewer.copyLink(false), { title: "For somebody who has a token" })),
+      h("fieldset", {}, h("legend", {}, "Link"), button("Copy link", () => copyLink(viewer, true), { title: "It opens these logs to anybody who has it" }),
+        button("Copy link without token", () => copyLink(viewer, false), { title: "For somebody who has a token" })),
     ];
   }
 
   /** Show how things are now. */
   update() {
     const { viewer } = this;
-    const { connection, columns, rows, list, sources } = viewer;
+    const { columns, rows, list, sources } = viewer;
+    const { connection } = viewer.stream;
     const now = Date.now();
     const { tone, text } = status(connection, list.follow, columns.end, now);
     put(this.state, text);
