@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -66,6 +68,21 @@ async def page_of(url: str) -> AsyncIterator[Any]:
         await page.goto(url)
         yield page
         assert (wrong, await page.evaluate("window.reports")) == ([], [])
+
+
+@asynccontextmanager
+async def asleep(page: Any) -> AsyncIterator[None]:
+    """Have the page run no code at all, as in a tab that the browser has put to sleep; nothing can be asked of it."""
+    devtools = await page.context.browser.new_browser_cdp_session()
+    processes = (await devtools.send("SystemInfo.getProcessInfo"))["processInfo"]
+    renderers = [process["id"] for process in processes if process["type"] == "renderer"]
+    for renderer in renderers:
+        os.kill(renderer, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for renderer in renderers:
+            os.kill(renderer, signal.SIGCONT)
 
 
 async def follow(page: Any, token: str, **options: Any) -> None:
@@ -169,10 +186,8 @@ async def test_a_page_that_sleeps_while_its_token_expires_says_so_when_it_wakes(
     async with page_of(f"http://127.0.0.1:{process.port}/") as page:
         await follow(page, await short_token(process, 2))
         await page.wait_for_function("() => window.states.at(-1)?.transport === 'websocket'")
-        devtools = await page.context.new_cdp_session(page)
-        await devtools.send("Page.setWebLifecycleState", {"state": "frozen"})
-        await asyncio.to_thread(process.logged, 'why="the token has expired"')
-        await devtools.send("Page.setWebLifecycleState", {"state": "active"})
+        async with asleep(page):
+            await asyncio.to_thread(process.logged, 'why="the token has expired"')
         ended = await state(page, "ended")
         assert ended["status"] == 401
         assert ended["why"] == "the token has expired"
@@ -184,13 +199,12 @@ async def test_a_page_that_sleeps_while_its_token_expires_goes_on_with_a_new_one
     async with page_of(f"http://127.0.0.1:{process.port}/") as page:
         await follow(page, await short_token(process, 6), renewed=await token(process, "myapp"))
         await page.wait_for_function("() => window.states.at(-1)?.transport === 'websocket'")
-        devtools = await page.context.new_cdp_session(page)
-        await devtools.send("Page.setWebLifecycleState", {"state": "frozen"})
-        await asyncio.to_thread(process.logged, 'why="the token has expired"')
-        await posted(process, batch("2"))
-        await devtools.send("Page.setWebLifecycleState", {"state": "active"})
+        async with asleep(page):
+            await asyncio.to_thread(process.logged, 'why="the token has expired"')
+            await posted(process, batch("2"))
         assert await got(page, 2) == [1, 2]
-        assert await page.evaluate("window.renewals") == 1
+        # Which comes first when it wakes, the timer or the end of the stream, is up to the browser.
+        assert await page.evaluate("window.renewals") in (1, 2)
 
 
 async def test_the_viewer_sends_its_token_in_two_headers_and_nowhere_else(start: Callable[..., Process]) -> None:
