@@ -11,7 +11,7 @@
 const HIDDEN = /(?!\t)[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u;
 const EACH_HIDDEN = new RegExp(HIDDEN, "gu");
 // CSI, or OSC and its like up to BEL or ST; then whatever begins like one and does not end.
-const ESCAPE = /(?:\x1b\[|\x9b)([0-?]*)([ -/]*[@-~])|(?:\x1b[\]PX^_]|[\x9d\x90])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)|\x1b[ -/]*[0-~]/g;
+const ESCAPE = /(?:\x1b\[|\x9b)([0-?]*)([ -/]*[@-~])|(?:\x1b[\]PX^_]|[\x9d\x90])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)|\x1b[ -/]*[0-OQ-WYZ\\`-~]/g;
 
 /** Return the text without escape sequences. @param {string} text */
 export const plain = (text) => (/[\x1b\x9b\x9d\x90]/.test(text) ? text.replace(ESCAPE, "") : text);

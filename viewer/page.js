@@ -6,6 +6,7 @@ import { copySelection, timestamp } from "./export.js";
 import { meets } from "./fields.js";
 import { Histogram } from "./histogram.js";
 import { pressed } from "./keys.js";
+import { claims } from "./link.js";
 import { List } from "./list.js";
 import { Panel } from "./panel.js";
 import { recall, remember } from "./prefs.js";
@@ -77,12 +78,12 @@ export class Viewer {
     this.list = new List(this.rows, (id) => row(this, id), () => this.#moved());
     this.ruler = new Ruler(this.rows, this.marks);
     this.histogram = new Histogram();
-    this.toolbar = new Toolbar(this);
+    this.toolbar = new Toolbar(this, String(claims(options.token).namespace ?? ""));
     this.panel = new Panel(this);
     this.pill = button("", () => this.list.toEnd(), { className: "pill", hidden: true });
     this.node = h("div", { className: `viewer${embed ? " embed" : ""}` },
-      !embed && this.toolbar.node, !embed && this.histogram.canvas, this.stream.ended,
-      h("main", { className: "body" }, this.list.node, this.ruler.canvas, this.pill),
+      !embed && h("header", {}, this.toolbar.node, this.histogram.canvas), this.stream.ended,
+      h("main", { className: "body" }, this.list.node, this.ruler.canvas, this.pill, embed && h("div", { className: "corner" }, this.toolbar.state)),
       this.voice.node, this.toolbar.options, this.toolbar.help, this.panel.node);
     this.closing = new AbortController();
     this.#listen(root);
@@ -255,7 +256,9 @@ export class Viewer {
   match(step) {
     const { rows, list, toolbar } = this;
     if (!rows.matcher && toolbar.search.value) this.search(toolbar.search.value);
-    const id = rows.next(this.current ?? list.drawn[list.drawn.length - 1] ?? 0, step);
+    // Without a current line, what is in sight is gone through, beginning at its own ends.
+    const beyond = step > 0 ? list.anchor.id - 1 : (list.drawn[list.drawn.length - 1] ?? 0) + 1;
+    const id = rows.next(this.current ?? beyond, step);
     if (id === undefined) return;
     this.select(id, false);
     this.voice.say(`Match ${count(rows.rank(id))} of ${count(rows.hits)}`);

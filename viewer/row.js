@@ -40,7 +40,7 @@ export function row(viewer, id) {
     h("span", { className: "time", role: "cell" }, timeText(viewer, line)),
     h("span", { className: "source", role: "cell", title: container ? `${pod} / ${container}` : pod }, h("b", {}, name),
       viewer.sources.containers.size > 1 && h("i", {}, ` ${elided(container, INSIDE)}`)),
-    h("span", { className: "level", role: "cell" }, LEVELS[line.level].badge || (line.stream === "stderr" ? "2>" : ""), line.stream === "stderr" && h("small", { title: "stderr" }, " stderr")),
+    h("span", { className: "level", role: "cell" }, line.stream === "stderr" ? h("abbr", { title: "stderr" }, LEVELS[line.level].badge || "2>") : LEVELS[line.level].badge),
     h("span", { className: "text", role: "cell" }, ...text(viewer, cut(first, MAX_TEXT)),
       more > 0 && h("button", { type: "button", tabIndex: -1, className: "more", "data-do": "open" }, `+${counted(more, "line")}`),
       first.length > MAX_TEXT && h("button", { type: "button", tabIndex: -1, className: "more", "data-do": "open" }, `+${count(first.length - MAX_TEXT)} characters`)),

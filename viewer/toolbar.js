@@ -28,8 +28,8 @@ export function dialog(title, ...children) {
 }
 
 export class Toolbar {
-  /** @param {Viewer} viewer */
-  constructor(viewer) {
+  /** @param {Viewer} viewer @param {string} [namespace] */
+  constructor(viewer, namespace) {
     this.viewer = viewer;
     this.state = h("span", { className: "state" });
     this.left = h("b");
@@ -37,7 +37,9 @@ export class Toolbar {
     this.search = h("input", {
       type: "search", placeholder: "Search, or /regex/i", ariaLabel: "Search", spellcheck: false, autocomplete: "off", autocapitalize: "off",
       oninput: () => viewer.search(this.search.value),
-      onkeydown: (/** @type {KeyboardEvent} */ event) => event.key === "Enter" && viewer.match(event.shiftKey ? 1 : -1),
+      onkeydown: (/** @type {KeyboardEvent} */ event) => {
+        if (event.key === "Enter") viewer.match(event.shiftKey ? 1 : -1);
+      },
     });
     this.found = h("output", { className: "found" });
     this.only = button("Only matches", () => viewer.toggleOnly(), { ariaPressed: "false", className: "only" });
@@ -55,8 +57,8 @@ export class Toolbar {
     this.options = dialog("Options", ...this.#settings());
     this.help = dialog("Keys", h("table", { className: "keys" }, h("tbody", {},
       ...KEYS.map(([key, what]) => h("tr", {}, h("th", { scope: "row" }, h("kbd", {}, key)), h("td", {}, what))))));
-    this.node = h("header", { className: "toolbar", role: "toolbar", ariaLabel: "Log viewer" },
-      h("div", { className: "status" }, this.state, this.expiry),
+    this.node = h("div", { className: "toolbar", role: "toolbar", ariaLabel: "Log viewer" },
+      h("div", { className: "status" }, h("h1", { title: "namespace" }, namespace || "Logs"), this.state, this.expiry),
       h("div", { className: "find", role: "search" }, this.search, this.found,
         button("\u2191", () => viewer.match(-1), { ariaLabel: "Match before", title: "Match before (N)", className: "icon" }),
         button("\u2193", () => viewer.match(1), { ariaLabel: "Next match", title: "Next match (n)", className: "icon" }), this.only),
