@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 _PRODUCTS = ("teapot", "hammock", "ukulele", "compass", "sourdough starter", "très petit café")
 _AGENTS = ("Mozilla/5.0", "curl/8.14.1", "kube-probe/1.34")
-_BURST_LINES = 400
+_BURST_LINES = 120
 
 _PYTHON_TRACE = """\
 Unhandled exception while paying order {order}

@@ -28,7 +28,7 @@ NAMESPACE = "demo"
 
 # Of what the containers do, so many times: then a pod is replaced, or a job has much to say.
 _TURNS_OF_A_POD = 90
-_TURNS_TO_A_BURST = 70
+_TURNS_TO_A_BURST = 130
 # What the names of pods end with (Kubernetes, apimachinery/pkg/util/rand).
 _SUFFIX_CHARACTERS = "bcdfghjklmnpqrstvwxz2456789"
 

@@ -5,6 +5,8 @@ import "./element.js";
 import { takeLink } from "./link.js";
 
 const MOST = 20;
+// Sequences that colour a terminal (ECMA-48, 8.3.117).
+const COLOURS = /\x1b\[[\d;]*m/g;
 // A page of your own has a token from your own server. This one has it from the link that opened it.
 const { token } = takeLink();
 const viewer = /** @type {HTMLElement} */ (document.querySelector("logurt-tail"));
@@ -22,7 +24,7 @@ function show(text) {
 viewer.setAttribute("token", token);
 try {
   for await (const event of logurt("..", { token, tail: MOST, include: "(?i)error|warn|exception" })) {
-    if (event.type === "line") show(`${event.pod}: ${event.log}`);
+    if (event.type === "line") show(`${event.pod}: ${event.log.replace(COLOURS, "")}`);
     if (event.type === "gap") show(`${event.lost ?? "some"} lines are missing here`);
     if (event.type === "state") state.textContent = event.why ? `${event.state}: ${event.why}` : event.state;
   }

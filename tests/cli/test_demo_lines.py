@@ -48,9 +48,9 @@ def test_jobs_have_colours_that_end_with_the_line() -> None:
     assert any("\x1b[38;5;" in text for text in texts)
 
 
-def test_a_burst_has_hundreds_of_lines_with_a_beginning_and_an_end() -> None:
+def test_a_burst_has_a_hundred_lines_with_a_beginning_and_an_end() -> None:
     texts = [text for _, text in demo_lines.burst(random.Random(1))]
-    assert (len(texts), texts[0], texts[-1]) == (400, "INFO  importing 400 prices", "INFO  done")
+    assert (len(texts), texts[0], texts[-1]) == (120, "INFO  importing 120 prices", "INFO  done")
 
 
 def test_housekeeping_is_plain() -> None:

@@ -64,7 +64,7 @@ def test_a_pod_that_is_replaced_says_so_and_is_not_heard_of_again() -> None:
 
 
 def test_a_burst_comes_now_and_then() -> None:
-    assert [len(post) for post in _some() if len(post) > 100] == [400] * 4
+    assert [len(post) for post in _some() if len(post) > 100] == [120] * 2
 
 
 def test_times_are_utc_to_the_nanosecond() -> None:
