@@ -1,7 +1,7 @@
 """What the viewer costs in a real browser: how soon it shows something, and whether it holds still under load.
 
-Needs playwright and Chromium. The browser, the server and whoever posts share the machine, so a task that takes long may
-have waited for a processor; the processor time of the page tells how much of it is its own.
+Needs playwright and Chromium. The browser, the server and whoever posts share the machine, so a task that takes long
+may have waited for a processor; the processor time of the page tells how much of it is its own.
 """
 
 from __future__ import annotations
@@ -21,10 +21,17 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
 CHROMIUM = "/usr/bin/chromium"
-ARGUMENTS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --enable-precise-memory-info --js-flags=--expose-gc"
-).split()
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--enable-precise-memory-info",
+    "--js-flags=--expose-gc",
+]
 _NAMESPACE = "viewer"
 _SETTINGS = {"BUFFER_NAMESPACE_MIB": "128"}
 _BATCH = 500
@@ -66,15 +73,15 @@ _FILL = """async (count) => {
     const pause = () => new Promise((resolve) => setTimeout(resolve));
     viewer.stream.abort.abort();
     viewer.clear();
-    const text = (n) => `seq=${String(n).padStart(10, "0")} GET /products/teapot 200 in ${n % 977} ms by agent ${n * 7919 % 99991}`;
+    const text = (n) => `seq=${n} GET /products/teapot 200 in ${n % 977} ms by agent ${n * 7919 % 99991} of nobody`;
+    const rest = { timestamp: "2026-11-22T19:50:01.5Z", container: "app", stream: "stdout" };
     for (let n = 0; n < count; n++) {
         const cursor = `d78b802c63c2-${n >> 9}-${n & 511}`;
-        viewer.columns.add({ cursor, timestamp: "2026-11-22T19:50:01.5Z", pod: `web-${n % 500}`, container: "app", stream: "stdout", log: text(n) });
+        viewer.columns.add({ ...rest, cursor, pod: `web-${n % 500}`, log: text(n) });
         if (n % 5000 === 0) await pause();
     }
     viewer.schedule();
     await pause();
-    viewer.columns.get(0);
 }"""
 _SEARCH = """async (words) => {
     const started = performance.now();
@@ -249,8 +256,8 @@ def _typed(page: Any) -> list[float]:
     return [
         float(
             page.evaluate(
-                "async (words) => { const box = document.querySelector('input[type=search]'), began = performance.now();"
-                " box.value = words; box.dispatchEvent(new Event('input'));"
+                "async (words) => { const box = document.querySelector('input[type=search]');"
+                " const began = performance.now(); box.value = words; box.dispatchEvent(new Event('input'));"
                 " await new Promise(requestAnimationFrame); return performance.now() - began; }",
                 "status=200"[: length + 1],
             )

@@ -2,7 +2,8 @@
 
 The pages are asked for each time, with an ETag. All else they name by a path with the digest of the whole folder, so
 that a browser keeps it for good, never mixes two versions, and asks once for whatever has changed. Modules name each
-other by relative paths, so they stay under that digest without a build that rewrites them.
+other by relative paths, so they stay under that digest without a build that rewrites them. Those of the page itself are
+served as one.
 """
 
 from __future__ import annotations
@@ -16,11 +17,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import cramjam
 
+from handlers.bundle import joined
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Mapping
 
 VIEWER = Path(__file__).parents[1] / "viewer"
 PAGE, FRONT = "view.html", "index.html"
+# What the page runs: served as one module with all that it imports. Other pages import the modules themselves.
+START = "start.js"
 # Where files are, as seen from the pages, which are beside this folder and not in it.
 FOLDER = "view"
 
@@ -37,7 +42,6 @@ _COMMENTS = re.compile(r"^\s*+(?://[^\n]*|/\*(?:(?!\*/).)*\*/)[ \t]*\n", re.MULT
 _TYPES_BY_THE_WAY = re.compile(r"/\*\* @\w+(?:(?!\*/).)*\*/ ?", re.DOTALL)
 _INDENTATION = re.compile(r"^\s+", re.MULTILINE)
 _REFERENCE = re.compile(r'(?<=href="|.src=")[\w./-]+(?=")')
-_IMPORT = re.compile(r'^\s*(?:import|export|\})[^"\n]*"(\.[\w./-]+)";', re.MULTILINE)
 _DIGEST_CHARACTERS = 16
 
 
@@ -54,6 +58,8 @@ class Assets:
 
     def __init__(self, texts: Mapping[str, str]) -> None:
         small = {name: _smaller(name, text) for name, text in texts.items()}
+        if START in small:
+            small[START] = joined(START, small)
         self.digest = _digest("\0".join(part for pair in sorted(small.items()) for part in pair))
         self.files = {name: _asset(name, self._linked(name, small)) for name in small}
 
@@ -64,15 +70,10 @@ class Assets:
         return cls({path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8") for path in paths})
 
     def _linked(self, name: str, texts: Mapping[str, str]) -> str:
-        """Return a text; a page with the lasting names of what it refers to, and of all that this imports."""
+        """Return a text; a page with the lasting names of what it refers to."""
         text = texts[name]
         if name not in {PAGE, FRONT}:
             return text
-        named = [reference for reference in _REFERENCE.findall(text) if reference in texts]
-        modules = [module for module in _imported(named, texts) if module not in named]
-        # A browser would otherwise find out one import after the other.
-        preloads = "".join(f'<link rel="modulepreload" href="{module}">\n' for module in modules)
-        text = text.replace("</head>", f"{preloads}</head>", 1)
         return _REFERENCE.sub(lambda match: self._path(match[0]) if match[0] in texts else match[0], text)
 
     def _path(self, name: str) -> str:
@@ -103,27 +104,3 @@ def _asset(name: str, text: str) -> Asset:
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:_DIGEST_CHARACTERS]
-
-
-def _imported(names: Iterable[str], texts: Mapping[str, str]) -> Iterator[str]:
-    """Yield modules, and the modules that they import, each once."""
-    found = dict.fromkeys(name for name in names if name.endswith(".js"))
-    ahead = list(found)
-    while ahead:
-        name = ahead.pop(0)
-        yield name
-        for reference in _IMPORT.findall(texts[name]):
-            path = _resolved(name, reference)
-            if path in texts and path not in found:
-                found[path] = None
-                ahead.append(path)
-
-
-def _resolved(name: str, reference: str) -> str:
-    parts = name.split("/")[:-1]
-    for part in reference.split("/"):
-        if part == "..":
-            parts = parts[:-1]
-        elif part != ".":
-            parts.append(part)
-    return "/".join(parts)

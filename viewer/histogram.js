@@ -34,6 +34,7 @@ export class Histogram {
     this.changed = true;
   }
 
+  /** Draw anew what has changed; by square roots, so that a burst does not hide the rest. */
   draw() {
     const { canvas, lines, errors } = this;
     const { clientWidth: width, clientHeight: height } = canvas;
@@ -57,7 +58,7 @@ export class Histogram {
       context.fillStyle = colour;
       for (let i = 0; i < bars; i++) {
         const n = counts[at(i)];
-        if (n) context.fillRect(i * BAR, height, BAR - 1, -Math.max(1.5, (n / most) * height));
+        if (n) context.fillRect(i * BAR, height, BAR - 1, -Math.max(1.5, Math.sqrt(n / most) * height));
       }
     }
     const recent = lines[(this.newest - 1 + SECONDS) % SECONDS];

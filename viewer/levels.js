@@ -23,7 +23,7 @@ const LOGFMT = /(?:^|[\s,])(?:level|severity|lvl)=(?:"([a-zA-Z]+)"|([a-zA-Z]+))/
 // After dates, brackets and a name or two at most, a word in capitals or in brackets; or klog's letter and date.
 const LEADING = /^([IWEF])\d{4} \d\d:|^[^A-Za-z]{0,48}(?:[TZ][^A-Za-z]{0,24})*(TRACE|DEBUG|INFO|NOTICE|WARN(?:ING)?|ERROR|ERR|SEVERE|FATAL|CRIT(?:ICAL)?|ALERT|EMERG|PANIC|(?<=\[)(?:trace|debug|info|notice|warn(?:ing)?|error|crit|alert|emerg))\b/;
 const NAMED = /^(?:[^\s]{1,40}\s){1,3}\[?(TRACE|DEBUG|INFO|NOTICE|WARN(?:ING)?|ERROR|FATAL|CRITICAL|PANIC)\b/;
-const CONTINUED = /^(?:\s+\S|Caused by: |Traceback \(|goroutine \d)/;
+const CONTINUED = /^(?:\s+\S|Caused by: |Traceback \(|goroutine \d|(?:[\w$]{1,80}\.){1,20}\w*(?:Exception|Error|Timeout)\b)/;
 
 /** @param {number} n a number of pino and bunyan */
 const numbered = (n) => (n >= 60 ? 5 : n >= 50 ? 4 : n >= 40 ? 3 : n >= 30 ? 2 : n >= 10 ? 1 : 0);

@@ -3,7 +3,7 @@ import { marked, pieces, plain } from "./ansi.js";
 import { legible } from "./colours.js";
 import { h } from "./dom.js";
 import { fields } from "./fields.js";
-import { LEVELS } from "./levels.js";
+import { levelOf, LEVELS } from "./levels.js";
 import { GONE } from "./rows.js";
 import { clock, count, counted, elided, moment, relative } from "./words.js";
 
@@ -11,7 +11,9 @@ import { clock, count, counted, elided, moment, relative } from "./words.js";
 
 const MAX_TEXT = 2000;
 const MAX_OPEN = 32_768;
-export const NAME = 26, INSIDE = 12;
+// How many letters of a pod and of a container are shown.
+export const NAME = 26;
+export const INSIDE = 12;
 const LINK = /https?:\/\/[^\s"'<>\\^`{|}\p{C}]+[^\s"'<>\\^`{|}\p{C}.,;:!?)\]]/gu;
 
 /** @param {Viewer} viewer @param {number} id */
@@ -25,6 +27,8 @@ export function row(viewer, id) {
   if (line.notice) return notice(line.notice, line.text, viewer.time === "off" ? "" : clock(line.ms, viewer.time === "utc"));
   const { pod, container, hue } = viewer.sources.all[line.source];
   const open = viewer.opened.has(id);
+  // A line that goes on with the one before has its level, but does not say so again.
+  const badge = LEVELS[levelOf(plain(line.text))].badge;
   const end = line.text.indexOf("\n");
   const first = end < 0 ? line.text : line.text.slice(0, end);
   const more = end < 0 ? 0 : line.text.split("\n").length - 1;
@@ -40,7 +44,7 @@ export function row(viewer, id) {
     h("span", { className: "time", role: "cell" }, timeText(viewer, line)),
     h("span", { className: "source", role: "cell", title: container ? `${pod} / ${container}` : pod }, h("b", {}, name),
       viewer.sources.containers.size > 1 && h("i", {}, ` ${elided(container, INSIDE)}`)),
-    h("span", { className: "level", role: "cell" }, line.stream === "stderr" ? h("abbr", { title: "stderr" }, LEVELS[line.level].badge || "2>") : LEVELS[line.level].badge),
+    h("span", { className: "level", role: "cell" }, line.stream === "stderr" ? h("abbr", { title: "stderr" }, badge || "2>") : badge),
     h("span", { className: "text", role: "cell" }, ...text(viewer, cut(first, MAX_TEXT)),
       more > 0 && h("button", { type: "button", tabIndex: -1, className: "more", "data-do": "open" }, `+${counted(more, "line")}`),
       first.length > MAX_TEXT && h("button", { type: "button", tabIndex: -1, className: "more", "data-do": "open" }, `+${count(first.length - MAX_TEXT)} characters`)),

@@ -33,7 +33,7 @@ export class Toolbar {
     this.viewer = viewer;
     this.state = h("span", { className: "state" });
     this.left = h("b");
-    this.expiry = h("span", { className: "expiry", title: "Then this link opens nothing any more", hidden: true }, h("span", {}, "token expires in "), this.left);
+    this.expiry = h("span", { className: "expiry", title: "when the token of this link expires", hidden: true }, h("span", {}, "expires in "), this.left);
     this.search = h("input", {
       type: "search", placeholder: "Search, or /regex/i", ariaLabel: "Search", spellcheck: false, autocomplete: "off", autocapitalize: "off",
       oninput: () => viewer.search(this.search.value),
