@@ -34,7 +34,7 @@ def test_what_is_exported_from_elsewhere_is_passed_on() -> None:
 def test_a_module_that_many_import_is_there_once() -> None:
     texts = {
         "a.js": 'import { b } from "./b.js";\nimport { c } from "./c.js";\n',
-        "b.js": 'import { c } from "./c.js";\n',
+        "b.js": 'import { c } from "./c.js";\nexport const b = c;\n',
     }
     assert joined("a.js", texts | {"c.js": "export const c = 1;\n"}).count("const c = 1;") == 1
 
