@@ -58,9 +58,10 @@ def take(link: str, folder: Path, seconds: float) -> None:
         pages["light"].wait_for_timeout(seconds * 1000)
         for page in pages.values():
             page.mouse.move(640, 400)
-            page.mouse.wheel(0, -60)
+            page.mouse.wheel(0, -600)
             page.get_by_role("searchbox").fill("order")
-            page.locator('.row[data-level="error"]:has-text("{") .open button').last.click()
+            rows = page.locator('.row:has-text("{") .open button')
+            rows.nth(rows.count() // 2).click()
             page.mouse.move(640, 20)
             page.wait_for_timeout(500)
         for theme, page in pages.items():

@@ -56,7 +56,7 @@ requestAnimationFrame(frame);
 _MOUNT = """async ([token, query]) => {
     const html = await (await fetch("view")).text();
     const folder = /"(view\\/[0-9a-f]+)\\/view\\.css"/.exec(html)[1];
-    document.head.querySelector("link").href = `${folder}/view.css`;
+    document.head.querySelector("[rel=stylesheet]").href = `${folder}/view.css`;
     document.body.replaceChildren();
     const { mount } = await import(`/${folder}/page.js`);
     const { Columns } = await import(`/${folder}/columns.js`);
