@@ -244,6 +244,17 @@ async def test_a_bad_link_ends_with_a_sentence_and_is_not_tried_again(start: Cal
         assert sum(" /logs" in head for head in proxy.heads) <= 1
 
 
+async def test_a_page_of_another_origin_imports_the_client_and_reads(live: LiveServer) -> None:
+    await live.write("a line")
+    script = """async ([url, token]) => {
+        const { logurt } = await import(`${url}view/client.js`);
+        for await (const event of logurt(url, { token })) if (event.type === "live") return event;
+    }"""
+    async with page_of(f"http://localhost:{live.port}/healthz") as page:
+        assert await page.evaluate(script, [live.url("/"), await live.sign()]) == {"type": "live"}
+    await asyncio.wait_for(until(lambda: nobody_is_left(live)), 10)
+
+
 async def test_the_example_has_the_viewer_and_the_client_in_one_page(live: LiveServer) -> None:
     await live.write("all is well", "ERROR nothing is")
     async with page_of(live.url(f"/view/embedding.html#token={await live.sign()}")) as page:
