@@ -41,6 +41,9 @@ const TICK = 250;
 // What the server is not asked for.
 const ON_PAGE = new Set(["q", "only", "hide", "at", "embed", "keep"]);
 const MAX_LINES = 200_000;
+const MAX_BYTES = 64 << 20;
+// What lines may have in the mean where a link asks to keep more of them.
+const LINE_BYTES = 320;
 /** @type {Time[]} */
 const TIMES = ["local", "utc", "relative", "off"];
 
@@ -70,7 +73,8 @@ export class Viewer {
     /** What is wrong with the search. */
     this.mistake = "";
     this.sources = new Sources();
-    this.columns = new Columns(this.sources, Number(query.get("keep")) || MAX_LINES);
+    const keep = Number(query.get("keep")) || MAX_LINES;
+    this.columns = new Columns(this.sources, keep, Math.max(MAX_BYTES, keep * LINE_BYTES));
     this.rows = new Rows(this.columns);
     this.voice = new Voice();
     this.stream = new Stream(this, options, new URLSearchParams([...query].filter(([name]) => !ON_PAGE.has(name))));
