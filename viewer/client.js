@@ -270,9 +270,11 @@ class Tail {
    */
   async *#messages(socket) {
     const stopRenewing = this.#keepAuthorised(socket);
+    let isAdmitted = false; // a refusal opens a WebSocket too, and says why by closing it
     try {
-      yield this.#opened("websocket");
       for await (const item of socket.read()) {
+        if (!isAdmitted) yield this.#opened("websocket");
+        isAdmitted = true;
         if (typeof item === "string") yield* this.#events(item);
         else yield item;
       }
