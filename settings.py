@@ -27,7 +27,7 @@ _HOST_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?")
 # RFC 6454, section 6.2: scheme, host and port, and nothing else.
 _ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://([a-z0-9._-]+|\[[0-9a-f.]*:[0-9a-f:.]+\])(?::([0-9]{1,5}))?/?")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-_URL = re.compile(r"(https?://[^/?#\s]+)(?:/[A-Za-z0-9._~%/-]*)?", re.IGNORECASE)
+_URL = re.compile(r"(https?://[^/?#\s]+)(|/[A-Za-z0-9._~%/-]*)", re.IGNORECASE)
 
 # int() alone takes "+5", "1_000" and the digits of other scripts, and has words of its own for 5000 of them.
 _DIGITS = re.compile("[0-9]{1,20}")
@@ -120,8 +120,7 @@ def _url(text: str) -> str:
     match = _URL.fullmatch(text.strip())
     if match is None:
         raise _Refused("must be like https://example.com or https://example.com/logs")
-    _origin(match[1])
-    return text.strip().rstrip("/")
+    return f"{_origin(match[1])}{match[2]}".rstrip("/")
 
 
 def _ancestors(text: str) -> str:

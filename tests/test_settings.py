@@ -231,7 +231,7 @@ def test_what_cannot_frame_the_viewer_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "url"),
     [
-        ("https://Example.com", "https://Example.com"),
+        ("HTTPS://Example.com:443", "https://example.com"),
         (" https://example.com:8443/ ", "https://example.com:8443"),
         ("http://[::1]:8080/a/logs/", "http://[::1]:8080/a/logs"),
     ],

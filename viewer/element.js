@@ -4,7 +4,7 @@ import { mount } from "./page.js";
 
 /** Shows the viewer of the server at `src`, in a shadow of its own, with what `token` opens. */
 export class LogurtTail extends HTMLElement {
-  static observedAttributes = ["src", "token", "query"];
+  static observedAttributes = ["src", "token", "query", "embed"];
 
   /** Gets another token before the last one expires: a function that a page may set. */
   /** @type {(() => Promise<string | null | undefined>) | undefined} */
@@ -41,8 +41,9 @@ export class LogurtTail extends HTMLElement {
     const root = this.shadowRoot ?? this.attachShadow({ mode: "open" });
     root.replaceChildren();
     const query = new URLSearchParams(this.getAttribute("query") ?? "");
-    const url = this.getAttribute("src") ?? "..";
-    this.#viewer = mount(root, { url, token: this.getAttribute("token") ?? "", query, embed: true, renew: this.renew });
+    const url = this.getAttribute("src") ?? ".";
+    const token = this.getAttribute("token") ?? "";
+    this.#viewer = mount(root, { url, token, query, embed: this.hasAttribute("embed"), renew: this.renew });
   }
 }
 

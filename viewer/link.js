@@ -35,7 +35,7 @@ export function takeLink(window = globalThis.window) {
   if (given !== null) {
     query.delete("token");
     storage?.setItem(keyOf(location), given);
-    const rest = query.size ? `#${query}` : "";
+    const rest = `${query}` && `#${query}`;
     history.replaceState(history.state, "", `${location.pathname}${location.search}${rest}`);
   }
   return { token: given ?? storage?.getItem(keyOf(location)) ?? "", query };
@@ -56,6 +56,6 @@ export function keepToken(token, window = globalThis.window) {
  * @param {{token?: string, query?: Iterable<[string, string]>}} [parts]
  */
 export function viewLink(url, { token = "", query = [] } = {}) {
-  const fragment = new URLSearchParams([...(token ? [/** @type {[string, string]} */ (["token", token])] : []), ...query]);
-  return `${new Address(url).base}view${fragment.size ? `#${fragment}` : ""}`;
+  const fragment = `${new URLSearchParams([["token", token], ...query].filter(([, value]) => value))}`;
+  return `${new Address(url).base}view${fragment && `#${fragment}`}`;
 }

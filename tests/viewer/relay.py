@@ -30,6 +30,7 @@ class Relay:
         self.heads: list[str] = []  # of all requests
         self.refusal = b""  # what it answers to requests for lines; empty: it passes them on
         self.is_stalled = False
+        self.prefix = b""  # the path in front of all paths, such as b"/logs", which it takes off
         self._writers = set[asyncio.StreamWriter]()
 
     def url(self, path: str) -> str:
@@ -64,6 +65,8 @@ class Relay:
                     back.write(self.refusal)
                     back.close()
                     break
+                if self.prefix and heads:
+                    data = data.replace(b" " + self.prefix, b" ", 1)
                 if not self.is_stalled:
                     writer.write(data)
                     await writer.drain()

@@ -227,6 +227,21 @@ async def test_the_viewer_sends_its_token_in_two_headers_and_nowhere_else(start:
     assert opening not in "\n".join(process.log)
 
 
+@pytest.mark.parametrize("link", ["view#token=", "logs?token="])
+async def test_everything_is_found_behind_a_path_that_a_proxy_takes_off(
+    start: Callable[..., Process], link: str
+) -> None:
+    process = start()
+    await posted(process, batch("a line"))
+    async with relay(process.port) as proxy:
+        proxy.prefix = b"/some/where"
+        async with page_of(proxy.url(f"/some/where/{link}{await token(process, 'myapp')}")) as page:
+            await page.get_by_text("a line").first.wait_for()
+            await until(lambda: any("Upgrade: websocket" in head for head in proxy.heads))
+            assert page.url == proxy.url("/some/where/view")
+            assert all(head.split()[1].startswith("/some/where/") for head in proxy.heads)
+
+
 async def test_a_link_for_programs_leads_a_browser_to_the_viewer(start: Callable[..., Process]) -> None:
     process = start()
     await posted(process, batch("a line"))
@@ -242,6 +257,17 @@ async def test_a_bad_link_ends_with_a_sentence_and_is_not_tried_again(start: Cal
     async with relay(process.port) as proxy, page_of(proxy.url(f"/view#token={bad}")) as page:
         await page.get_by_text("new link").first.wait_for()
         assert sum(" /logs" in head for head in proxy.heads) <= 1
+
+
+async def test_a_page_of_another_origin_imports_the_client_and_reads(live: LiveServer) -> None:
+    await live.write("a line")
+    script = """async ([url, token]) => {
+        const { logurt } = await import(`${url}view/client.js`);
+        for await (const event of logurt(url, { token })) if (event.type === "live") return event;
+    }"""
+    async with page_of(f"http://localhost:{live.port}/healthz") as page:
+        assert await page.evaluate(script, [live.url("/"), await live.sign()]) == {"type": "live"}
+    await asyncio.wait_for(until(lambda: nobody_is_left(live)), 10)
 
 
 async def test_the_example_has_the_viewer_and_the_client_in_one_page(live: LiveServer) -> None:

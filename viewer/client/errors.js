@@ -67,3 +67,11 @@ export function disconnect(code, reason) {
   }
   return new Cut(reason || "the connection was cut", { isStopping: code === STOPPING });
 }
+
+/**
+ * Return what can be told of anything that was thrown.
+ * @param {unknown} error
+ */
+export function sentence(error) {
+  return error instanceof Error ? error.message : String(error);
+}

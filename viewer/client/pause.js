@@ -1,5 +1,9 @@
 // Waiting: pauses that grow, and timers that notice silence.
 
+// How long a connection may take to open, and how long it may be silent, in ms: a server shows that it is alive every 25
+// seconds.
+export const PATIENCE = { open: 10_000, silence: 60_000 };
+
 /** The ms to wait before each try: doubling from `first` to `longest`, the second half of each by chance. */
 export class Pauses {
   #first;

@@ -48,7 +48,13 @@ export class Socket {
    */
   static open(url, token, terms) {
     return new Promise((resolve) => {
-      const socket = new terms.WebSocket(url, ["logurt", `bearer.${token}`]);
+      /** @type {WebSocket} */
+      let socket;
+      try {
+        socket = new terms.WebSocket(url, ["logurt", `bearer.${token}`]);
+      } catch {
+        return resolve(null); // the browser forbids it
+      }
       const give = () => {
         clearTimeout(timer);
         terms.signal.removeEventListener("abort", give);
