@@ -23,6 +23,8 @@ const LOGFMT = /(?:^|[\s,])(?:level|severity|lvl)=(?:"([a-zA-Z]+)"|([a-zA-Z]+))/
 // After dates, brackets and a name or two at most, a word in capitals or in brackets; or klog's letter and date.
 const LEADING = /^([IWEF])\d{4} \d\d:|^[^A-Za-z]{0,48}(?:[TZ][^A-Za-z]{0,24})*(TRACE|DEBUG|INFO|NOTICE|WARN(?:ING)?|ERROR|ERR|SEVERE|FATAL|CRIT(?:ICAL)?|ALERT|EMERG|PANIC|(?<=\[)(?:trace|debug|info|notice|warn(?:ing)?|error|crit|alert|emerg))\b/;
 const NAMED = /^(?:[^\s]{1,40}\s){1,3}\[?(TRACE|DEBUG|INFO|NOTICE|WARN(?:ING)?|ERROR|FATAL|CRITICAL|PANIC)\b/;
+// Exceptions that nobody has caught, as Python, Node and Java print them.
+const BROKEN = /^(?:Unhandled|Uncaught) [Ee]xception|(?:^|\n)Traceback \(most|^Exception in thread/;
 const CONTINUED = /^(?:\s+\S|Caused by: |Traceback \(|goroutine \d|(?:[\w$]{1,80}\.){1,20}\w*(?:Exception|Error|Timeout)\b)/;
 
 /** @param {number} n a number of pino and bunyan */
@@ -38,6 +40,7 @@ export function levelOf(text) {
     const found = JSON_LEVEL.exec(head);
     return !found ? 0 : found[2] ? numbered(+found[2]) : (WORDS[found[1].toLowerCase()] ?? 0);
   }
+  if (BROKEN.test(head)) return ERROR;
   const found = LEADING.exec(head) ?? (head.includes("=") ? LOGFMT.exec(head) : null) ?? NAMED.exec(head);
   return found ? (WORDS[(found[1] ?? found[2]).toLowerCase()] ?? 0) : 0;
 }

@@ -4,6 +4,9 @@ const NUMBER = new Intl.NumberFormat("en");
 
 /** @param {number} n */
 export const count = (n) => NUMBER.format(n);
+const SHORT = new Intl.NumberFormat("en", { notation: "compact" });
+/** As short as it has to be: 12K. @param {number} n */
+export const short = (n) => (n < 10_000 ? count(n) : SHORT.format(n));
 /** @param {number} n @param {string} one its plural takes an s */
 export const counted = (n, one) => `${count(n)} ${one}${n === 1 ? "" : "s"}`;
 /** @param {number} n @param {number} [size] */
