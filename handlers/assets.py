@@ -40,6 +40,8 @@ _TYPES = {
 # the language, and a third of the bytes after compression.
 _COMMENTS = re.compile(r"^\s*+(?://[^\n]*|/\*(?:(?!\*/).)*\*/)[ \t]*\n", re.MULTILINE | re.DOTALL)
 _TYPES_BY_THE_WAY = re.compile(r"/\*\* @\w+(?:(?!\*/).)*\*/ ?", re.DOTALL)
+# Behind code; without a quote after it, it is in no string, template or expression.
+_REMARKS = re.compile(r"""(?<=[;{},(]) +//[^"'`\n]*$""", re.MULTILINE)
 _INDENTATION = re.compile(r"^\s+", re.MULTILINE)
 _REFERENCE = re.compile(r'(?<=href="|.src=")[\w./-]+(?=")')
 _DIGEST_CHARACTERS = 16
@@ -87,8 +89,10 @@ def viewer_assets() -> Assets:
 
 
 def _smaller(name: str, text: str) -> str:
-    if name.endswith((".js", ".css")):
-        return _INDENTATION.sub("", _TYPES_BY_THE_WAY.sub("", _COMMENTS.sub("", text)))
+    if not name.endswith((".js", ".css")):
+        return text
+    for pattern in (_COMMENTS, _TYPES_BY_THE_WAY, _REMARKS, _INDENTATION):
+        text = pattern.sub("", text)
     return text
 
 

@@ -42,7 +42,7 @@ export function moment(ms, nanos, now) {
   if (isNaN(ms)) return "no time";
   const date = new Date(ms);
   const utc = date.toISOString().replace("Z", nanos ? two(nanos, 6).replace(/(000)$/, "") + "Z" : "Z");
-  return `${date.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "long" })}\n${utc}\n${relative(ms, now).replace(/^-(.*)/, "$1 ago")}`;
+  return `${date.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "long" })} · ${utc} · ${relative(ms, now).replace(/^-(.*)/, "$1 ago")}`;
 }
 
 /** Say what is missing, and why. @param {{lost: number|null, reason: string}} gap */
