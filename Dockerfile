@@ -18,6 +18,7 @@ COPY buffer ./buffer
 COPY delivery ./delivery
 COPY handlers ./handlers
 COPY cli ./cli
+COPY viewer ./viewer
 # Readable for the server whatever umask the checkout was made with.
 RUN python -m compileall -q --invalidation-mode unchecked-hash . && chmod -R a+rX .
 

@@ -3,6 +3,7 @@
 # make demo   the same for a made-up application whose logs are fed and followed in this terminal
 # make cluster-demo   three nats-servers, three replicas and a balancer on this machine, and a rolling restart of them
 # make test   the tests        make check   what CI runs: formatting, lint, types, tests with branch coverage
+# make types  the types of the viewer, where there is a TypeScript compiler
 # make format put the code into shape
 # make chaos  what takes long: a browser that reads through ten restarts, and replicas whose NATS is killed and frozen
 # make bench  what it costs, measured in less than five minutes      make soak   ten minutes of everything at once
@@ -12,7 +13,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DELETE_ON_ERROR:
-.PHONY: run demo cluster-demo test check chaos format bench soak clean
+.PHONY: run demo cluster-demo test check types chaos format bench soak clean
 
 run: $(VENV)/runtime .env
 	@grep -Eq '^[[:space:]]*(export[[:space:]]+)?ADDRESS[[:space:]]*=' .env || export ADDRESS="$${ADDRESS:-localhost}"; \
@@ -27,11 +28,17 @@ cluster-demo: $(VENV)/development
 test: $(VENV)/development
 	$(BIN)/python -m pytest -q
 
-check: $(VENV)/development
+check: $(VENV)/development types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q --cov --cov-branch --cov-report=term
+
+# TypeScript reads the JSDoc of the viewer. Nothing else needs it, so it is used where it is installed.
+types:
+	@tsc=$$(command -v tsc || echo npx --no-install tsc); \
+	if $$tsc --version >/dev/null 2>&1; then echo "$$tsc --noEmit"; $$tsc --noEmit; \
+	else echo "no tsc here: the types of viewer/ are not checked"; fi
 
 chaos: $(VENV)/development
 	$(BIN)/python -m pytest -q tests/chaos

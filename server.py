@@ -21,6 +21,7 @@ from brokers import make_storage
 from buffer.broker import BrokerUnavailable
 from delivery.histogram import Histogram
 from delivery.hub import Hub
+from handlers.assets import viewer_assets
 from handlers.authorisation import Secrets
 from handlers.broker_log import BrokerLog
 from handlers.budget import Budget
@@ -178,6 +179,7 @@ def _services(
     broker, store = make_storage(settings, now, report=log.warning)
     return Services(
         settings=settings,
+        assets=viewer_assets(),
         tokens=Tokens(
             settings.jwt_signing_key,
             settings.jwt_signing_key_previous,

@@ -20,6 +20,7 @@ _HOST_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?")
 _ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://([a-z0-9._-]+|\[[0-9a-f.]*:[0-9a-f:.]+\])(?::([0-9]{1,5}))?/?")
 # What is before the host may be a user and a password.
 _NATS_URL = re.compile(r"(?:nats|tls)://(?:[^@/\s]*@)?([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?/?")
+_URL = re.compile(r"(https?://[^/?#\s]+)(|/[A-Za-z0-9._~%/-]*)", re.IGNORECASE)
 _STREAM_NAME = re.compile("[A-Za-z0-9_-]{1,32}")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -111,6 +112,19 @@ def _origins(text: str) -> tuple[str, ...]:
     return origins
 
 
+def _url(text: str) -> str:
+    match = _URL.fullmatch(text.strip())
+    if match is None:
+        raise Refused("must be like https://example.com or https://example.com/logs")
+    return f"{_origin(match[1])}{match[2]}".rstrip("/")
+
+
+def _ancestors(text: str) -> str:
+    # Shells take the quotes off the keywords of a policy (CSP Level 3, section 2.3.1).
+    parts = [part.strip(" '") for part in text.split(",")]
+    return " ".join(f"'{part}'" if part in {"self", "none"} else _origin(part) for part in parts)
+
+
 def _networks(text: str) -> tuple[Network, ...]:
     try:
         return tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())
@@ -155,6 +169,8 @@ def _choice(choices: tuple[str, ...], text: str) -> str:
 Secret: TypeAlias = Annotated[str, Meta(extra={"read": _secret, "is_secret": True})]
 SigningKey: TypeAlias = Annotated[str, Meta(extra={"read": _jwt_key, "is_secret": True})]
 Address: TypeAlias = Annotated[str, Meta(extra={"read": _address})]
+PublicUrl: TypeAlias = Annotated[str, Meta(extra={"read": _url})]
+Ancestors: TypeAlias = Annotated[str, Meta(extra={"read": _ancestors})]
 Origins: TypeAlias = Annotated[tuple[str, ...], Meta(extra={"read": _origins})]
 Networks: TypeAlias = Annotated[tuple[Network, ...], Meta(extra={"read": _networks})]
 NatsUrls: TypeAlias = Annotated[tuple[str, ...], Meta(extra={"read": _nats_urls, "is_secret": True})]

@@ -14,12 +14,14 @@ from msgspec import Meta
 
 from setting_types import (
     Address,
+    Ancestors,
     LogFormat,
     LogLevel,
     NatsUrls,
     Networks,
     Origins,
     Path,
+    PublicUrl,
     Refused,
     Secret,
     SigningKey,
@@ -95,6 +97,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Origins,
         Meta(description="origins of browsers that may read, separated by commas", extra={"default": "*"}),
     ] = ("*",)
+    frame_ancestors: Annotated[
+        Ancestors,
+        Meta(description="origins of pages that may frame the viewer; or none, or *", extra={"default": "self"}),
+    ] = "'self'"
+    public_url: Annotated[PublicUrl, Meta(description="what signed links begin with; without it, they are paths")] = ""
     trusted_proxies: Annotated[
         Networks,
         Meta(

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 # Between two containers that write something: about as fast as one can read.
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.1, 0.9
+# How much of the past is there when it begins, and how many lines of it this terminal shows.
+_PAST_SECONDS = 240.0
+_BACKLOG = "20"
 
 
 _EXAMPLES = """\
@@ -77,17 +80,24 @@ async def _demo(options: argparse.Namespace, variables: Mapping[str, str]) -> No
         print(introduction(address, signed), file=sys.stderr, flush=True)
         with open_stdout() as stdout:
             output = Output(stdout, sys.stderr, fitted(Style(), stdout, variables))
-            tail = Stream(address, GivenToken(signed.token), {}, tell=tell).run(output.show)
-            feeding = feed(address, held["INGEST_SECRET"])
-            await first_of(options.seconds, tail, feeding, demo_server.watch(process))
+            shop = Shop(address, held["INGEST_SECRET"])
+            try:
+                await shop.recall()
+                tail = Stream(address, GivenToken(signed.token), {"tail": [_BACKLOG]}, tell=tell).run(output.show)
+                await first_of(options.seconds, tail, shop.run(), demo_server.watch(process))
+            finally:
+                shop.close()
 
 
 def introduction(address: Address, signed: Signed) -> str:
-    """Return what is going on, in three lines."""
-    browser = f", or in a browser: {address.resolve(signed.view)}" if signed.view else ""
+    """Return what is going on, in a few lines."""
+    view = address.resolve(signed.view)
+    embedding = view.replace("/view#", "/view/embedding.html#")
     return (
         f"A made-up shop writes logs into the namespace {NAMESPACE!r}, and {address.url} takes and serves them.\n"
-        f"Read along from another terminal: curl -N '{address.link(signed.token, prefix='true')}'{browser}\n"
+        f"Open them in a browser: {view}\n"
+        f"The same in a page of somebody else: {embedding}\n"
+        f"Read along from another terminal: curl -N '{address.link(signed.token, prefix='true')}'\n"
         f"Here they come, as `python logurt.py tail {NAMESPACE}` would show them. Ctrl-C ends everything."
     )
 
@@ -105,18 +115,41 @@ async def first_of(seconds: float | None, *parts: Coroutine[None, None, object])
         task.result()
 
 
-async def feed(address: Address, secret: str) -> None:
-    """Post what the shop writes, at a human pace. Raises Unreachable."""
-    client = AsyncHTTPClient(force_instance=True)
-    headers = {"Authorization": f"Token {secret}", "Content-Type": "application/json", "User-Agent": "Fluent-Bit"}
-    chance = random.Random()  # noqa: S311 - no secret
-    written = posts(chance, lambda: dt.datetime.now(dt.UTC))
-    try:
+class Shop:
+    """What the shop writes, posted at a human pace. To be closed."""
+
+    def __init__(self, address: Address, secret: str, chance: random.Random | None = None) -> None:
+        self._address = address
+        self._client = AsyncHTTPClient(force_instance=True)
+        self._headers = {"Authorization": f"Token {secret}", "Content-Type": "application/json"}
+        self._chance = chance or random.Random()  # noqa: S311 - no secret
+        self._behind = 0.0  # seconds by which it is still writing of the past
+        self._posts = posts(self._chance, lambda: dt.datetime.now(dt.UTC) - dt.timedelta(seconds=self._behind))
+
+    async def recall(self, seconds: float = _PAST_SECONDS) -> None:
+        """Post at once what it has written for so many seconds. Raises Unreachable."""
+        self._behind = seconds
+        while self._behind > 0:
+            await self._post()
+            self._behind -= self._pause()
+        self._behind = 0
+
+    async def run(self) -> None:
+        """Post on until cancelled. Raises Unreachable."""
         while True:
-            body = json.dumps(next(written))
-            await client.fetch(f"{address.url}/_ingest/fluentbit", method="POST", headers=headers, body=body)
-            await asyncio.sleep(chance.uniform(_SHORTEST_PAUSE, _LONGEST_PAUSE))
-    except (OSError, HTTPClientError) as error:
-        raise unreachable(address, error) from None
-    finally:
-        client.close()
+            await self._post()
+            await asyncio.sleep(self._pause())
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._client.close()
+
+    def _pause(self) -> float:
+        return self._chance.uniform(_SHORTEST_PAUSE, _LONGEST_PAUSE)
+
+    async def _post(self) -> None:
+        url, body = f"{self._address.url}/_ingest/fluentbit", json.dumps(next(self._posts))
+        try:
+            await self._client.fetch(url, method="POST", headers=self._headers, body=body, user_agent="Fluent-Bit")
+        except (OSError, HTTPClientError) as error:
+            raise unreachable(self._address, error) from None

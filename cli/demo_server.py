@@ -41,6 +41,7 @@ async def running(secrets: Mapping[str, str]) -> AsyncIterator[tuple[asyncio.sub
         "ADDRESS": "127.0.0.1",
         "LOG_LEVEL": "info",
         "DRAIN_SECONDS": "0",
+        "PUBLIC_URL": "",
     }
     # In a directory without a .env file, and in a session of its own: Ctrl-C is for this process, which then stops it.
     with tempfile.TemporaryDirectory() as empty:

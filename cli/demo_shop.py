@@ -4,8 +4,21 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-import json
+import itertools
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from cli.demo_lines import (
+    Record,
+    arriving,
+    burst,
+    cache,
+    checkout,
+    leaving,
+    payments,
+    search,
+    web,
+    worker,
+)
 
 if TYPE_CHECKING:
     import random
@@ -13,99 +26,71 @@ if TYPE_CHECKING:
 
 NAMESPACE = "demo"
 
-_PRODUCTS = ("teapot", "hammock", "ukulele", "compass", "sourdough starter", "très petit café")
-_AGENTS = ("Mozilla/5.0", "curl/8.14.1", "kube-probe/1.34")
-
-_TRACE = """\
-Unhandled exception while paying order {order}
-Traceback (most recent call last):
-  File "/app/checkout/payment.py", line 88, in pay
-    receipt = await bank.charge(order.total, order.card)
-  File "/app/checkout/bank.py", line 41, in charge
-    raise BankTimeout(self.host, seconds)
-checkout.bank.BankTimeout: bank.internal did not answer within 5 seconds"""
-
-
-class Record(NamedTuple):
-    """What a container writes at once: its output, and the text."""
-
-    stream: str
-    text: str
+# Of what the containers do, so many times: then a pod is replaced, or a job has much to say.
+_TURNS_OF_A_POD = 90
+_TURNS_TO_A_BURST = 130
+# What the names of pods end with (Kubernetes, apimachinery/pkg/util/rand).
+_SUFFIX_CHARACTERS = "bcdfghjklmnpqrstvwxz2456789"
 
 
 class Container(NamedTuple):
-    """A container of a pod, and what makes up its records."""
+    """A container of a pod: what it writes, and how often compared with others."""
 
     app: str
     pod: str
     name: str
     write: Callable[[random.Random], list[Record]]
-
-
-def _web(chance: random.Random) -> list[Record]:
-    product = chance.choice(_PRODUCTS)
-    status = chance.choices((200, 304, 404, 500), (80, 12, 6, 2))[0]
-    request = {
-        "level": "error" if status == 500 else "info",
-        "method": "GET",
-        "path": f"/products/{product.replace(' ', '-')}",
-        "status": status,
-        "ms": round(chance.lognormvariate(3, 0.8), 1),
-        "agent": chance.choice(_AGENTS),
-    }
-    return [Record("stderr" if status == 500 else "stdout", json.dumps(request, ensure_ascii=False))]
-
-
-def _checkout(chance: random.Random) -> list[Record]:
-    order, total = chance.randrange(10_000, 99_999), chance.randrange(500, 20_000) / 100
-    if chance.random() < 0.15:
-        return [Record("stderr", _TRACE.format(order=order))]
-    return [
-        Record("stdout", f"INFO  order {order}: {chance.randint(1, 4)} x {chance.choice(_PRODUCTS)}, {total:.2f} EUR"),
-        Record("stdout", f"INFO  order {order}: paid"),
-    ]
-
-
-def _worker(chance: random.Random) -> list[Record]:
-    job = chance.randrange(1_000, 9_999)
-    if chance.random() < 0.2:
-        return [Record("stderr", f"\x1b[33mWARN\x1b[0m  job {job}: mail server busy, trying again in 30 s")]
-    return [Record("stdout", f"\x1b[32mDONE\x1b[0m  job {job}: receipt sent in {chance.randint(20, 900)} ms")]
-
-
-def _cache(chance: random.Random) -> list[Record]:
-    return [Record("stdout", f"{chance.randint(1, 9)} keys expired, {chance.randint(20, 60)} MiB used")]
+    weight: int = 0
 
 
 CONTAINERS = (
-    Container("web", "web-7d4b9c6f5-x2x7k", "nginx", _web),
-    Container("web", "web-7d4b9c6f5-lq9wd", "nginx", _web),
-    Container("checkout", "checkout-5f6c8d7b9-4jn2p", "app", _checkout),
-    Container("checkout", "checkout-5f6c8d7b9-4jn2p", "cache", _cache),
-    Container("worker", "worker-0", "app", _worker),
+    Container("web", "web-7d4b9c6f5-x2x7k", "nginx", web, 6),
+    Container("web", "web-7d4b9c6f5-lq9wd", "nginx", web, 6),
+    Container("checkout", "checkout-5f6c8d7b9-4jn2p", "app", checkout, 4),
+    Container("checkout", "checkout-5f6c8d7b9-4jn2p", "cache", cache, 1),
+    Container("payments", "payments-66d9f4b7c8-t5rwl", "app", payments, 3),
+    Container("search", "search-0", "app", search, 3),
+    Container("worker", "worker-0", "app", worker, 3),
 )
-# The web server has the most to say, the cache the least.
-_WEIGHTS = (6, 6, 4, 1, 3)
+JOB = Container("prices", "prices-29401260-h7zqm", "import", burst)
 
 
 def posts(chance: random.Random, now: Callable[[], dt.datetime]) -> Iterator[list[dict[str, Any]]]:
     """Yield, without end, what one container has just written, as Fluent Bit's output `http` in format json has it."""
-    while True:
-        container = chance.choices(CONTAINERS, _WEIGHTS)[0]
-        metadata = _metadata(container)
-        time = now().astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-        yield [
-            {
-                "timestamp": time,
-                # The container runtime's own, to the nanosecond.
-                "time": f"{time[:-1]}{chance.randrange(1000):03}Z",
-                "stream": record.stream,
-                "_p": "F",
-                "log": record.text,
-                "kubernetes": metadata,
-            }
-            for record in container.write(chance)
-        ]
+    containers = list(CONTAINERS)
+    for turn in itertools.count(1):
+        if turn % _TURNS_OF_A_POD == 0:
+            old = chance.choice([one for one in containers if one.app == "web"])
+            new = old._replace(pod=_successor(old.pod, chance))
+            containers[containers.index(old)] = new
+            yield _post(old, leaving(chance), chance, now())
+            yield _post(new, arriving(chance), chance, now())
+        elif turn % _TURNS_TO_A_BURST == 0:
+            yield _post(JOB, JOB.write(chance), chance, now())
+        else:
+            one = chance.choices(containers, [one.weight for one in containers])[0]
+            yield _post(one, one.write(chance), chance, now())
+
+
+def _successor(pod: str, chance: random.Random) -> str:
+    return f"{pod.rpartition('-')[0]}-{''.join(chance.choices(_SUFFIX_CHARACTERS, k=5))}"
+
+
+def _post(container: Container, records: list[Record], chance: random.Random, now: dt.datetime) -> list[dict[str, Any]]:
+    metadata = _metadata(container)
+    time = now.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return [
+        {
+            "timestamp": time,
+            # The container runtime's own, to the nanosecond.
+            "time": f"{time[:-1]}{chance.randrange(1000):03}Z",
+            "stream": record.stream,
+            "_p": "F",
+            "log": record.text,
+            "kubernetes": metadata,
+        }
+        for record in records
+    ]
 
 
 def _metadata(container: Container) -> dict[str, Any]:
@@ -127,8 +112,9 @@ def _metadata(container: Container) -> dict[str, Any]:
 
 
 def _controller(pod: str) -> dict[str, str]:
-    """Return the label that a StatefulSet puts on a pod, or the ReplicaSet of a Deployment, whose hash the name has."""
+    """Return the label that a pod has from its StatefulSet, its Job, or the ReplicaSet of its Deployment."""
     name, _, suffix = pod.rpartition("-")
     if suffix.isdecimal():
         return {"statefulset.kubernetes.io/pod-name": pod}
-    return {"pod-template-hash": name.rpartition("-")[2]}
+    kind = name.rpartition("-")[2]
+    return {"batch.kubernetes.io/job-name": name} if kind.isdecimal() else {"pod-template-hash": kind}

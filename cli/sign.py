@@ -26,7 +26,8 @@ examples:
   python logurt.py sign -n myapp -p 'web-*' -c app -w deployment/web
   LOGURT_TOKEN=$(python logurt.py sign myapp) python logurt.py tail
 
-The token alone goes to standard output; what it opens, until when, and the link go to standard error.
+The token alone goes to standard output; what it opens, until when, and the links (one for programs, one for
+browsers) go to standard error.
 API_SECRET is taken from the environment or a .env file.
 """
 

@@ -110,7 +110,8 @@ class CrossOriginHandler(JSONHandler):
 
     def admit_origin(self) -> None:
         """Reject disallowed origins, and set the CORS headers for the others. Raises OriginRefused."""
-        self.lasting_headers |= cors_headers(self.request, self.services.settings.allowed_origins)
+        settings = self.services.settings
+        self.lasting_headers |= cors_headers(self.request, settings.allowed_origins, settings.public_url)
         self._set_lasting_headers()
 
     def options(self) -> None:

@@ -17,19 +17,23 @@ class OriginRefused(Exception):
         return "this origin is not allowed"
 
 
-def cors_headers(request: HTTPServerRequest, allowed: Sequence[str]) -> dict[str, str]:
+def cors_headers(request: HTTPServerRequest, allowed: Sequence[str], public_url: str = "") -> dict[str, str]:
     """Return the headers that let the calling page read the answer; none if no page is calling. Raises OriginRefused.
 
-    `allowed` has origins in lower case, or `*`.
+    `allowed` has origins in lower case, or `*`. `public_url` is where our own pages are, if that is known.
     """
     origin = request.headers.get("Origin")
     if origin is None:
         return {}
-    # An origin is a scheme and a host, and nothing else (RFC 6454, section 6.2).
-    is_own = origin.lower().partition("://")[2] == request.host.lower()
+    # An origin is a scheme and a host, and nothing else (RFC 6454, section 6.2). A proxy may have changed the Host.
+    is_own = origin.lower().partition("://")[2] == request.host.lower() or origin.lower() == _origin_of(public_url)
     if "*" not in allowed and origin.lower() not in allowed and not is_own:
         raise OriginRefused
     return {"Access-Control-Allow-Origin": "*" if "*" in allowed else origin, "Vary": "Origin"}
+
+
+def _origin_of(url: str) -> str | None:
+    return "/".join(url.split("/")[:3]) or None
 
 
 def preflight_headers(*headers: str) -> dict[str, str]:

@@ -16,6 +16,7 @@ from handlers.query import PARAMETERS, decode_arguments, parse
 from handlers.session import HttpSession, Visit, WebSocketSession, retry, retry_some_time
 from handlers.transport import Transport
 from handlers.upgrade import check_upgrade
+from handlers.view import view_of
 from protocol import BAD_MESSAGE, refusal
 
 if TYPE_CHECKING:
@@ -70,7 +71,14 @@ class LogsHandler(CrossOriginHandler, WebSocketHandler):
         self._has_left = False  # the client, as far as has been noticed
 
     async def get(self) -> None:
-        """Answer with a stream of lines."""
+        """Answer with a stream of lines. A browser that opens a link as a page is led to the viewer."""
+        if view := view_of(self.request):
+            self.set_status(HTTPStatus.SEE_OTHER)
+            self.set_header("Location", view)
+            self.set_header("Referrer-Policy", "no-referrer")
+            self.clear_header("Content-Type")
+            self.finish()
+            return
         transport = self._transport()
         await self.services.gate.enter()
         try:
@@ -150,7 +158,8 @@ class LogsHandler(CrossOriginHandler, WebSocketHandler):
             self.close(self._refusal.code, self._refusal.reason)
         elif self._admission is not None and self.ws_connection is not None and self.ws_connection.stream is not None:
             grant, query, view, is_doubtful = self._admission
-            self._session = WebSocketSession(self.services, self, self.ws_connection.stream, self._visit(grant))
+            stream, beats = self.ws_connection.stream, query.heartbeat and query.format == "json"
+            self._session = WebSocketSession(self.services, self, stream, self._visit(grant), beats=beats)
             self._session.begin(view, query.start(is_doubtful=is_doubtful), follow=query.follow)
             self._followed = ""
         self._forget_request()

@@ -45,6 +45,7 @@ PARAMETERS = (
     "timestamps",
     "prefix",
     "batch",
+    "heartbeat",
 )
 _REPEATABLE = frozenset({*NARROWING, "include", "exclude"})
 
@@ -129,6 +130,7 @@ class Query:
     timestamps: bool = False
     prefix: bool = False
     batch: bool = False
+    heartbeat: bool = False
 
     def start(self, *, is_doubtful: bool = False) -> Start:
         """Return where the reader begins, and whether lines after its cursor may have gone without a trace."""
@@ -204,6 +206,7 @@ def parse(arguments: Mapping[str, Sequence[str]], default_tail: int, now: float)
         timestamps=_flag(given, "timestamps"),
         prefix=_flag(given, "prefix"),
         batch=_flag(given, "batch"),
+        heartbeat=_flag(given, "heartbeat"),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tornado.web import Application, RequestHandler
 
@@ -13,6 +13,7 @@ from handlers.logs import LogsHandler
 from handlers.metrics import MetricsHandler
 from handlers.sign import SignHandler
 from handlers.sources import SourcesHandler
+from handlers.view import FileHandler, FrontHandler, ViewHandler
 from ingest.fluentbit.decode import decode as decode_fluentbit
 
 if TYPE_CHECKING:
@@ -27,11 +28,16 @@ ROUTES: tuple[tuple[str, type[RequestHandler] | Decoder], ...] = (
     ("/api/sources", SourcesHandler),
     ("/_ingest/fluentbit", decode_fluentbit),
     ("/logs", LogsHandler),
+    ("/view", ViewHandler),
+    ("/", FrontHandler),
     ("/healthz", AliveHandler),
     ("/readyz", ReadyHandler),
     ("/readyz/ingest", IngestReadyHandler),
     ("/metrics", MetricsHandler),
 )
+
+# What the page at /view is made of.
+_FILES = "/view/(.*)"
 
 # The one message that clients may send holds a token of at most 8 KiB.
 MAX_MESSAGE_BYTES = 16 * 1024
@@ -44,14 +50,15 @@ def make_ingests(services: Services) -> dict[str, Ingest]:
 
 def make_application(services: Services, ingests: Mapping[str, Ingest]) -> Application:
     """Return the application with all routes."""
-    arguments = {"services": services}
+    arguments: dict[str, Any] = {"services": services}
+    handlers: list[tuple[str, type[RequestHandler], dict[str, Any]]] = [
+        (path, target, arguments)
+        if isinstance(target, type)
+        else (path, IngestHandler, {**arguments, "ingest": ingests[path]})
+        for path, target in ROUTES
+    ]
     return Application(
-        [
-            (path, target, arguments)
-            if isinstance(target, type)
-            else (path, IngestHandler, {**arguments, "ingest": ingests[path]})
-            for path, target in ROUTES
-        ],
+        [*handlers, (_FILES, FileHandler, arguments)],
         default_handler_class=NotFound,
         default_handler_args=arguments,
         # Requests are not logged one by one: those with logs would come back as logs, those for logs hold tokens.

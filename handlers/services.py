@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from buffer.broker import Broker
     from delivery.histogram import Histogram
     from delivery.hub import Hub
+    from handlers.assets import Assets
     from handlers.authorisation import Secrets
     from handlers.budget import Budget
     from handlers.duplicates import Duplicates
@@ -29,6 +30,7 @@ class Services:
     """What every handler is given. `now` returns Unix seconds."""
 
     settings: Settings
+    assets: Assets
     tokens: Tokens
     api_secrets: Secrets
     ingest_secrets: Secrets

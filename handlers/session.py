@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tornado.iostream import StreamClosedError
 
-from delivery.framing import http_chunk
+from delivery.framing import http_chunk, text_frame_header
 from handlers import tcp
 from handlers.base import log
 from handlers.transport import Transport
@@ -37,6 +37,9 @@ GOODBYE_SECONDS = 5
 
 # What the kernel keeps for a client that takes nothing, beside what is on its way.
 _MAX_UNSENT = 256 * 1024
+
+_HEARTBEAT = b'{"type":"heartbeat"}'
+_BEAT = text_frame_header(len(_HEARTBEAT)) + _HEARTBEAT
 
 # How much is read at a time of what nobody asked for.
 _INPUT_BYTES = 4096
@@ -217,9 +220,12 @@ class Session(ABC):
 class WebSocketSession(Session):
     """A reader on a WebSocket: Tornado speaks the protocol, the session writes ready frames."""
 
-    def __init__(self, services: Services, handler: WebSocketHandler, stream: IOStream, visit: Visit) -> None:
+    def __init__(
+        self, services: Services, handler: WebSocketHandler, stream: IOStream, visit: Visit, *, beats: bool = False
+    ) -> None:
         super().__init__(services, stream, Transport.WEBSOCKET, visit)
         self._handler = handler
+        self._beats = beats  # a page never hears of pings
         self._awaits_pong = False
         self._acknowledged = 0  # bytes that the client had acknowledged at the last heartbeat
 
@@ -238,6 +244,8 @@ class WebSocketSession(Session):
         self._awaits_pong = True
         self._handler.ping()
         self.note_frame()
+        if self._beats:
+            self.write(_BEAT)
         return True
 
     def note_frame(self) -> None:

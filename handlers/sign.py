@@ -24,16 +24,18 @@ class SignHandler(Handler):
             self.body.refuse(error)
 
     def post(self) -> None:
-        """Answer with a token, the path to read with it, and when it expires."""
+        """Answer with a token, links for programs and for browsers, and when it expires."""
         request = parse_sign_request(self.body.whole(), self.services.settings.jwt_expiration_minutes * 60)
         token, grant = self.services.tokens.sign(request)
         self.services.requests.tokens_signed += 1
         lifetime = grant.expires_at - int(self.services.now())
+        base = self.services.settings.public_url
         self.log_event("token signed", **grant.selector.facts, lifetime=lifetime, jti=grant.jti, sub=grant.sub)
         self.answer(
             {
                 "token": token,
-                "url": f"/logs?{urlencode({'token': token})}",
+                "url": f"{base}/logs?{urlencode({'token': token})}",
+                "view": f"{base}/view#{urlencode({'token': token})}",
                 "expires_at": dt.datetime.fromtimestamp(grant.expires_at, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             }
         )

@@ -79,6 +79,7 @@ def test_only_what_the_server_runs_on_is_copied() -> None:
         "delivery",
         "handlers",
         "cli",
+        "viewer",
     }
 
 

@@ -39,6 +39,7 @@ OPENS = {
 }
 ORDER = ["source", "chunk", "ring", "store"]
 MAX_LINES = 320
+_JAVASCRIPT_IMPORT = re.compile(r"""^[^/*\n]*(?:\bfrom|\bimport)\s*\(?\s*["']([^"']+)["']""", re.MULTILINE)
 
 
 def files() -> list[Path]:
@@ -113,6 +114,22 @@ def test_the_buffer_imports_one_way(path: Path) -> None:
 @pytest.mark.parametrize("path", files(), ids=named)
 def test_a_file_is_short(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= MAX_LINES
+
+
+def test_the_viewer_imports_nothing_but_itself() -> None:
+    viewer = ROOT / "viewer"
+    for path in viewer.glob("**/*.js"):
+        for reference in _JAVASCRIPT_IMPORT.findall(path.read_text()):
+            assert reference.startswith("."), f"{named(path)} imports {reference}"
+            target = (path.parent / reference).resolve()
+            assert target.is_file(), f"{named(path)} imports {reference}"
+            assert target.is_relative_to(viewer), f"{named(path)} imports {reference}"
+
+
+def test_the_viewer_is_made_of_what_a_browser_reads() -> None:
+    paths = [path for path in (ROOT / "viewer").rglob("*") if path.is_file()]
+    assert {path.suffix for path in paths} <= {".js", ".css", ".html", ".svg", ".json"}
+    assert [path.name for path in paths if path.suffix == ".json"] == ["package.json"]
 
 
 def test_no_module_at_the_root_hides_one_of_the_standard_library() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -44,3 +45,30 @@ def test_make_run_writes_an_env_file_for_its_owner_alone(tmp_path: Path) -> None
     names = [line.partition("=")[0] for line in path.read_text().splitlines()]
     assert names == ["API_SECRET", "INGEST_SECRET", "JWT_SIGNING_KEY"]
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+def types_checked(folder: Path, tsc: str) -> subprocess.CompletedProcess[str]:
+    """Return what `make types` does where `tsc` is this script; empty: there is none."""
+    for name, script in {"npx": "exit 1", "tsc": tsc}.items():
+        if script:
+            (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+            (folder / name).chmod(0o755)
+    (folder / "sh").symlink_to("/bin/sh")
+    make = shutil.which("make")
+    assert make is not None
+    command = [make, "-s", "-f", str(MAKEFILE), "types"]
+    return subprocess.run(command, cwd=folder, env={"PATH": str(folder)}, capture_output=True, text=True, check=False)
+
+
+def test_types_are_checked_by_a_compiler_that_is_there(tmp_path: Path) -> None:
+    made = types_checked(tmp_path, '[ "$1" = --version ] || echo checked')
+    assert (made.returncode, made.stdout) == (0, f"{tmp_path}/tsc --noEmit\nchecked\n")
+
+
+def test_types_that_are_wrong_fail(tmp_path: Path) -> None:
+    assert types_checked(tmp_path, '[ "$1" = --version ]').returncode != 0
+
+
+def test_one_line_says_that_there_is_no_compiler(tmp_path: Path) -> None:
+    made = types_checked(tmp_path, "")
+    assert (made.returncode, made.stdout) == (0, "no tsc here: the types of viewer/ are not checked\n")

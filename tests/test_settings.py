@@ -226,6 +226,44 @@ def test_a_stream_is_named_as_nats_allows() -> None:
     assert names_of(problems_of(REQUIRED | {"NATS_STREAM": "a.b"})) == ["NATS_STREAM"]
 
 
+@pytest.mark.parametrize(
+    ("text", "policy"),
+    [
+        ("self", "'self'"),
+        ("'self'", "'self'"),
+        ("none", "'none'"),
+        ("*", "*"),
+        ("self, https://Grafana.example.com/", "'self' https://grafana.example.com"),
+    ],
+)
+def test_the_pages_that_may_frame_the_viewer_are_written_as_a_policy_has_them(text: str, policy: str) -> None:
+    assert from_mapping(REQUIRED | {"FRAME_ANCESTORS": text}).frame_ancestors == policy
+
+
+@pytest.mark.parametrize("text", ["a; script-src *", "self none", "example.com", ",", "https://a\r\nX: y"])
+def test_what_cannot_frame_the_viewer_is_refused(text: str) -> None:
+    assert names_of(problems_of(REQUIRED | {"FRAME_ANCESTORS": text})) == ["FRAME_ANCESTORS"]
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        ("HTTPS://Example.com:443", "https://example.com"),
+        (" https://example.com:8443/ ", "https://example.com:8443"),
+        ("http://[::1]:8080/a/logs/", "http://[::1]:8080/a/logs"),
+    ],
+)
+def test_a_public_url_may_have_a_path_and_ends_without_a_slash(text: str, url: str) -> None:
+    assert from_mapping(REQUIRED | {"PUBLIC_URL": text}).public_url == url
+
+
+@pytest.mark.parametrize(
+    "text", ["example.com", "ftp://a", "https://", "https://a?b", "https://a/#b", "https://u@a", "https://a:0", "*"]
+)
+def test_what_no_link_can_begin_with_is_refused(text: str) -> None:
+    assert names_of(problems_of(REQUIRED | {"PUBLIC_URL": text})) == ["PUBLIC_URL"]
+
+
 def test_a_log_level_has_no_case() -> None:
     assert from_mapping(REQUIRED | {"LOG_LEVEL": " Warning "}).log_level == "warning"
 

@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import datetime as dt
+import json
+import random
 import re
 import signal
 import socket
@@ -18,10 +21,13 @@ from cli.demo import introduction
 from cli.demo_server import ServerEnded
 from cli.errors import Unreachable
 from tests.cli.bystanders import command, outcome, saying, serving
+from tests.conftest import INGEST_SECRET
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.conftest import LiveServer
 
 _LINK = re.compile(r"curl -N '(http://127\.0\.0\.1:\d+/logs\S+)'")
 
@@ -37,9 +43,9 @@ async def _started(cwd: Path) -> tuple[asyncio.subprocess.Process, str]:
     assert process.stdout is not None
     assert process.stderr is not None
     async with asyncio.timeout(20):
-        said = [(await process.stderr.readline()).decode() for _ in range(3)]
+        said = [(await process.stderr.readline()).decode() for _ in range(5)]
         assert await process.stdout.readline()
-    match = _LINK.search(said[1])
+    match = _LINK.search(said[3])
     assert match is not None
     return process, match[1]
 
@@ -63,16 +69,18 @@ async def test_the_link_of_the_demo_can_be_read_meanwhile(tmp_path: Path) -> Non
     assert re.match(rb"[a-z0-9-]+/[a-z]+ .", response.body)
 
 
-def test_a_server_with_a_page_for_browsers_has_it_opened_there() -> None:
+def test_a_demo_can_be_read_in_a_browser_in_a_page_and_in_a_terminal() -> None:
     said = introduction(Address("http://x"), Signed("a.b.c", view="/view#token=a.b.c")).splitlines()
-    assert said[1].endswith(
-        "curl -N 'http://x/logs?token=a.b.c&prefix=true', or in a browser: http://x/view#token=a.b.c"
-    )
+    assert [line.partition(": ")[2] for line in said[1:4]] == [
+        "http://x/view#token=a.b.c",
+        "http://x/view/embedding.html#token=a.b.c",
+        "curl -N 'http://x/logs?token=a.b.c&prefix=true'",
+    ]
 
 
 async def test_a_demo_ends_after_its_seconds(tmp_path: Path) -> None:
     returned, _, err = await outcome(await command(None, "demo", "--seconds", "0.1", cwd=tmp_path))
-    assert (returned, err.count("\n")) == (0, 3)
+    assert (returned, err.count("\n")) == (0, 5)
 
 
 async def test_a_port_that_is_taken_ends_the_demo(tmp_path: Path) -> None:
@@ -83,10 +91,25 @@ async def test_a_port_that_is_taken_ends_the_demo(tmp_path: Path) -> None:
     assert err.startswith(f"logurt: the demo's server has ended: logurt: cannot listen on port {port}")
 
 
-async def test_feeding_nobody_is_a_failure() -> None:
+async def test_a_shop_whose_lines_nobody_takes_is_a_failure() -> None:
     async with serving(saying(b"")) as url:
+        shop = demo.Shop(Address.parse(url), "secret")
         with pytest.raises(Unreachable):
-            await demo.feed(Address.parse(url), "secret")
+            await shop.run()
+        shop.close()
+
+
+async def test_a_shop_recalls_its_past_in_order_up_to_now(live: LiveServer) -> None:
+    shop = demo.Shop(Address.parse(live.url("")), INGEST_SECRET, random.Random(1))
+    began = dt.datetime.now(dt.UTC)
+    await shop.recall(60)
+    shop.close()
+    lines = await live.fetch(f"/logs?token={await live.sign('demo')}&follow=false&tail=all&format=json")
+    times = [dt.datetime.fromisoformat(json.loads(line)["timestamp"]) for line in lines.body.splitlines()]
+    whole_seconds = [time.replace(microsecond=0) for time in times]
+    assert whole_seconds == sorted(whole_seconds)
+    assert (began - times[0]).seconds in range(58, 61)
+    assert abs((times[-1] - began).total_seconds()) < 3
 
 
 @pytest.fixture

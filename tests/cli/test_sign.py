@@ -39,9 +39,11 @@ async def test_a_token_alone_goes_to_standard_output(live: LiveServer, capsys: p
 async def test_the_link_can_be_followed(live: LiveServer, capfd: pytest.CaptureFixture[str]) -> None:
     await live.write("one")
     await _sign(live)
-    link = capfd.readouterr().err.split()[-1]
+    *_, link, _, view = capfd.readouterr().err.split()
     response = await live.http.fetch(f"{link}&follow=false")
     assert response.body == b"one\n"
+    page = await live.http.fetch(view)
+    assert page.headers["Content-Type"].startswith("text/html")
 
 
 def test_links_of_the_server_go_before_one_that_is_made_here() -> None:

@@ -22,7 +22,7 @@ HEALTHZ = request("/healthz", method="GET")
 # Paths and methods
 
 
-@pytest.mark.parametrize("target", ["/", "/nope", "/api", "/api/sign/", "/_ingest", "/LOGS", "//healthz", "/%00", "*"])
+@pytest.mark.parametrize("target", ["//", "/nope", "/api", "/api/sign/", "/_ingest", "/LOGS", "//healthz", "/%00", "*"])
 @pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS", "DELETE"])
 async def test_an_unknown_path_is_told_so(live: LiveServer, method: str, target: str) -> None:
     async with connected(live.port) as wire:

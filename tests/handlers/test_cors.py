@@ -29,6 +29,20 @@ def test_a_page_of_an_allowed_origin_or_our_own_may_read_the_answer(origin: str)
     assert cors_headers(asked_by(origin), GOOD) == expected
 
 
+def test_a_page_below_the_public_url_is_our_own_whatever_host_a_proxy_names() -> None:
+    expected = {"Access-Control-Allow-Origin": "https://Public.example:8443", "Vary": "Origin"}
+    request = asked_by("https://Public.example:8443")
+    assert cors_headers(request, GOOD, "https://public.example:8443/some/path") == expected
+    for other in ("https://public.example/some/path", "http://public.example:8443", ""):
+        with pytest.raises(OriginRefused):
+            cors_headers(request, GOOD, other)
+
+
+def test_no_origin_is_our_own_where_no_public_url_is_set() -> None:
+    with pytest.raises(OriginRefused):
+        cors_headers(asked_by(""), GOOD, "")
+
+
 @pytest.mark.parametrize("origin", ["https://any.example", "null", ""])
 def test_any_page_may_read_the_answer_where_all_are_allowed(origin: str) -> None:
     assert cors_headers(asked_by(origin), ("*",)) == {"Access-Control-Allow-Origin": "*", "Vary": "Origin"}

@@ -73,6 +73,7 @@ def test_no_parameters_are_the_defaults() -> None:
         ("timestamps", "true", "timestamps", True),
         ("prefix", "true", "prefix", True),
         ("batch", "true", "batch", True),
+        ("heartbeat", "true", "heartbeat", True),
         ("token", "whatever", "tail", 100),
     ],
 )
@@ -91,6 +92,7 @@ def test_a_good_value_is_taken(name: str, value: str | list[str], member: str, e
         ("timestamps", ["", "1", "TRUE"]),
         ("prefix", ["", "on"]),
         ("batch", ["", "0"]),
+        ("heartbeat", ["1"]),
         ("pod", [""]),
         ("container", [""]),
         ("label", ["", "=web", "=", "a=b=c", "!a=b", "a>1"]),

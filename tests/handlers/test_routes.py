@@ -27,7 +27,7 @@ async def test_every_route_answers_in_json_to_a_method_that_it_does_not_take(liv
     assert answer.headers["allow"]
 
 
-@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("path", [path for path in PATHS if path != "/"])
 async def test_what_is_below_or_beside_a_route_is_not_found(live: LiveServer, path: str) -> None:
     for other in (f"{path}/", f"{path}/x", f"{path}x", path[:-1], f"/x{path}", path.upper()):
         assert (await live.fetch(other)).code == 404, other

@@ -118,6 +118,21 @@ async def test_a_reader_that_is_slow_to_come_to_its_ping_is_not_taken_for_dead(
     assert len(live.services.sessions) == 1
 
 
+@pytest.mark.parametrize(
+    ("query", "beats"),
+    [("&heartbeat=true&format=json", True), ("&heartbeat=true", False), ("&format=json", False)],
+)
+async def test_a_page_that_asks_for_it_gets_a_message_with_each_ping(
+    live: LiveServer, connect: Connect, query: str, *, beats: bool
+) -> None:
+    peer = connect()
+    await join(live, peer, query=f"{query}&tail=0")
+    quicken(live)
+    await live.write("a line")
+    assert (await last_frame(peer)).opcode == PING
+    assert ((await peer.frame()).payload == b'{"type":"heartbeat"}') is beats
+
+
 async def test_a_sweep_right_after_a_connection_broke_does_no_harm(live: LiveServer, connect: Connect) -> None:
     peer = connect()
     await join(live, peer)

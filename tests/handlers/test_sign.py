@@ -11,6 +11,7 @@ import pytest
 from buffer.selector import Names, Selector
 from handlers.selection import parse_labels
 from tests.conftest import API_SECRET, INGEST_SECRET, JWT_SIGNING_KEY
+from tests.handlers.peers import with_settings
 from tests.wire import Answer, connected, request
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ async def asked(live: LiveServer, **members: Any) -> Answer:
 
 async def test_an_answer_has_a_token_a_url_and_when_it_expires(live: LiveServer) -> None:
     answer = await asked(live, namespace="myapp", expires_in=60)
-    assert (answer.status, set(answer.json)) == (200, {"token", "url", "expires_at"})
+    assert (answer.status, set(answer.json)) == (200, {"token", "url", "view", "expires_at"})
     assert answer.headers["content-type"] == "application/json; charset=utf-8"
     assert answer.headers["cache-control"] == "no-store"
 
@@ -66,6 +67,19 @@ async def test_the_url_of_an_answer_reads_the_lines_of_its_namespace(live: LiveS
     answer = await asked(live, namespace="myapp")
     response = await live.fetch(answer.json["url"] + "&follow=false")
     assert (response.code, response.body) == (200, b"hello\n")
+
+
+async def test_the_link_for_browsers_keeps_the_token_out_of_requests(live: LiveServer) -> None:
+    answer = await asked(live, namespace="myapp")
+    assert answer.json["view"] == f"/view#token={answer.json['token']}"
+
+
+@with_settings(public_url="https://example.com/prefix")
+async def test_links_are_whole_where_the_public_url_is_known(live: LiveServer) -> None:
+    answer = await asked(live, namespace="myapp")
+    token = answer.json["token"]
+    assert answer.json["url"] == f"https://example.com/prefix/logs?token={token}"
+    assert answer.json["view"] == f"https://example.com/prefix/view#token={token}"
 
 
 @pytest.mark.parametrize(("members", "seconds"), [({}, 600), ({"expires_in": 60}, 60), ({"expires_in": 600}, 600)])
