@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 VIEWER = Path(__file__).parents[1] / "viewer"
 PAGE, FRONT = "view.html", "index.html"
-# What the page runs: served as one module with all that it imports. Other pages import the modules themselves.
-START = "start.js"
+# What the page runs, and the element for other pages: each is served as one module with all that it imports.
+JOINED = ("start.js", "element.js")
 # Where files are, as seen from the pages, which are beside this folder and not in it.
 FOLDER = "view"
 
@@ -36,10 +36,12 @@ _TYPES = {
     ".svg": "image/svg+xml",
 }
 
-# Comments that have lines to themselves, types, and what lines begin with: all that can be left out without reading
-# the language, and a third of the bytes after compression.
+# Comments, types, and what lines begin with: as much as can be left out without reading the language, and a third of
+# the bytes after compression. Those that have lines to themselves:
 _COMMENTS = re.compile(r"^\s*+(?://[^\n]*|/\*(?:(?!\*/).)*\*/)[ \t]*\n", re.MULTILINE | re.DOTALL)
 _TYPES_BY_THE_WAY = re.compile(r"/\*\* @\w+(?:(?!\*/).)*\*/ ?", re.DOTALL)
+# Behind code without a quote or a slash, two slashes can only begin a comment.
+_REMARKS = re.compile(r"""^([^"'`/\n]*[^"'`/\s])[ \t]+//[^\n]*$""", re.MULTILINE)
 _INDENTATION = re.compile(r"^\s+", re.MULTILINE)
 _REFERENCE = re.compile(r'(?<=href="|.src=")[\w./-]+(?=")')
 _DIGEST_CHARACTERS = 16
@@ -58,8 +60,7 @@ class Assets:
 
     def __init__(self, texts: Mapping[str, str]) -> None:
         small = {name: _smaller(name, text) for name, text in texts.items()}
-        if START in small:
-            small[START] = joined(START, small)
+        small |= {name: joined(name, small) for name in JOINED if name in small}
         self.digest = _digest("\0".join(part for pair in sorted(small.items()) for part in pair))
         self.files = {name: _asset(name, self._linked(name, small)) for name in small}
 
@@ -87,8 +88,11 @@ def viewer_assets() -> Assets:
 
 
 def _smaller(name: str, text: str) -> str:
-    if name.endswith((".js", ".css")):
-        return _INDENTATION.sub("", _TYPES_BY_THE_WAY.sub("", _COMMENTS.sub("", text)))
+    if name.endswith(".css"):
+        return _INDENTATION.sub("", _COMMENTS.sub("", text))
+    if name.endswith(".js"):
+        code = _INDENTATION.sub("", _TYPES_BY_THE_WAY.sub("", _COMMENTS.sub("", text)))
+        return _REMARKS.sub(r"\1", code)
     return text
 
 

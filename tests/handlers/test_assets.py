@@ -53,14 +53,17 @@ def test_another_byte_in_any_file_is_another_digest() -> None:
 @pytest.mark.parametrize(
     ("name", "text", "small"),
     [
-        ("a.js", "// a comment\n  a();\n\n    // another\n  b(); // stays\n", "a();\nb(); // stays\n"),
+        ("a.js", "// a comment\n  a();\n\n    // another\n  b(); // a third\n", "a();\nb();\n"),
+        ("a.js", "a('x'); // stays\n", "a('x'); // stays\n"),
+        ("a.js", "a(/ \\//g); // stays\n", "a(/ \\//g); // stays\n"),
+        ("a.js", "a(/ // the dividend\nb);\n", "a(/ // the dividend\nb);\n"),
         ("a.js", "/** doc\n * more */\nf();\n", "f();\n"),
         ("a.js", "a(/** @type {A} */ (x).y); /* z */\n/* z */\n", "a((x).y); /* z */\n"),
         ("a.css", "/* all\n   of it */\na {\n  b: c;\n}\n", "a {\nb: c;\n}\n"),
         ("a.html", "<pre>\n  // as it is\n</pre>\n", "<pre>\n  // as it is\n</pre>\n"),
     ],
 )
-def test_comments_that_have_lines_to_themselves_are_left_out(name: str, text: str, small: str) -> None:
+def test_comments_are_left_out_where_nothing_else_can_be_meant(name: str, text: str, small: str) -> None:
     assert text_of(Assets({name: text}), name) == small
 
 

@@ -145,6 +145,7 @@ async def test_a_page_goes_on_behind_a_proxy_that_cuts(start: Callable[..., Proc
         await follow(page, await token(process, "myapp"))
         for _ in range(5):
             await page.wait_for_function("(number) => window.last > number", arg=load.last)
+            await page.wait_for_function("() => window.states.at(-1).transport === 'websocket'")
             proxy.cut()
         await page.wait_for_function("(number) => window.last > number", arg=load.last)
         seen = await page.evaluate("window.seen")
