@@ -40,8 +40,8 @@ _TYPES = {
 # the bytes after compression. Those that have lines to themselves:
 _COMMENTS = re.compile(r"^\s*+(?://[^\n]*|/\*(?:(?!\*/).)*\*/)[ \t]*\n", re.MULTILINE | re.DOTALL)
 _TYPES_BY_THE_WAY = re.compile(r"/\*\* @\w+(?:(?!\*/).)*\*/ ?", re.DOTALL)
-# Behind code without a quote or a slash, two slashes can only begin a comment.
-_REMARKS = re.compile(r"""^([^"'`/\n]*[^"'`/\s])[ \t]+//[^\n]*$""", re.MULTILINE)
+# Behind code; without a quote after it, it is in no string, template or expression.
+_REMARKS = re.compile(r"""(?<=[;{},(]) +//[^"'`\n]*$""", re.MULTILINE)
 _INDENTATION = re.compile(r"^\s+", re.MULTILINE)
 _REFERENCE = re.compile(r'(?<=href="|.src=")[\w./-]+(?=")')
 _DIGEST_CHARACTERS = 16
@@ -88,11 +88,10 @@ def viewer_assets() -> Assets:
 
 
 def _smaller(name: str, text: str) -> str:
-    if name.endswith(".css"):
-        return _INDENTATION.sub("", _COMMENTS.sub("", text))
-    if name.endswith(".js"):
-        code = _INDENTATION.sub("", _TYPES_BY_THE_WAY.sub("", _COMMENTS.sub("", text)))
-        return _REMARKS.sub(r"\1", code)
+    if not name.endswith((".js", ".css")):
+        return text
+    for pattern in (_COMMENTS, _TYPES_BY_THE_WAY, _REMARKS, _INDENTATION):
+        text = pattern.sub("", text)
     return text
 
 

@@ -126,7 +126,7 @@ export class List {
         continue;
       }
       // Where a selection begins or ends must stay, or the browser would forget it.
-      const held = !keep.has(id) && selection && !selection.isCollapsed && [selection.anchorNode, selection.focusNode].some((end) => node.contains(end));
+      const held = !keep.has(id) && selection && [selection.anchorNode, selection.focusNode].some((end) => node.contains(end));
       if (held) node.classList.add("held");
       else {
         if (node.contains(/** @type {any} */ (node.getRootNode()).activeElement)) this.node.focus({ preventScroll: true });

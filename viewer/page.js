@@ -2,7 +2,7 @@
 import { act } from "./actions.js";
 import { Columns } from "./columns.js";
 import { breathe, h, selectionAt } from "./dom.js";
-import { copySelection, timestamp } from "./export.js";
+import { copySelection } from "./export.js";
 import { meets } from "./fields.js";
 import { Histogram } from "./histogram.js";
 import { pressed } from "./keys.js";
@@ -18,7 +18,7 @@ import { Sources } from "./sources.js";
 import { Stream } from "./stream.js";
 import { button, Toolbar } from "./toolbar.js";
 import { Voice } from "./voice.js";
-import { clock, count, counted, relative } from "./words.js";
+import { count, counted, moment, relative } from "./words.js";
 
 /**
  * @typedef {object} Options
@@ -377,7 +377,7 @@ export class Viewer {
     const cell = /** @type {HTMLElement|null} */ (/** @type {Element} */ (event.target).closest(".time"));
     const node = /** @type {HTMLElement|null|undefined} */ (cell?.closest("[data-id]"));
     const line = node && this.columns.get(Number(node.dataset.id));
-    if (cell && line) cell.title = `${clock(line.ms, false)} local\n${timestamp(line)}\n${relative(line.ms, Date.now())}`;
+    if (cell && line) cell.title = moment(line.ms, line.nanos, Date.now());
   }
 
   // What the reader chooses

@@ -96,7 +96,7 @@ function detail(viewer, line) {
   const all = fields(bare);
   const action = (/** @type {string} */ name, /** @type {string} */ label) => h("button", { type: "button", "data-do": name }, label);
   return h("div", { className: "detail", role: "cell" },
-    h("p", { className: "facts" }, [moment(line.ms, line.nanos, Date.now()).replaceAll("\n", " · "), pod, container, line.stream === "stderr" && "stderr"].filter(Boolean).join(" · ")),
+    h("p", { className: "facts" }, [moment(line.ms, line.nanos, Date.now()), pod, container, line.stream === "stderr" && "stderr"].filter(Boolean).join(" · ")),
     h("p", { className: "actions" }, action("copy", "Copy"), action("json", "Copy JSON"), action("link", "Copy link"),
       action("mark", viewer.marks.has(line.id) ? "Unmark" : "Mark"), pod && action("pod", "Only this pod")),
     all

@@ -4,7 +4,7 @@ import { h } from "./dom.js";
 import { download } from "./export.js";
 import { KEYS } from "./keys.js";
 import { expiry, status } from "./status.js";
-import { count } from "./words.js";
+import { count, short } from "./words.js";
 
 /** @typedef {import("./page.js").Viewer} Viewer */
 
@@ -33,7 +33,7 @@ export class Toolbar {
     this.viewer = viewer;
     this.state = h("span", { className: "state" });
     this.left = h("b");
-    this.expiry = h("span", { className: "expiry", title: "when the token of this link expires", hidden: true }, h("span", {}, "expires in "), this.left);
+    this.expiry = h("span", { className: "expiry", title: "until the token of this link expires", hidden: true }, this.left, h("span", {}, " left"));
     this.search = h("input", {
       type: "search", placeholder: "Search, or /regex/i", ariaLabel: "Search", spellcheck: false, autocomplete: "off", autocapitalize: "off",
       oninput: () => viewer.search(this.search.value),
@@ -42,7 +42,7 @@ export class Toolbar {
       },
     });
     this.found = h("output", { className: "found" });
-    this.only = button("Only matches", () => viewer.toggleOnly(), { ariaPressed: "false", className: "only" });
+    this.only = button("Only", () => viewer.toggleOnly(), { ariaLabel: "Only matches", title: "Only matches (f)", ariaPressed: "false", className: "only" });
     this.chips = CHIPS.map(([name, levels]) => {
       const number = h("span", { className: "number" });
       const chip = button(name, () => viewer.toggleLevels(levels), { className: `chip ${name.toLowerCase()}`, ariaPressed: "true" });
@@ -108,7 +108,7 @@ export class Toolbar {
     this.expiry.classList.toggle("soon", (connection.expiresAt ?? Infinity) - now < 300_000);
     for (const { chip, number, levels } of this.chips) {
       const n = levels.reduce((sum, level) => sum + columns.levels[level], 0);
-      put(number, count(n));
+      put(number, short(n));
       chip.classList.toggle("none", n === 0);
       chip.ariaPressed = String(!viewer.hidden.has(levels[0]));
     }

@@ -4,6 +4,9 @@ const NUMBER = new Intl.NumberFormat("en");
 
 /** @param {number} n */
 export const count = (n) => NUMBER.format(n);
+const SHORT = new Intl.NumberFormat("en", { notation: "compact" });
+/** As short as it has to be: 12K. @param {number} n */
+export const short = (n) => (n < 10_000 ? count(n) : SHORT.format(n));
 /** @param {number} n @param {string} one its plural takes an s */
 export const counted = (n, one) => `${count(n)} ${one}${n === 1 ? "" : "s"}`;
 /** @param {number} n @param {number} [size] */
@@ -39,7 +42,7 @@ export function moment(ms, nanos, now) {
   if (isNaN(ms)) return "no time";
   const date = new Date(ms);
   const utc = date.toISOString().replace("Z", nanos ? two(nanos, 6).replace(/(000)$/, "") + "Z" : "Z");
-  return `${date.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "long" })}\n${utc}\n${relative(ms, now).replace(/^-(.*)/, "$1 ago")}`;
+  return `${date.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "long" })} · ${utc} · ${relative(ms, now).replace(/^-(.*)/, "$1 ago")}`;
 }
 
 /** Say what is missing, and why. @param {{lost: number|null, reason: string}} gap */

@@ -25,6 +25,7 @@ const SAID = [
   ["FATAL could not connect", "fatal"],
   ["127.0.0.1 - - GET /errors 200", "other"],
   ["everything is fine, no ERROR at all here in this long sentence", "other"],
+  ["Unhandled exception while paying\nTraceback (most recent call last):\n  File", "error"],
   ["", "other"],
 ];
 for (const [line, level] of SAID) {

@@ -218,6 +218,50 @@ async def test_a_link_to_a_line_leads_to_it(start: Callable[..., Process]) -> No
         await state(page, "Paused")
 
 
+async def test_a_selection_is_copied_with_the_rows_that_do_not_exist_any_more(start: Callable[..., Process]) -> None:
+    process = start()
+    await write(process, [record(f"line {n}") for n in range(2000)])
+    async with opened(process, "tail=all", permissions=["clipboard-read", "clipboard-write"]) as page:
+        await rows(page, 2000)
+        await page.keyboard.press("Home")
+        first = page.get_by_text("line 10", exact=True)
+        await first.click(position={"x": 3, "y": 8})
+        await page.mouse.wheel(0, 1000)
+        await page.get_by_text("line 60", exact=True).wait_for()
+        await page.mouse.wheel(0, 1000)
+        last = page.get_by_text("line 110", exact=True)
+        await last.click(position={"x": 40, "y": 8}, modifiers=["Shift"])
+        await page.keyboard.press("Control+c")
+        copied = await page.evaluate("navigator.clipboard.readText()")
+        assert copied.split("\n") == [f"line {n}" for n in range(10, 111)]
+
+
+async def test_in_a_shadow_it_is_dressed_and_closes(start: Callable[..., Process]) -> None:
+    process = start()
+    await write(process, [record("inside")])
+    async with opened(process) as page:
+        await rows(page, 1)
+        token = await page.evaluate("sessionStorage.getItem(sessionStorage.key(0))")
+        await page.evaluate(
+            """async (token) => {
+            document.body.replaceChildren();
+            await import("/view/element.js");
+            const element = document.createElement("logurt-tail");
+            element.setAttribute("src", location.href);
+            element.setAttribute("token", token);
+            element.style.height = "300px";
+            document.body.append(element);
+        }""",
+            token,
+        )
+        await page.get_by_text("inside").wait_for()
+        assert (
+            await page.evaluate("document.querySelector('logurt-tail').shadowRoot.querySelector('.list').clientHeight")
+            > 200
+        )
+        await page.evaluate("document.querySelector('logurt-tail').remove()")
+
+
 async def test_an_expired_link_says_so_and_takes_a_new_one(start: Callable[..., Process]) -> None:
     process = start()
     await write(process, [record("still here")])
