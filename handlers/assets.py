@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 VIEWER = Path(__file__).parents[1] / "viewer"
 PAGE, FRONT = "view.html", "index.html"
-# What the page runs: served as one module with all that it imports. Other pages import the modules themselves.
-START = "start.js"
+# What the page runs, and the element for other pages: each is served as one module with all that it imports.
+JOINED = ("start.js", "element.js")
 # Where files are, as seen from the pages, which are beside this folder and not in it.
 FOLDER = "view"
 
@@ -36,8 +36,8 @@ _TYPES = {
     ".svg": "image/svg+xml",
 }
 
-# Comments that have lines to themselves, types, and what lines begin with: all that can be left out without reading
-# the language, and a third of the bytes after compression.
+# Comments, types, and what lines begin with: as much as can be left out without reading the language, and a third of
+# the bytes after compression. Those that have lines to themselves:
 _COMMENTS = re.compile(r"^\s*+(?://[^\n]*|/\*(?:(?!\*/).)*\*/)[ \t]*\n", re.MULTILINE | re.DOTALL)
 _TYPES_BY_THE_WAY = re.compile(r"/\*\* @\w+(?:(?!\*/).)*\*/ ?", re.DOTALL)
 # Behind code; without a quote after it, it is in no string, template or expression.
@@ -60,8 +60,7 @@ class Assets:
 
     def __init__(self, texts: Mapping[str, str]) -> None:
         small = {name: _smaller(name, text) for name, text in texts.items()}
-        if START in small:
-            small[START] = joined(START, small)
+        small |= {name: joined(name, small) for name in JOINED if name in small}
         self.digest = _digest("\0".join(part for pair in sorted(small.items()) for part in pair))
         self.files = {name: _asset(name, self._linked(name, small)) for name in small}
 

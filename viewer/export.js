@@ -36,6 +36,7 @@ function selectedIds(viewer) {
     const row = (node instanceof Element ? node : node?.parentElement)?.closest("[data-id]");
     return row instanceof HTMLElement ? Number(row.dataset.id) : NaN;
   });
+  rows.count();
   const [from, to] = ends.map((id) => rows.find(id)).sort((a, b) => a - b);
   if (ends.some(isNaN) || from === to) return null;
   const texts = [];

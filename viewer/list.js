@@ -13,11 +13,13 @@ const SPARE = 8;
 export class List {
   /**
    * @param {Index} rows @param {(id: number) => HTMLElement} render
+   * @param {() => void} prepare called before rows are asked for, which may have come or gone meanwhile
    * @param {() => void} moved called when the list begins or ends to follow, or shows other rows
    */
-  constructor(rows, render, moved) {
+  constructor(rows, render, prepare, moved) {
     this.rows = rows;
     this.render = render;
+    this.prepare = prepare;
     this.moved = moved;
     this.follow = true;
     /** The row at the top, and how many of its pixels are above. */
@@ -59,6 +61,7 @@ export class List {
   draw() {
     this.height = this.node.clientHeight;
     if (!this.height) return;
+    this.prepare();
     const { rows, height } = this;
     const fit = Math.ceil(height / this.rowHeight) + 1;
     if (this.follow) {
@@ -208,6 +211,7 @@ export class List {
   moveBy(pixels) {
     if (!this.drawn.length || (this.follow && pixels >= 0)) return;
     this.follow = false;
+    this.prepare();
     const { rows, anchor } = this;
     let index = rows.find(anchor.id);
     let dy = anchor.dy + pixels;
@@ -223,6 +227,7 @@ export class List {
   #jump(share) {
     if (share >= 0.9999) return this.toEnd();
     this.follow = false;
+    this.prepare();
     const { rows } = this;
     const index = Math.max(0, share * (rows.length - this.height / this.rowHeight));
     this.anchor = { id: rows.at(Math.floor(index)), dy: (index % 1) * this.rowHeight };
@@ -244,6 +249,7 @@ export class List {
 
   toStart() {
     this.follow = false;
+    this.prepare();
     this.scrolling = false;
     this.anchor = { id: this.rows.length ? this.rows.at(0) : 0, dy: 0 };
     this.draw();
@@ -253,6 +259,7 @@ export class List {
   reveal(id, middle = false) {
     this.follow = false;
     this.scrolling = false;
+    this.prepare();
     const node = this.nodes.get(id);
     const top = node && this.drawn.includes(id) ? this.y + node.offsetTop : NaN;
     if (node && !middle && top >= 0 && top + node.offsetHeight <= this.height) return this.draw();

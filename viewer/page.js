@@ -79,7 +79,7 @@ export class Viewer {
     this.voice = new Voice();
     this.stream = new Stream(this, options, new URLSearchParams([...query].filter(([name]) => !ON_PAGE.has(name))));
     this.stream.at = query.get("at");
-    this.list = new List(this.rows, (id) => row(this, id), () => this.#moved());
+    this.list = new List(this.rows, (id) => row(this, id), () => this.#hold(), () => this.#moved());
     this.ruler = new Ruler(this.rows, this.marks);
     this.histogram = new Histogram();
     this.toolbar = new Toolbar(this, String(claims(options.token).namespace ?? ""));
@@ -155,7 +155,6 @@ export class Viewer {
     if (now - this.drawnAt < Math.max(MIN_FRAME, this.took * REST)) return requestAnimationFrame((later) => this.#frame(later));
     this.waiting = false;
     const started = performance.now();
-    this.#hold();
     if (this.#work()) this.#workOn();
     this.list.draw();
     this.drawnAt = now;
@@ -330,6 +329,7 @@ export class Viewer {
   /** Go to the line before or after. @param {1|-1} by */
   step(by) {
     const { rows, list, current } = this;
+    this.#hold();
     if (!rows.length) return;
     const seen = list.follow ? list.drawn[list.drawn.length - 1] : list.anchor.id;
     const index = current === undefined ? rows.find(seen) : rows.find(current) + by;

@@ -13,6 +13,7 @@ export class Ruler {
     const { canvas, rows } = this;
     const { clientWidth: width, clientHeight: height } = canvas;
     if (!height) return;
+    rows.count();
     if (canvas.height !== height) [canvas.width, canvas.height] = [width, height];
     const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
     context.clearRect(0, 0, width, height);

@@ -133,6 +133,23 @@ served("where WebSockets do not get through, lines come by a stream", async (con
   assert.deepEqual(transports(states(events)), ["fetch", "stream"]);
 });
 
+served("a WebSocket that is cut by chance while it opens is tried again at once", async (context) => {
+  const { token } = await sign(namespace());
+  const between = await proxy(url);
+  context.after(between.close);
+  between.upgrades = answering("502 Bad Gateway", "by chance");
+  let upgrades = 0;
+  class Once extends WebSocket {
+    constructor(/** @type {string} */ address, /** @type {string[]} */ protocols) {
+      super(address, protocols);
+      upgrades += 1;
+      this.addEventListener("error", () => (between.upgrades = ""));
+    }
+  }
+  const events = await until(logurt(between.url, { token, WebSocket: Once }), ({ type }) => type === "live");
+  assert.deepEqual([transports(states(events)), upgrades], [["fetch", "websocket"], 2]);
+});
+
 served("a 503 is waited out, and its sentence told", async (context) => {
   const name = namespace();
   const { token } = await sign(name);

@@ -145,6 +145,7 @@ async def test_a_page_goes_on_behind_a_proxy_that_cuts(start: Callable[..., Proc
         await follow(page, await token(process, "myapp"))
         for _ in range(5):
             await page.wait_for_function("(number) => window.last > number", arg=load.last)
+            await page.wait_for_function("() => window.states.at(-1).transport === 'websocket'")
             proxy.cut()
         await page.wait_for_function("(number) => window.last > number", arg=load.last)
         seen = await page.evaluate("window.seen")
@@ -251,10 +252,9 @@ async def test_a_link_for_programs_leads_a_browser_to_the_viewer(start: Callable
         assert page.url == f"http://127.0.0.1:{process.port}/view#pod=web-*"
 
 
-@pytest.mark.parametrize("bad", ["a.b.c", "nonsense"])
-async def test_a_bad_link_ends_with_a_sentence_and_is_not_tried_again(start: Callable[..., Process], bad: str) -> None:
+async def test_a_bad_link_ends_with_a_sentence_and_is_not_tried_again(start: Callable[..., Process]) -> None:
     process = start()
-    async with relay(process.port) as proxy, page_of(proxy.url(f"/view#token={bad}")) as page:
+    async with relay(process.port) as proxy, page_of(proxy.url("/view#token=a.b.c")) as page:
         await page.get_by_text("new link").first.wait_for()
         assert sum(" /logs" in head for head in proxy.heads) <= 1
 

@@ -107,9 +107,12 @@ export class Tail {
     if (!this.#follow) return yield* this.#backlog();
     if (!this.#terms.WebSocket || this.#blocked >= MAX_BLOCKED) return yield* this.#streaming();
     if (this.#asksFirst) yield* this.#backlog();
+    const began = Date.now();
     let socket = await this.#open();
-    if (!socket && !this.#asksFirst) {
-      yield* this.#backlog(); // it says why, by throwing, or nothing is wrong any more
+    const isSlow = Date.now() - began > this.#terms.patience.open / 2;
+    if (!socket && !(this.#asksFirst && isSlow)) {
+      // A request says why, by throwing, unless it has said already that nothing is wrong: then it was cut by chance.
+      if (!this.#asksFirst) yield* this.#backlog();
       socket = await this.#open();
     }
     this.#asksFirst = !socket;
