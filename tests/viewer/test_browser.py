@@ -158,10 +158,10 @@ async def test_a_page_notices_a_proxy_that_stalls(start: Callable[..., Process])
     await posted(process, batch("1"))
     async with relay(process.port) as proxy, page_of(proxy.url("/")) as page:
         await follow(page, await token(process, "myapp"), patience={"silence": 500})
-        await state(page, "open")
+        await page.wait_for_function("() => window.states.at(-1)?.transport === 'websocket'")
         proxy.is_stalled = True
         await posted(process, batch("2"))
-        assert (await state(page, "waiting"))["why"] == "nothing came for too long"
+        await page.wait_for_function("() => window.states.some(({why}) => why === 'nothing came for too long')")
         proxy.is_stalled = False
         assert await got(page, 2) == [1, 2]
 
