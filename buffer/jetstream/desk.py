@@ -32,8 +32,9 @@ class Waiting(Protocol):
 class Desk:
     """Where followers ask, and where their messages wait to be delivered.
 
-    `check_epoch()` asks the leader for the epoch, `highest()` for the highest number that the stream has given out;
-    None if it does not answer. `highest_known()` is what that was a second ago, at most.
+    `check_epoch()` asks the leader for the epoch, and tells whether it has answered; `highest()` asks for the highest
+    number that the stream has given out, and returns None if there is no answer. `highest_known()` is what that was a
+    second ago, at most.
     """
 
     def __init__(
@@ -43,7 +44,7 @@ class Desk:
         subjects: Subjects,
         receiver: Receiver,
         *,
-        check_epoch: Callable[[], Awaitable[object]],
+        check_epoch: Callable[[], Awaitable[bool]],
         highest: Callable[[], Awaitable[int | None]],
         highest_known: Callable[[], int],
     ) -> None:

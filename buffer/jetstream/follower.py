@@ -21,12 +21,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from buffer.jetstream.batch import Fetched
 from buffer.jetstream.losses import Losses
 from buffer.jetstream.message import BadMessage
 from buffer.source import Source
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Sequence
 
     from nats.aio.msg import Msg
 
@@ -164,7 +165,7 @@ class Follower:
         heard = self._kept[0]
         if heard.number <= self.last:
             self._kept.popleft()
-        elif heard.previous == self.last:
+        elif heard.previous == self.last > 0:
             self._kept.popleft()
             self._deliver(heard.number, heard.data)
         else:
@@ -173,9 +174,11 @@ class Follower:
         return bool(self._kept)
 
     async def _fill_before(self, heard: Heard) -> None:
-        if heard.previous < self.last:
+        if heard.previous < self.last or not self.last:
             # All that was delivered last has gone from the stream, or the stream is another one.
-            await self._desk.check_epoch()
+            if not await self._is_of_this_numbering():
+                await asyncio.sleep(_NO_LEADER_SECONDS)
+                return  # there will be another attempt
         else:
             self._desk.filled += 1
             await self._fetch_up_to(heard.previous)
@@ -204,6 +207,8 @@ class Follower:
         if last is not None:
             await self._fetch_up_to(last)
             self._is_complete = True
+        if not self._loaded.is_set() and last:
+            await self._is_of_this_numbering()
         if not self._loaded.is_set():
             self._held = array("Q", sorted(self._held))
             self._watched_from = max(self.last, self._desk.highest_known()) + 1
@@ -244,35 +249,50 @@ class Follower:
         """Deliver everything that the server which answers has; tell whether one has answered."""
         silent = 0
         while silent < _ATTEMPTS:
-            last = self.last
             async with self._desk.turn:
-                is_over = await self._fetch_batch()
-            if is_over:
+                messages, was_last = await self._fetch_batch()
+            if messages and self._loaded.is_set() and not await self._is_of_this_numbering():
+                return False
+            await self._deliver_all(messages)
+            if was_last:
                 return True
-            silent = silent + 1 if self.last == last else 0
+            silent = 0 if messages else silent + 1
         return False
 
-    async def _fetch_batch(self) -> bool:
-        """Deliver one batch; tell whether it was the last one."""
+    async def _fetch_batch(self) -> tuple[Sequence[Fetched], bool]:
+        """Return the messages of one batch, and whether it was the last one."""
         request = {
             "seq": self.last + 1,
             "next_by_subj": self._subject,
             "batch": _BATCH_MESSAGES,
             "max_bytes": _BATCH_BYTES,
         }
-        batch = self._desk.batch(msgspec.json.encode(request))
-        turn_ends = self._desk.time() + _TURN_SECONDS
+        batch, messages = self._desk.batch(msgspec.json.encode(request)), list[Fetched]()
         try:
             while (message := await batch.next(_BATCH_SECONDS)) is not None:
-                if message.number > self.last:
-                    self._losses.fetched(self.last + 1, message.number + 1)
-                    self._deliver(message.number, message.data, is_fetched=True)
-                if self._desk.time() > turn_ends:
-                    await asyncio.sleep(0)
-                    turn_ends = self._desk.time() + _TURN_SECONDS
+                messages.append(message)
         finally:
             batch.end()
-        return batch.was_last
+        return messages, batch.was_last
+
+    async def _deliver_all(self, messages: Sequence[Fetched]) -> None:
+        turn_ends = self._desk.time() + _TURN_SECONDS
+        for message in messages:
+            if message.number > self.last:
+                self._losses.fetched(self.last + 1, message.number + 1)
+                self._deliver(message.number, message.data, is_fetched=True)
+            if self._desk.time() > turn_ends:
+                await asyncio.sleep(0)
+                turn_ends = self._desk.time() + _TURN_SECONDS
+
+    async def _is_of_this_numbering(self) -> bool:
+        """Tell whether what is there now has the epoch that is known; False if nobody can say.
+
+        Otherwise lines could be delivered twice: once more with the new epoch.
+        """
+        is_known = await self._desk.check_epoch()
+        await asyncio.sleep(0)  # a restart has cancelled this
+        return is_known
 
     # What is delivered
 

@@ -244,3 +244,23 @@ async def test_a_closed_broker_lets_readers_go() -> None:
     broker = JetStreamBroker(options("nats://127.0.0.1:1", "NONE"), time.time)
     await broker.close()
     broker.release("n")
+
+
+async def test_a_cursor_of_another_numbering_has_the_leader_asked_which_one_it_is(
+    replicas: Replicas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("buffer.jetstream.broker.JetStreamBroker._beat", lambda _: asyncio.sleep(60))
+    a, _ = await replicas.start()
+    b, at_b = await replicas.start()
+    for broker in (a, b):
+        await broker.follow("n")
+    await a.publish([chunk(0, "one")])
+    await at_b.until_texts("one")
+    admin = await replicas.admin()
+    await admin.do("PURGE")
+    await admin.close()
+    assert await a.check()
+    assert a.epoch != b.epoch
+    assert not await b.follow("n", 0, a.epoch)
+    assert a.epoch == b.epoch
+    assert not at_b.texts

@@ -27,6 +27,7 @@ class Bench:
         self.answers = Answers()
         self.heard = Recorder()
         self.checks = 0
+        self.is_answered = True
         self.desk = Desk(
             cast("Any", self.answers),
             "TEST",
@@ -41,8 +42,9 @@ class Bench:
     async def highest(self) -> int | None:
         return max(self.answers.stored, default=0)
 
-    async def check_epoch(self) -> None:
+    async def check_epoch(self) -> bool:
         self.checks += 1
+        return self.is_answered
 
     def say(self, number: int, previous: int, data: bytes) -> None:
         self.answers.live(Answer({"Nats-Sequence": str(number), "Nats-Last-Sequence": str(previous)}, data))
@@ -93,3 +95,47 @@ async def test_a_number_is_gone_only_if_all_was_fetched_after_it_was_found_to_be
     await waiting
     assert bench.heard.texts == ["one", "two"]
     assert ("reached", "n", 11) not in bench.heard.events
+
+
+@pytest.mark.parametrize("is_heard", [True, False])
+async def test_what_follows_nothing_is_delivered_only_once_the_epoch_is_known_to_be_the_same(
+    bench: Bench,
+    is_heard: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    bench.answers.store(10, chunk(0, "one"))
+    bench.follower.start()
+    await bench.follower.wait(0)
+    bench.answers.stored.clear()  # as after a purge
+    bench.is_answered, checks = False, bench.checks
+    data = bench.answers.store(20, chunk(0, "two"))
+    if is_heard:
+        bench.say(20, 0, data)
+    else:
+        bench.follower.peek()
+    while bench.checks == checks:  # noqa: ASYNC110 - nothing tells the test
+        await asyncio.sleep(0)
+    assert bench.heard.texts == ["one"]
+    bench.is_answered = True
+    while len(bench.heard.texts) < 2:
+        bench.follower.peek()
+        await asyncio.sleep(0.01)
+    assert bench.heard.texts == ["one", "two"]
+
+
+async def test_the_first_message_that_is_heard_may_belong_to_a_new_numbering(bench: Bench) -> None:
+    bench.follower.start()
+    await bench.follower.wait(0)
+    data = bench.answers.store(20, chunk(0, "one"))
+
+    async def restart() -> bool:
+        bench.heard.restart("e2")
+        bench.follower.restart()
+        return True
+
+    bench.desk.check_epoch = restart
+    bench.say(20, 0, data)
+    await bench.heard.until(lambda: bench.heard.epochs)
+    bench.desk.check_epoch = bench.check_epoch
+    await bench.heard.until_texts("one")
+    await asyncio.sleep(0.05)
+    assert bench.heard.texts == ["one"]
