@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from buffer.jetstream.subjects import Subjects
 
 _ASK_SECONDS = 2.0
-# How often the message is written again, by whichever replica comes first. A stream that is filled within this time
-# loses its epoch.
+# How often the message is written again, by whichever replica comes first, unless it gets into the older half of the
+# stream before. A full stream that drops half of what it holds between two checks loses its epoch.
 _RENEW_SECONDS = 20
 # For how long the numbers must have been seen to have gone back: a new leader may be a moment behind.
 _BACK_SECONDS = 3.0
@@ -94,7 +94,8 @@ class Epoch:
             return await self._write(secrets.token_hex(6), held)
         self._adopt(held)
         self.highest = max(self.highest, state.last_seq)
-        if self._monotonic() - self._written_at > _RENEW_SECONDS:
+        is_old = held.number - state.first_seq < state.last_seq - held.number
+        if is_old or self._monotonic() - self._written_at > _RENEW_SECONDS:
             return await self._write(held.epoch, held)
         return True
 

@@ -65,6 +65,25 @@ async def test_an_epoch_is_written_again_before_the_stream_drops_it(nats: NatsSe
     await party.connection.close()
 
 
+async def test_an_epoch_is_written_again_once_it_is_in_the_older_half_of_the_stream(
+    nats: NatsServer, stream: str
+) -> None:
+    party = await Party(nats.url, stream, Clock()).join()
+    await party.epoch.check()
+    written = await party.stream.state()
+    for _ in range(2):
+        await party.connection.ask(Subjects(stream).of("n"), b"", 5)
+    assert await party.epoch.check()
+    after = await party.stream.state()
+    assert written is not None
+    assert after is not None
+    assert after.last_seq == written.last_seq + 3
+    assert await party.epoch.check()
+    assert await party.stream.state() == after
+    assert len(party.learnt) == 1
+    await party.connection.close()
+
+
 async def test_those_that_come_second_to_write_an_epoch_again_are_answered_too(nats: NatsServer, stream: str) -> None:
     clock = Clock()
     parties = [await Party(nats.url, stream, clock).join() for _ in range(3)]
