@@ -125,6 +125,7 @@ class JetStreamBroker:
             check_epoch=self.check,
             highest=self._highest,
             highest_known=lambda: self._epoch.highest,
+            written=self._written,
         )
         self._connection.hear(self._subjects.live_epoch, lambda _: self._pulse_now.set())
         await self._connection.open(_START_SECONDS)
@@ -285,6 +286,10 @@ class JetStreamBroker:
         except StreamMissing:
             return None
         return None if state is None else state.last_seq
+
+    async def _written(self, since: float) -> int | None:
+        async with self._checking:
+            return await self._epoch.written(since)
 
     def _note_stored(self, number: int) -> None:
         self._epoch.highest = max(self._epoch.highest, number)

@@ -34,7 +34,8 @@ class Desk:
 
     `check_epoch()` asks the leader for the epoch, and tells whether it has answered; `highest()` asks for the highest
     number that the stream has given out, and returns None if there is no answer. `highest_known()` is what that was a
-    second ago, at most.
+    second ago, at most. `written(since)` returns a number that the stream has given out since then, on the
+    loop's clock; None if it takes nothing.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Desk:
         check_epoch: Callable[[], Awaitable[bool]],
         highest: Callable[[], Awaitable[int | None]],
         highest_known: Callable[[], int],
+        written: Callable[[float], Awaitable[int | None]],
     ) -> None:
         self.connection = connection
         self.leader = Leader(connection, stream_name)
@@ -55,6 +57,7 @@ class Desk:
         self.check_epoch = check_epoch
         self.highest = highest
         self.highest_known = highest_known
+        self.written = written
         self.decoder = Decoder()
         self.unreadable = 0  # messages
         self.filled = 0  # times that something had not been heard, and was fetched

@@ -75,6 +75,7 @@ class Epoch:
         self.name = ""  # not known yet
         self.highest = 0
         self._number = 0  # that of its message
+        self._acked = (-1.0, 0)  # when the message was written last from here, and its number then
         self._written_at = 0.0
         self._back_since: float | None = None  # when the numbers were first seen to have gone back
         self._connection = connection
@@ -123,6 +124,17 @@ class Epoch:
         except msgspec.MsgspecError:
             return None
 
+    async def written(self, since: float) -> int | None:
+        """Return a number that the stream has given out since then; None if it takes nothing.
+
+        What is read comes from one server, which may have been cut off; what is written has been agreed on.
+        """
+        if self._acked[0] < since:
+            now = self._monotonic()
+            if not await self._write(self.name, _Held(self._number, self.name)) or self._acked[0] < now:
+                return None
+        return self._acked[1]
+
     async def _write(self, epoch: str, held: _Held) -> bool:
         """Write the message unless it has changed meanwhile, and adopt what is there then; tell whether it is known."""
         headers = {
@@ -131,10 +143,13 @@ class Epoch:
             "Nats-Rollup": "sub",
         }
         body = msgspec.json.encode(_Body(epoch))
+        began = self._monotonic()
         msg = await self._connection.ask(self._subjects.epoch, body, _ASK_SECONDS, headers)
         if msg is None or not msg.data:
             return False
         number = msgspec.json.decode(msg.data, type=Ack).seq
+        if number:
+            self._acked = (began, number)
         now = _Held(number, epoch) if number else await self._read()  # another replica was first
         if now is None or not now.number:
             return False

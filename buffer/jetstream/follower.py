@@ -39,7 +39,8 @@ _BATCH_BYTES = 4 * 1024 * 1024
 # How long to wait for the next message of a batch: the peer that was chosen to answer may be frozen.
 _BATCH_SECONDS = 0.5
 _LAG_SECONDS = 0.05
-# How often a number must be found not to have been given out: a new leader may be a moment behind.
+# How often a number must be found not to have been given out, before the stream is written to, to be sure: a new leader
+# may be a moment behind, and one that was cut off from its peers does not know what comes after it.
 _BEYOND_TIMES = 3
 _BEYOND_SECONDS = 0.3
 _NO_LEADER_SECONDS = 0.25
@@ -95,6 +96,7 @@ class Follower:
 
         A number that the stream has not given out yet is not waited for.
         """
+        began = self._desk.time()
         await self._loaded.wait()
         beyond = 0
         while number > self.last:
@@ -103,7 +105,7 @@ class Follower:
                 await asyncio.sleep(_NO_LEADER_SECONDS)
             elif number > highest:
                 beyond += 1
-                if beyond == _BEYOND_TIMES:
+                if beyond >= _BEYOND_TIMES and number > (await self._desk.written(began) or number):
                     return
                 await asyncio.sleep(_BEYOND_SECONDS)
             elif await self._refreshed() and number > self.last:

@@ -84,6 +84,21 @@ async def test_an_epoch_is_written_again_once_it_is_in_the_older_half_of_the_str
     await party.connection.close()
 
 
+async def test_an_epoch_that_is_written_shows_how_far_the_numbers_have_got(nats: NatsServer, stream: str) -> None:
+    clock = Clock()
+    party = await Party(nats.url, stream, clock).join()
+    await party.epoch.check()
+    await party.connection.ask(Subjects(stream).of("n"), b"", 5)
+    clock.now += 1
+    assert await party.epoch.written(clock.now) == 1002
+    assert await party.epoch.written(clock.now) == 1002
+    clock.now += 1
+    assert await party.epoch.written(clock.now) == 1003
+    await party.connection.close()
+    assert await party.epoch.written(clock.now + 1) is None
+    assert len(party.learnt) == 1
+
+
 async def test_those_that_come_second_to_write_an_epoch_again_are_answered_too(nats: NatsServer, stream: str) -> None:
     clock = Clock()
     parties = [await Party(nats.url, stream, clock).join() for _ in range(3)]

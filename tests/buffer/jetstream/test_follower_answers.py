@@ -28,6 +28,8 @@ class Bench:
         self.heard = Recorder()
         self.checks = 0
         self.is_answered = True
+        self.writes = 0
+        self.given_out: int | None = None  # once something was written
         self.desk = Desk(
             cast("Any", self.answers),
             "TEST",
@@ -36,11 +38,16 @@ class Bench:
             check_epoch=self.check_epoch,
             highest=self.highest,
             highest_known=lambda: 0,
+            written=self.written,
         )
         self.follower = Follower("n", self.desk)
 
     async def highest(self) -> int | None:
         return max(self.answers.stored, default=0)
+
+    async def written(self, _: float) -> int | None:
+        self.writes += 1
+        return self.given_out
 
     async def check_epoch(self) -> bool:
         self.checks += 1
@@ -139,3 +146,29 @@ async def test_the_first_message_that_is_heard_may_belong_to_a_new_numbering(ben
     await bench.heard.until_texts("one")
     await asyncio.sleep(0.05)
     assert bench.heard.texts == ["one"]
+
+
+async def test_a_leader_that_takes_nothing_cannot_say_that_a_number_was_not_given_out(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("buffer.jetstream.follower._BEYOND_SECONDS", 0)
+    bench.follower.start()
+    waiting = asyncio.create_task(bench.follower.wait(11))
+    while bench.writes < 3:  # noqa: ASYNC110 - nothing tells the test
+        await asyncio.sleep(0)
+    bench.given_out = 12
+    while bench.writes < 6:  # noqa: ASYNC110 - likewise
+        await asyncio.sleep(0)
+    assert not waiting.done()
+    bench.answers.store(11, chunk(0, "one"))
+    await waiting
+    assert bench.heard.texts == ["one"]
+
+
+async def test_a_number_that_was_not_given_out_is_not_waited_for(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("buffer.jetstream.follower._BEYOND_SECONDS", 0)
+    bench.follower.start()
+    bench.given_out = 10
+    await bench.follower.wait(11)
+    assert bench.writes == 1
+    assert not bench.heard.events
