@@ -6,7 +6,8 @@ purged or made anew never passes for the old one. (Its time of creation would: t
 stream lose what they held.) The message is written again every now and then, since the stream drops its oldest messages
 when it is full.
 
-Numbers that have gone back, as after a restored disk, need a new epoch too.
+If it was dropped all the same, while the last message that was there a moment ago still is, the numbering is the same,
+and keeps its name. Numbers that have gone back, as after a restored disk, need a new one too.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from nats.aio.msg import Msg
 
     from buffer.jetstream.connection import Connection
     from buffer.jetstream.stream import Stream
@@ -45,6 +48,7 @@ class _Held(NamedTuple):
 class _Stored(msgspec.Struct):
     seq: int = 0
     data: bytes = b""
+    time: str = ""
 
 
 class _Answer(msgspec.Struct):
@@ -77,6 +81,7 @@ class Epoch:
         self._number = 0  # that of its message
         self._acked = (-1.0, 0)  # when the message was written last from here, and its number then
         self._written_at = 0.0
+        self._witness = ("", 0, "")  # an epoch, the number of a message that the stream had then, and its time
         self._back_since: float | None = None  # when the numbers were first seen to have gone back
         self._connection = connection
         self._stream = stream
@@ -91,9 +96,12 @@ class Epoch:
         held = None if state is None else await self._read()
         if state is None or held is None:
             return False
+        if not held.number and await self._is_the_same():
+            return await self._write(self.name, held)
         if not held.number or self._have_gone_back(state.last_seq < highest):
             return await self._write(secrets.token_hex(6), held)
         self._adopt(held)
+        self._witness = (held.epoch, state.last_seq, state.last_ts)
         self.highest = max(self.highest, state.last_seq)
         is_old = held.number - state.first_seq < state.last_seq - held.number
         if is_old or self._monotonic() - self._written_at > _RENEW_SECONDS:
@@ -109,11 +117,22 @@ class Epoch:
             self._back_since = now
         return self._back_since is not None and now - self._back_since >= _BACK_SECONDS
 
+    async def _is_the_same(self) -> bool:
+        """Tell whether the numbering is the same, although the message is gone."""
+        epoch, number, time = self._witness
+        msg = await self._ask({"seq": number})
+        if epoch != self.name or msg is None or not msg.data:
+            return False
+        stored = msgspec.json.decode(msg.data, type=_Answer).message
+        return stored is not None and stored.time == time
+
+    async def _ask(self, request: object) -> Msg | None:
+        subject = f"$JS.API.STREAM.MSG.GET.{self._stream.settings.name}"
+        return await self._connection.ask(subject, msgspec.json.encode(request), _ASK_SECONDS)
+
     async def _read(self) -> _Held | None:
         """Return what the leader holds; None if it does not answer."""
-        request = msgspec.json.encode({"last_by_subj": self._subjects.epoch})
-        subject = f"$JS.API.STREAM.MSG.GET.{self._stream.settings.name}"
-        msg = await self._connection.ask(subject, request, _ASK_SECONDS)
+        msg = await self._ask({"last_by_subj": self._subjects.epoch})
         if msg is None or not msg.data:
             return None
         try:
