@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from buffer.broker import Receiver
     from buffer.chunk import Chunk
+    from buffer.jetstream.stream import StreamState
 
 # How long a start waits for NATS before it goes on without, in seconds; how long a reader waits for its namespace.
 _START_SECONDS = 5.0
@@ -123,6 +124,7 @@ class JetStreamBroker:
             self._subjects,
             receiver,
             check_epoch=self.check,
+            first=self._first,
             highest=self._highest,
             highest_known=lambda: self._epoch.highest,
             written=self._written,
@@ -280,12 +282,19 @@ class JetStreamBroker:
         for follower in self._followers.values():
             follower.refresh()
 
+    async def _first(self) -> int | None:
+        state = await self._state()
+        return None if state is None else state.first_seq
+
     async def _highest(self) -> int | None:
+        state = await self._state()
+        return None if state is None else state.last_seq
+
+    async def _state(self) -> StreamState | None:
         try:
-            state = await self._stream.state()
+            return await self._stream.state()
         except StreamMissing:
             return None
-        return None if state is None else state.last_seq
 
     async def _written(self, since: float) -> int | None:
         async with self._checking:

@@ -19,9 +19,6 @@ from bisect import bisect_left
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
-import msgspec
-
-from buffer.jetstream.batch import Fetched
 from buffer.jetstream.losses import Losses
 from buffer.jetstream.message import BadMessage
 from buffer.source import Source
@@ -31,13 +28,9 @@ if TYPE_CHECKING:
 
     from nats.aio.msg import Msg
 
+    from buffer.jetstream.batch import Fetched
     from buffer.jetstream.desk import Desk
 
-# One batch: enough for throughput, and no more than can be decoded in some 50 ms. A server sends up to 64 MB otherwise.
-_BATCH_MESSAGES = 1000
-_BATCH_BYTES = 4 * 1024 * 1024
-# How long to wait for the next message of a batch: the peer that was chosen to answer may be frozen.
-_BATCH_SECONDS = 0.5
 _LAG_SECONDS = 0.05
 # How often a number must be found not to have been given out, before the stream is written to, to be sure: a new leader
 # may be a moment behind, and one that was cut off from its peers does not know what comes after it.
@@ -71,6 +64,7 @@ class Follower:
         self.linger: asyncio.TimerHandle | None = None  # until it is forgotten, once it has no readers
         self._held = array("Q")  # what the stream held at first, and what farewells said of others; in order
         self._watched_from = 0  # the first number that could be heard
+        self._has_restarted = False  # and does not know yet where the numbering begins
         self._is_complete = False  # whether the last fetch got everything there was
         self._desk = desk
         self._subject = desk.subjects.of(namespace)
@@ -128,7 +122,7 @@ class Follower:
         if self._filling is not None:
             self._filling.cancel()
             self._filling = None
-        self.last = 0
+        self.last, self._has_restarted = 0, True
         self._held = array("Q")
         self._kept.clear()
         self._losses = Losses()
@@ -203,8 +197,10 @@ class Follower:
 
     async def _fetch_all(self) -> None:
         self._is_complete = False
-        if not await self._fetch():
+        if self._has_restarted and not await self._pass_over():
             return  # there will be another attempt
+        if not await self._fetch():
+            return  # likewise
         last = await self._desk.leader.last(self._subject)
         if last is not None:
             await self._fetch_up_to(last)
@@ -215,6 +211,17 @@ class Follower:
             self._held = array("Q", sorted(self._held))
             self._watched_from = max(self.last, self._desk.highest_known()) + 1
             self._loaded.set()
+
+    async def _pass_over(self) -> bool:
+        """Begin where the stream does: a server that lags behind may hold what the numbering began anew without."""
+        first = await self._desk.first()
+        if first is None:
+            return False
+        if first > self.last + 1:
+            self._losses.fetched(self.last + 1, first)
+            self.last = first - 1
+        self._has_restarted = False
+        return True
 
     async def _refreshed(self) -> bool:
         """Fetch everything there is from now on; tell whether that was possible."""
@@ -252,7 +259,7 @@ class Follower:
         silent = 0
         while silent < _ATTEMPTS:
             async with self._desk.turn:
-                messages, was_last = await self._fetch_batch()
+                messages, was_last = await self._desk.fetch(self.last + 1, self._subject)
             if messages and self._loaded.is_set() and not await self._is_of_this_numbering():
                 return False
             await self._deliver_all(messages)
@@ -260,22 +267,6 @@ class Follower:
                 return True
             silent = 0 if messages else silent + 1
         return False
-
-    async def _fetch_batch(self) -> tuple[Sequence[Fetched], bool]:
-        """Return the messages of one batch, and whether it was the last one."""
-        request = {
-            "seq": self.last + 1,
-            "next_by_subj": self._subject,
-            "batch": _BATCH_MESSAGES,
-            "max_bytes": _BATCH_BYTES,
-        }
-        batch, messages = self._desk.batch(msgspec.json.encode(request)), list[Fetched]()
-        try:
-            while (message := await batch.next(_BATCH_SECONDS)) is not None:
-                messages.append(message)
-        finally:
-            batch.end()
-        return messages, batch.was_last
 
     async def _deliver_all(self, messages: Sequence[Fetched]) -> None:
         turn_ends = self._desk.time() + _TURN_SECONDS

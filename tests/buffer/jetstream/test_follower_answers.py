@@ -36,11 +36,15 @@ class Bench:
             Subjects("TEST"),
             self.heard,
             check_epoch=self.check_epoch,
+            first=self.first,
             highest=self.highest,
             highest_known=lambda: 0,
             written=self.written,
         )
         self.follower = Follower("n", self.desk)
+
+    async def first(self) -> int | None:
+        return min(self.answers.stored, default=1)
 
     async def highest(self) -> int | None:
         return max(self.answers.stored, default=0)
@@ -77,7 +81,7 @@ def bench(io_loop: IOLoop) -> Iterator[Bench]:
 async def test_what_gets_lost_of_a_batch_is_fetched_again(
     bench: Bench, lost: set[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("buffer.jetstream.follower._BATCH_SECONDS", 0.05)
+    monkeypatch.setattr("buffer.jetstream.desk._BATCH_SECONDS", 0.05)
     for number in range(10, 14):
         bench.answers.store(number, chunk(0, str(number)))
     bench.answers.unheard = set(lost)
@@ -172,3 +176,16 @@ async def test_a_number_that_was_not_given_out_is_not_waited_for(bench: Bench, m
     await bench.follower.wait(11)
     assert bench.writes == 1
     assert not bench.heard.events
+
+
+async def test_what_a_server_that_lags_behind_holds_from_before_a_purge_does_not_come_again(bench: Bench) -> None:
+    bench.answers.store(10, chunk(0, "one"))
+    bench.follower.start()
+    await bench.follower.wait(0)
+    bench.answers.copied = dict(bench.answers.stored)
+    bench.answers.stored.clear()
+    bench.answers.store(12, chunk(0, "two"))
+    bench.heard.restart("e2")
+    bench.follower.restart()
+    asyncio.get_running_loop().call_later(0.1, setattr, bench.answers, "copied", None)
+    await bench.heard.until_texts("two")
