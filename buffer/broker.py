@@ -94,13 +94,14 @@ class Broker(Protocol):
         BrokerUnavailable unless all chunks were stored; then all of them must be published again, with the same key.
         """
 
-    async def follow(self, namespace: str, seq: int = 0) -> bool:
+    async def follow(self, namespace: str, seq: int = 0, epoch: str = "") -> bool:
         """Return once what is kept of a namespace has been delivered; from then on, what comes is delivered too.
 
-        `seq` is a number that a reader has seen already, here or elsewhere: wait until it has been delivered as well,
-        if the broker has it. Return whether lines after it may have gone without a trace before the namespace was
-        followed. Raises Lagging if nobody can say whether the broker has it; otherwise, what cannot be had now is
-        delivered later. Each call needs a `release`, even one that was cancelled or has raised.
+        `seq` is a number that a reader has seen already, here or elsewhere, in the numbering named `epoch` (empty: the
+        present one): wait until it has been delivered as well, if the broker has it. Return whether lines after it may
+        have gone without a trace before the namespace was followed. Raises Lagging if nobody can say whether the broker
+        has it; otherwise, what cannot be had now is delivered later. Each call needs a `release`, even one that was
+        cancelled or has raised.
         """
 
     def release(self, namespace: str) -> None:
@@ -147,7 +148,7 @@ class MemoryBroker:
             chunk.seq = self._seq
             self._receiver.receive(chunk)
 
-    async def follow(self, namespace: str, seq: int = 0) -> bool:  # noqa: ARG002 - the port's signature
+    async def follow(self, namespace: str, seq: int = 0, epoch: str = "") -> bool:  # noqa: ARG002 - the port's signature
         """Return at once: what is kept of any namespace has been delivered."""
         return False
 

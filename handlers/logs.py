@@ -109,11 +109,11 @@ class LogsHandler(CrossOriginHandler, WebSocketHandler):
 
         Return whether lines after that may have gone without a trace.
         """
-        broker, cursor, seen = self.services.broker, query.cursor, 0
-        if cursor is not None and cursor.epoch == broker.epoch:
-            seen = cursor.seq if cursor.line else cursor.seq - 1
+        cursor, seen, epoch = query.cursor, 0, ""
+        if cursor is not None:
+            seen, epoch = cursor.seq if cursor.line else cursor.seq - 1, cursor.epoch
         self._followed = namespace
-        is_doubtful = await broker.follow(namespace, seen)
+        is_doubtful = await self.services.broker.follow(namespace, seen, epoch)
         if self._has_left:
             raise Finish
         return is_doubtful

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from buffer.broker import Receiver
     from buffer.chunk import Chunk
+    from buffer.jetstream.stream import StreamState
 
 # How long a start waits for NATS before it goes on without, in seconds; how long a reader waits for its namespace.
 _START_SECONDS = 5.0
@@ -89,6 +90,7 @@ class JetStreamBroker:
         self._answered_at = self._monotonic()  # when the leader did
         self._is_answered = False
         self._checking = asyncio.Lock()
+        self._checks = self._checked = 0  # how many have begun, and the last one that came to its end
         self._pulse_now = asyncio.Event()
         self._pulse: asyncio.Task[None] | None = None
 
@@ -122,8 +124,10 @@ class JetStreamBroker:
             self._subjects,
             receiver,
             check_epoch=self.check,
+            first=self._first,
             highest=self._highest,
             highest_known=lambda: self._epoch.highest,
+            written=self._written,
         )
         self._connection.hear(self._subjects.live_epoch, lambda _: self._pulse_now.set())
         await self._connection.open(_START_SECONDS)
@@ -144,7 +148,7 @@ class JetStreamBroker:
         self._has_published = True
         await self._publisher.publish(chunks, key)
 
-    async def follow(self, namespace: str, seq: int = 0) -> bool:
+    async def follow(self, namespace: str, seq: int = 0, epoch: str = "") -> bool:
         """Return once what the stream holds of a namespace has been delivered, in five seconds. Raises Lagging."""
         if self._desk is None or not self._epoch.name:
             raise Lagging  # nothing has been here yet
@@ -156,12 +160,18 @@ class JetStreamBroker:
             follower.linger.cancel()
             follower.linger = None
         follower.readers += 1
+        is_known = epoch in ("", self.epoch)
         try:
             async with asyncio.timeout(_FOLLOW_SECONDS):
+                # If it has been learnt elsewhere, what is held here has been given out there, with other numbers.
+                is_known = is_known or await self.check()
+                seq = seq if epoch in ("", self.epoch) else 0
                 await follower.wait(seq)
         except TimeoutError:
             if seq > follower.last:
                 raise Lagging from None
+        if not is_known:
+            raise Lagging
         return follower.doubts(seq)
 
     def release(self, namespace: str) -> None:
@@ -189,12 +199,20 @@ class JetStreamBroker:
         await self._connection.close()
         await asyncio.sleep(0)
 
-    async def check(self) -> None:
-        """Ask the leader for the epoch, and make the stream if there is none. Note whether it has answered."""
+    async def check(self) -> bool:
+        """Ask the leader for the epoch, and make the stream if there is none. Tell whether it has answered.
+
+        One check is made for all who ask before it begins.
+        """
+        asked = self._checks
         async with self._checking:
-            self._is_answered = await self._check_stream() and await self._check_epoch()
-            if self._is_answered:
-                self._answered_at = self._monotonic()
+            if self._checked <= asked:
+                self._checks += 1
+                self._is_answered = await self._check_stream() and await self._check_epoch()
+                self._checked = self._checks
+                if self._is_answered:
+                    self._answered_at = self._monotonic()
+            return self._is_answered
 
     async def _check_stream(self) -> bool:
         """Make or check the stream, once a connection; tell whether it is as it should be."""
@@ -264,12 +282,23 @@ class JetStreamBroker:
         for follower in self._followers.values():
             follower.refresh()
 
+    async def _first(self) -> int | None:
+        state = await self._state()
+        return None if state is None else state.first_seq
+
     async def _highest(self) -> int | None:
+        state = await self._state()
+        return None if state is None else state.last_seq
+
+    async def _state(self) -> StreamState | None:
         try:
-            state = await self._stream.state()
+            return await self._stream.state()
         except StreamMissing:
             return None
-        return None if state is None else state.last_seq
+
+    async def _written(self, since: float) -> int | None:
+        async with self._checking:
+            return await self._epoch.written(since)
 
     def _note_stored(self, number: int) -> None:
         self._epoch.highest = max(self._epoch.highest, number)

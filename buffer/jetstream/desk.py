@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Protocol
 
-from buffer.jetstream.batch import Batch
+import msgspec
+
+from buffer.jetstream.batch import Batch, Fetched
 from buffer.jetstream.leader import Leader
 from buffer.jetstream.message import Decoder
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from buffer.broker import Receiver
     from buffer.jetstream.connection import Connection
@@ -18,6 +20,11 @@ if TYPE_CHECKING:
 
 # Namespaces that are fetched at the same time: that bounds what is on its way, in memory and on the network.
 _AT_ONCE = 8
+# One batch: enough for throughput, and no more than can be decoded in some 50 ms. A server sends up to 64 MB otherwise.
+_BATCH_MESSAGES = 1000
+_BATCH_BYTES = 4 * 1024 * 1024
+# How long to wait for the next message of a batch: the peer that was chosen to answer may be frozen.
+_BATCH_SECONDS = 0.5
 # How long messages are delivered before others get a turn, in seconds.
 _TURN_SECONDS = 0.005
 
@@ -32,8 +39,10 @@ class Waiting(Protocol):
 class Desk:
     """Where followers ask, and where their messages wait to be delivered.
 
-    `check_epoch()` asks the leader for the epoch, `highest()` for the highest number that the stream has given out;
-    None if it does not answer. `highest_known()` is what that was a second ago, at most.
+    `check_epoch()` asks the leader for the epoch, and tells whether it has answered. `first()` and `highest()` ask for
+    the number that the stream begins with, and the highest that it has given out; None without an answer.
+    `highest_known()` is what the latter was a second ago, at most. `written(since)` returns a number that the stream
+    has given out since then, on the loop's clock; None if it takes nothing.
     """
 
     def __init__(
@@ -43,17 +52,21 @@ class Desk:
         subjects: Subjects,
         receiver: Receiver,
         *,
-        check_epoch: Callable[[], Awaitable[object]],
+        check_epoch: Callable[[], Awaitable[bool]],
+        first: Callable[[], Awaitable[int | None]],
         highest: Callable[[], Awaitable[int | None]],
         highest_known: Callable[[], int],
+        written: Callable[[float], Awaitable[int | None]],
     ) -> None:
         self.connection = connection
         self.leader = Leader(connection, stream_name)
         self.subjects = subjects
         self.receiver = receiver
         self.check_epoch = check_epoch
+        self.first = first
         self.highest = highest
         self.highest_known = highest_known
+        self.written = written
         self.decoder = Decoder()
         self.unreadable = 0  # messages
         self.filled = 0  # times that something had not been heard, and was fetched
@@ -63,9 +76,16 @@ class Desk:
         self._direct = f"$JS.API.DIRECT.GET.{stream_name}"
         self._run_later: asyncio.Handle | None = None
 
-    def batch(self, request: bytes) -> Batch:
-        """Ask for a batch of messages."""
-        return Batch(self.connection, self._direct, request)
+    async def fetch(self, first: int, subject: str) -> tuple[Sequence[Fetched], bool]:
+        """Return a batch of messages of a subject from a number on, and whether the server has no more than these."""
+        request = {"seq": first, "next_by_subj": subject, "batch": _BATCH_MESSAGES, "max_bytes": _BATCH_BYTES}
+        batch, messages = Batch(self.connection, self._direct, msgspec.json.encode(request)), list[Fetched]()
+        try:
+            while (message := await batch.next(_BATCH_SECONDS)) is not None:
+                messages.append(message)
+        finally:
+            batch.end()
+        return messages, batch.was_last
 
     def schedule(self, one: Waiting) -> None:
         """Have somebody deliver what it has heard, when its turn comes."""

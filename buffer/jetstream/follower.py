@@ -19,26 +19,21 @@ from bisect import bisect_left
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
-import msgspec
-
 from buffer.jetstream.losses import Losses
 from buffer.jetstream.message import BadMessage
 from buffer.source import Source
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Sequence
 
     from nats.aio.msg import Msg
 
+    from buffer.jetstream.batch import Fetched
     from buffer.jetstream.desk import Desk
 
-# One batch: enough for throughput, and no more than can be decoded in some 50 ms. A server sends up to 64 MB otherwise.
-_BATCH_MESSAGES = 1000
-_BATCH_BYTES = 4 * 1024 * 1024
-# How long to wait for the next message of a batch: the peer that was chosen to answer may be frozen.
-_BATCH_SECONDS = 0.5
 _LAG_SECONDS = 0.05
-# How often a number must be found not to have been given out: a new leader may be a moment behind.
+# How often a number must be found not to have been given out, before the stream is written to, to be sure: a new leader
+# may be a moment behind, and one that was cut off from its peers does not know what comes after it.
 _BEYOND_TIMES = 3
 _BEYOND_SECONDS = 0.3
 _NO_LEADER_SECONDS = 0.25
@@ -69,6 +64,7 @@ class Follower:
         self.linger: asyncio.TimerHandle | None = None  # until it is forgotten, once it has no readers
         self._held = array("Q")  # what the stream held at first, and what farewells said of others; in order
         self._watched_from = 0  # the first number that could be heard
+        self._has_restarted = False  # and does not know yet where the numbering begins
         self._is_complete = False  # whether the last fetch got everything there was
         self._desk = desk
         self._subject = desk.subjects.of(namespace)
@@ -94,6 +90,7 @@ class Follower:
 
         A number that the stream has not given out yet is not waited for.
         """
+        began = self._desk.time()
         await self._loaded.wait()
         beyond = 0
         while number > self.last:
@@ -102,7 +99,7 @@ class Follower:
                 await asyncio.sleep(_NO_LEADER_SECONDS)
             elif number > highest:
                 beyond += 1
-                if beyond == _BEYOND_TIMES:
+                if beyond >= _BEYOND_TIMES and number > (await self._desk.written(began) or number):
                     return
                 await asyncio.sleep(_BEYOND_SECONDS)
             elif await self._refreshed() and number > self.last:
@@ -125,7 +122,7 @@ class Follower:
         if self._filling is not None:
             self._filling.cancel()
             self._filling = None
-        self.last = 0
+        self.last, self._has_restarted = 0, True
         self._held = array("Q")
         self._kept.clear()
         self._losses = Losses()
@@ -164,7 +161,7 @@ class Follower:
         heard = self._kept[0]
         if heard.number <= self.last:
             self._kept.popleft()
-        elif heard.previous == self.last:
+        elif heard.previous == self.last > 0:
             self._kept.popleft()
             self._deliver(heard.number, heard.data)
         else:
@@ -173,9 +170,11 @@ class Follower:
         return bool(self._kept)
 
     async def _fill_before(self, heard: Heard) -> None:
-        if heard.previous < self.last:
+        if heard.previous < self.last or not self.last:
             # All that was delivered last has gone from the stream, or the stream is another one.
-            await self._desk.check_epoch()
+            if not await self._is_of_this_numbering():
+                await asyncio.sleep(_NO_LEADER_SECONDS)
+                return  # there will be another attempt
         else:
             self._desk.filled += 1
             await self._fetch_up_to(heard.previous)
@@ -198,16 +197,31 @@ class Follower:
 
     async def _fetch_all(self) -> None:
         self._is_complete = False
-        if not await self._fetch():
+        if self._has_restarted and not await self._pass_over():
             return  # there will be another attempt
+        if not await self._fetch():
+            return  # likewise
         last = await self._desk.leader.last(self._subject)
         if last is not None:
             await self._fetch_up_to(last)
             self._is_complete = True
+        if not self._loaded.is_set() and last:
+            await self._is_of_this_numbering()
         if not self._loaded.is_set():
             self._held = array("Q", sorted(self._held))
             self._watched_from = max(self.last, self._desk.highest_known()) + 1
             self._loaded.set()
+
+    async def _pass_over(self) -> bool:
+        """Begin where the stream does: a server that lags behind may hold what the numbering began anew without."""
+        first = await self._desk.first()
+        if first is None:
+            return False
+        if first > self.last + 1:
+            self._losses.fetched(self.last + 1, first)
+            self.last = first - 1
+        self._has_restarted = False
+        return True
 
     async def _refreshed(self) -> bool:
         """Fetch everything there is from now on; tell whether that was possible."""
@@ -244,35 +258,34 @@ class Follower:
         """Deliver everything that the server which answers has; tell whether one has answered."""
         silent = 0
         while silent < _ATTEMPTS:
-            last = self.last
             async with self._desk.turn:
-                is_over = await self._fetch_batch()
-            if is_over:
+                messages, was_last = await self._desk.fetch(self.last + 1, self._subject)
+            if messages and self._loaded.is_set() and not await self._is_of_this_numbering():
+                return False
+            await self._deliver_all(messages)
+            if was_last:
                 return True
-            silent = silent + 1 if self.last == last else 0
+            silent = 0 if messages else silent + 1
         return False
 
-    async def _fetch_batch(self) -> bool:
-        """Deliver one batch; tell whether it was the last one."""
-        request = {
-            "seq": self.last + 1,
-            "next_by_subj": self._subject,
-            "batch": _BATCH_MESSAGES,
-            "max_bytes": _BATCH_BYTES,
-        }
-        batch = self._desk.batch(msgspec.json.encode(request))
+    async def _deliver_all(self, messages: Sequence[Fetched]) -> None:
         turn_ends = self._desk.time() + _TURN_SECONDS
-        try:
-            while (message := await batch.next(_BATCH_SECONDS)) is not None:
-                if message.number > self.last:
-                    self._losses.fetched(self.last + 1, message.number + 1)
-                    self._deliver(message.number, message.data, is_fetched=True)
-                if self._desk.time() > turn_ends:
-                    await asyncio.sleep(0)
-                    turn_ends = self._desk.time() + _TURN_SECONDS
-        finally:
-            batch.end()
-        return batch.was_last
+        for message in messages:
+            if message.number > self.last:
+                self._losses.fetched(self.last + 1, message.number + 1)
+                self._deliver(message.number, message.data, is_fetched=True)
+            if self._desk.time() > turn_ends:
+                await asyncio.sleep(0)
+                turn_ends = self._desk.time() + _TURN_SECONDS
+
+    async def _is_of_this_numbering(self) -> bool:
+        """Tell whether what is there now has the epoch that is known; False if nobody can say.
+
+        Otherwise lines could be delivered twice: once more with the new epoch.
+        """
+        is_known = await self._desk.check_epoch()
+        await asyncio.sleep(0)  # a restart has cancelled this
+        return is_known
 
     # What is delivered
 

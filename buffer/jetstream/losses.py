@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from buffer.jetstream.message import Place
     from buffer.source import Source
 
-# Pairs of writer and source that are remembered, of a namespace.
+# Pairs of writer and source that are remembered, of a namespace, and sources: each of these may have many writers.
 MAX_REMEMBERED = 8192
+MAX_SOURCES = 16_384
 # Stretches in which a message may have gone unseen; older ones are joined.
 _MAX_STRETCHES = 64
 
@@ -38,7 +39,7 @@ class Losses:
 
     def __init__(self) -> None:
         self._seen: OrderedDict[tuple[Source, bytes], _Seen] = OrderedDict()
-        self._newest: dict[Source, int] = {}
+        self._newest: OrderedDict[Source, int] = OrderedDict()
         self._stretches: list[tuple[int, int]] = []  # numbers from the first to before the second, in order
 
     def fetched(self, first: int, until: int) -> None:
@@ -60,8 +61,11 @@ class Losses:
             loss = None
         self._seen[key] = _Seen(place.lines + lines, number)
         self._newest[source] = number
+        self._newest.move_to_end(source)
         if len(self._seen) > MAX_REMEMBERED:
-            self._forget()
+            self._seen.popitem(last=False)
+        if len(self._newest) > MAX_SOURCES:
+            self._newest.popitem(last=False)
         return loss
 
     def _last_lost(self, place: Place, seen: _Seen, number: int) -> int:
@@ -76,8 +80,3 @@ class Losses:
         if index < 0 or previous >= self._stretches[index][1]:
             return None  # it was heard, and has been forgotten here
         return Loss(previous, None)
-
-    def _forget(self) -> None:
-        (source, _), seen = self._seen.popitem(last=False)
-        if self._newest.get(source) == seen.number:
-            del self._newest[source]

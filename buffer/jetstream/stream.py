@@ -43,6 +43,7 @@ class StreamState(msgspec.Struct):
 
     last_seq: int = 0
     first_seq: int = 0
+    last_ts: str = ""  # when the last message was stored
     bytes: int = 0
 
 

@@ -50,11 +50,11 @@ class Replica:
         """Let a reader read for so long, from where it left, and on for as long as it stays."""
         now = asyncio.get_running_loop().time
         cursor = Cursor.parse(reading.cursor) if reading.cursor else None
-        seen = 0
-        if cursor is not None and cursor.epoch == self.broker.epoch:
-            seen = cursor.seq if cursor.line else cursor.seq - 1
+        seen, epoch = 0, ""
+        if cursor is not None:
+            seen, epoch = cursor.seq if cursor.line else cursor.seq - 1, cursor.epoch
         try:
-            is_doubtful = await self.broker.follow(NAMESPACE, seen)
+            is_doubtful = await self.broker.follow(NAMESPACE, seen, epoch)
         except Lagging:
             self.broker.release(NAMESPACE)
             return  # it tries another one

@@ -31,13 +31,13 @@ class Following:
 
     def __init__(self) -> None:
         self.namespaces: Counter[str] = Counter()
-        self.asked: list[tuple[str, int]] = []
+        self.asked: list[tuple[str, int, str]] = []
         self.opened = asyncio.Event()
         self.opened.set()
 
-    async def follow(self, namespace: str, seq: int = 0) -> None:
+    async def follow(self, namespace: str, seq: int = 0, epoch: str = "") -> None:
         self.namespaces[namespace] += 1
-        self.asked.append((namespace, seq))
+        self.asked.append((namespace, seq, epoch))
         await self.opened.wait()
 
     def release(self, namespace: str) -> None:
@@ -82,18 +82,18 @@ async def test_a_reader_that_the_server_sends_away_releases_its_namespace(
     peer = connect()
     await peer.send(request(await path(live, follow="false"), headers))
     await peer.head()
-    await until(lambda: following.asked == [("myapp", 0)] and following.count == 0)
+    await until(lambda: following.asked == [("myapp", 0, "")] and following.count == 0)
 
 
 @pytest.mark.parametrize(
-    ("place", "seen"), [("{epoch}-7-0", 6), ("{epoch}-7-1", 7), ("{epoch}-1-0", 0), ("another-7-1", 0)]
+    ("place", "seen"), [("{epoch}-7-0", 6), ("{epoch}-7-1", 7), ("{epoch}-1-0", 0), ("another-7-1", 7)]
 )
 async def test_what_a_cursor_has_seen_is_waited_for(
     live: LiveServer, following: Following, place: str, seen: int
 ) -> None:
     cursor = place.format(epoch=live.services.broker.epoch)
     assert (await live.fetch(await path(live, follow="false", cursor=cursor))).code == 200
-    assert following.asked == [("myapp", seen)]
+    assert following.asked == [("myapp", seen, cursor.partition("-")[0])]
 
 
 async def test_a_reader_joins_only_once_its_namespace_is_here(
@@ -166,7 +166,7 @@ async def test_listing_sources_follows_each_namespace_for_as_long_as_it_takes(
         await live.write("x", namespace=namespace)
     answer = await live.fetch("/api/sources", headers={"Authorization": f"Token {API_SECRET}"})
     assert [one["namespace"] for one in json.loads(answer.body)["sources"]] == ["a", "b"]
-    assert following.asked == [("a", 0), ("b", 0)]
+    assert following.asked == [("a", 0, ""), ("b", 0, "")]
     assert following.count == 0
 
 

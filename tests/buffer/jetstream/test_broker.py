@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from buffer.broker import BrokerUnavailable, Lagging
 from buffer.jetstream.broker import JetStreamBroker
+from buffer.jetstream.connection import Connection
 from tests.buffer.factories import chunk, source
 from tests.buffer.jetstream.doubles import Recorder, options
 
@@ -244,3 +245,30 @@ async def test_a_closed_broker_lets_readers_go() -> None:
     broker = JetStreamBroker(options("nats://127.0.0.1:1", "NONE"), time.time)
     await broker.close()
     broker.release("n")
+
+
+async def test_a_cursor_of_another_numbering_has_the_leader_asked_which_one_it_is(
+    replicas: Replicas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hear = Connection.hear
+
+    def hear_no_epoch(connection: Connection, subject: str, handler: Any) -> None:
+        if "$epoch" not in subject:
+            hear(connection, subject, handler)
+
+    monkeypatch.setattr(Connection, "hear", hear_no_epoch)
+    monkeypatch.setattr("buffer.jetstream.broker._PULSE_SECONDS", 60)
+    a, _ = await replicas.start()
+    b, at_b = await replicas.start()
+    for broker in (a, b):
+        await broker.follow("n")
+    await a.publish([chunk(0, "one")])
+    await at_b.until_texts("one")
+    admin = await replicas.admin()
+    await admin.do("PURGE")
+    await admin.close()
+    assert await a.check()
+    assert a.epoch != b.epoch
+    assert not await b.follow("n", 0, a.epoch)
+    assert a.epoch == b.epoch
+    assert not at_b.texts

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 import nats as nats_py
 import pytest
 import trustme
+from nats.aio.client import Client
+from nats.aio.transport import TcpTransport
 
 from buffer.broker import BrokerUnavailable
 from buffer.jetstream.connection import Connection, Servers
+from tests.buffer.jetstream.credentials import Operator
 from tests.buffer.jetstream.nats_server import NatsServer, free_ports
 from tests.buffer.jetstream.proxy import Proxy
 
@@ -24,6 +27,11 @@ async def opened(*urls: str) -> tuple[Connection, asyncio.Event]:
     connection = Connection(Servers(urls), made.set)
     await connection.open(5)
     return connection, made
+
+
+def test_nats_py_has_what_is_used_of_it_although_it_is_not_public() -> None:
+    assert vars(Client()).keys() >= {"_pending", "_pending_data_size", "_transport", "_reconnection_task"}
+    assert "_io_writer" in vars(TcpTransport())  # type: ignore[no-untyped-call]
 
 
 async def test_a_question_that_nobody_takes_has_an_empty_answer(nats: NatsServer) -> None:
@@ -179,6 +187,29 @@ async def test_a_server_that_wants_a_password_takes_the_one_in_the_url(
     stranger, _ = await opened_briefly(f"nats://logurt:wrong@127.0.0.1:{server.port}")
     assert not stranger.is_up
     assert "Authorization Violation" in stranger.last_error
+    await stranger.close()
+    server.kill()
+
+
+async def test_a_server_that_wants_credentials_takes_those_of_a_file(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    folder, operator = tmp_path_factory.mktemp("nats"), Operator()
+    server = NatsServer(folder, free_ports(1)[0], config=operator.config, jetstream=False)
+    server.start()
+    path = folder / "user.creds"
+    path.write_text(operator.user())
+    connection = Connection(Servers([server.url], str(path)), lambda: None)
+    await connection.open(10)
+    assert connection.is_up
+    assert await connection.ask("anything", b"", 2) is not None
+    await connection.close()
+    path.write_text(Operator().user())
+    stranger = Connection(Servers([server.url], str(path)), lambda: None)
+    await stranger.open(0.1)
+    while "Authorization Violation" not in stranger.last_error:  # noqa: ASYNC110 - nothing tells the test
+        await asyncio.sleep(0.01)
+    assert not stranger.is_up
     await stranger.close()
     server.kill()
 

@@ -3,6 +3,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+import pytest
+
 from buffer.jetstream.connection import Connection, Servers
 from buffer.jetstream.epoch import Epoch
 from buffer.jetstream.stream import Stream
@@ -11,8 +13,6 @@ from tests.buffer.jetstream.doubles import options
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    import pytest
 
     from tests.buffer.jetstream.nats_server import NatsServer
 
@@ -62,6 +62,59 @@ async def test_an_epoch_is_written_again_before_the_stream_drops_it(nats: NatsSe
     assert after is not None
     assert (after.first_seq, after.last_seq) == (before.last_seq + 1, before.last_seq + 1)
     assert len(party.learnt) == 1
+    await party.connection.close()
+
+
+async def test_an_epoch_is_written_again_once_it_is_in_the_older_half_of_the_stream(
+    nats: NatsServer, stream: str
+) -> None:
+    party = await Party(nats.url, stream, Clock()).join()
+    await party.epoch.check()
+    written = await party.stream.state()
+    for _ in range(2):
+        await party.connection.ask(Subjects(stream).of("n"), b"", 5)
+    assert await party.epoch.check()
+    after = await party.stream.state()
+    assert written is not None
+    assert after is not None
+    assert after.last_seq == written.last_seq + 3
+    assert await party.epoch.check()
+    assert await party.stream.state() == after
+    assert len(party.learnt) == 1
+    await party.connection.close()
+
+
+async def test_an_epoch_that_is_written_shows_how_far_the_numbers_have_got(nats: NatsServer, stream: str) -> None:
+    clock = Clock()
+    party = await Party(nats.url, stream, clock).join()
+    await party.epoch.check()
+    await party.connection.ask(Subjects(stream).of("n"), b"", 5)
+    clock.now += 1
+    assert await party.epoch.written(clock.now) == 1002
+    assert await party.epoch.written(clock.now) == 1002
+    clock.now += 1
+    assert await party.epoch.written(clock.now) == 1003
+    await party.connection.close()
+    assert await party.epoch.written(clock.now + 1) is None
+    assert len(party.learnt) == 1
+
+
+@pytest.mark.parametrize(("verb", "request_", "names"), [("MSG.DELETE", b'{"seq":1002}', 1), ("PURGE", b"", 2)])
+async def test_an_epoch_that_was_dropped_keeps_its_name_if_the_last_message_is_still_there(
+    nats: NatsServer, stream: str, verb: str, request_: bytes, names: int
+) -> None:
+    party = await Party(nats.url, stream, Clock()).join()
+    await party.epoch.check()
+    await party.connection.ask(Subjects(stream).of("n"), b"", 5)
+    await party.epoch.check()
+    await party.connection.ask(f"$JS.API.STREAM.{verb}.{stream}", request_, 5)
+    await party.connection.ask(Subjects(stream).of("n"), b"", 5)
+    assert await party.epoch.check()
+    before = await party.stream.state()
+    assert await party.epoch.check()
+    assert before is not None
+    assert before.last_seq == 1004  # it has been written three times, and 1001 and 1003 were others
+    assert len(party.learnt) == names
     await party.connection.close()
 
 

@@ -27,22 +27,35 @@ class Bench:
         self.answers = Answers()
         self.heard = Recorder()
         self.checks = 0
+        self.is_answered = True
+        self.writes = 0
+        self.given_out: int | None = None  # once something was written
         self.desk = Desk(
             cast("Any", self.answers),
             "TEST",
             Subjects("TEST"),
             self.heard,
             check_epoch=self.check_epoch,
+            first=self.first,
             highest=self.highest,
             highest_known=lambda: 0,
+            written=self.written,
         )
         self.follower = Follower("n", self.desk)
+
+    async def first(self) -> int | None:
+        return min(self.answers.stored, default=1)
 
     async def highest(self) -> int | None:
         return max(self.answers.stored, default=0)
 
-    async def check_epoch(self) -> None:
+    async def written(self, _: float) -> int | None:
+        self.writes += 1
+        return self.given_out
+
+    async def check_epoch(self) -> bool:
         self.checks += 1
+        return self.is_answered
 
     def say(self, number: int, previous: int, data: bytes) -> None:
         self.answers.live(Answer({"Nats-Sequence": str(number), "Nats-Last-Sequence": str(previous)}, data))
@@ -68,7 +81,7 @@ def bench(io_loop: IOLoop) -> Iterator[Bench]:
 async def test_what_gets_lost_of_a_batch_is_fetched_again(
     bench: Bench, lost: set[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("buffer.jetstream.follower._BATCH_SECONDS", 0.05)
+    monkeypatch.setattr("buffer.jetstream.desk._BATCH_SECONDS", 0.05)
     for number in range(10, 14):
         bench.answers.store(number, chunk(0, str(number)))
     bench.answers.unheard = set(lost)
@@ -93,3 +106,86 @@ async def test_a_number_is_gone_only_if_all_was_fetched_after_it_was_found_to_be
     await waiting
     assert bench.heard.texts == ["one", "two"]
     assert ("reached", "n", 11) not in bench.heard.events
+
+
+@pytest.mark.parametrize("is_heard", [True, False])
+async def test_what_follows_nothing_is_delivered_only_once_the_epoch_is_known_to_be_the_same(
+    bench: Bench,
+    is_heard: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    bench.answers.store(10, chunk(0, "one"))
+    bench.follower.start()
+    await bench.follower.wait(0)
+    bench.answers.stored.clear()  # as after a purge
+    bench.is_answered, checks = False, bench.checks
+    data = bench.answers.store(20, chunk(0, "two"))
+    if is_heard:
+        bench.say(20, 0, data)
+    else:
+        bench.follower.peek()
+    while bench.checks == checks:  # noqa: ASYNC110 - nothing tells the test
+        await asyncio.sleep(0)
+    assert bench.heard.texts == ["one"]
+    bench.is_answered = True
+    while len(bench.heard.texts) < 2:
+        bench.follower.peek()
+        await asyncio.sleep(0.01)
+    assert bench.heard.texts == ["one", "two"]
+
+
+async def test_the_first_message_that_is_heard_may_belong_to_a_new_numbering(bench: Bench) -> None:
+    bench.follower.start()
+    await bench.follower.wait(0)
+    data = bench.answers.store(20, chunk(0, "one"))
+
+    async def restart() -> bool:
+        bench.heard.restart("e2")
+        bench.follower.restart()
+        return True
+
+    bench.desk.check_epoch = restart
+    bench.say(20, 0, data)
+    await bench.heard.until(lambda: bench.heard.epochs)
+    bench.desk.check_epoch = bench.check_epoch
+    await bench.heard.until_texts("one")
+    await asyncio.sleep(0.05)
+    assert bench.heard.texts == ["one"]
+
+
+async def test_a_leader_that_takes_nothing_cannot_say_that_a_number_was_not_given_out(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("buffer.jetstream.follower._BEYOND_SECONDS", 0)
+    bench.follower.start()
+    waiting = asyncio.create_task(bench.follower.wait(11))
+    while bench.writes < 3:  # noqa: ASYNC110 - nothing tells the test
+        await asyncio.sleep(0)
+    bench.given_out = 12
+    while bench.writes < 6:  # noqa: ASYNC110 - likewise
+        await asyncio.sleep(0)
+    assert not waiting.done()
+    bench.answers.store(11, chunk(0, "one"))
+    await waiting
+    assert bench.heard.texts == ["one"]
+
+
+async def test_a_number_that_was_not_given_out_is_not_waited_for(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("buffer.jetstream.follower._BEYOND_SECONDS", 0)
+    bench.follower.start()
+    bench.given_out = 10
+    await bench.follower.wait(11)
+    assert bench.writes == 1
+    assert not bench.heard.events
+
+
+async def test_what_a_server_that_lags_behind_holds_from_before_a_purge_does_not_come_again(bench: Bench) -> None:
+    bench.answers.store(10, chunk(0, "one"))
+    bench.follower.start()
+    await bench.follower.wait(0)
+    bench.answers.copied = dict(bench.answers.stored)
+    bench.answers.stored.clear()
+    bench.answers.store(12, chunk(0, "two"))
+    bench.heard.restart("e2")
+    bench.follower.restart()
+    asyncio.get_running_loop().call_later(0.1, setattr, bench.answers, "copied", None)
+    await bench.heard.until_texts("two")

@@ -53,6 +53,17 @@ def test_a_message_that_was_heard_before_it_was_forgotten_is_not_lost(monkeypatc
     assert losses.see(source(), Place(A, 3, 60), 3, 62) is None
 
 
+def test_a_source_is_remembered_for_longer_than_each_of_its_writers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("buffer.jetstream.losses.MAX_REMEMBERED", 1)
+    monkeypatch.setattr("buffer.jetstream.losses.MAX_SOURCES", 2)
+    losses = Losses()
+    losses.fetched(1, 50)
+    losses.see(source(), Place(A, 0, 0), 3, 10)
+    losses.see(source(), Place(B, 0, 0), 3, 11)
+    losses.see(source(pod="other"), Place(A, 0, 0), 3, 12)
+    assert losses.see(source(), Place(A, 3, 10), 3, 60) is None
+
+
 def test_a_writer_that_takes_over_a_source_names_what_was_seen_last() -> None:
     losses = Losses()
     losses.fetched(1, 100)
