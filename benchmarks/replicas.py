@@ -38,19 +38,17 @@ _QUIET_SECONDS = 1.0
 _STAMP = re.compile(rb"t=(\d{20});")
 
 
-def run(options: argparse.Namespace) -> list[Table]:
-    """Measure everything on one cluster."""
+def run(options: argparse.Namespace) -> Iterator[Table]:
+    """Measure everything on one cluster; yield each table as soon as it is there."""
     with TemporaryDirectory() as folder:
         cluster = Cluster(Path(folder), options.nodes)
         cluster.start()
         try:
-            return [
-                _ingest(options, cluster),
-                _cold(options, cluster),
-                _live(options, cluster),
-                _fan_out(options, cluster),
-                _followed(options, cluster),
-            ]
+            yield _ingest(options, cluster)
+            yield _cold(options, cluster)
+            yield _live(options, cluster)
+            yield _fan_out(options, cluster)
+            yield _followed(options, cluster)
         finally:
             cluster.kill()
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from benchmarks.process import surroundings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 Cell: TypeAlias = str | int | float | None
 
@@ -84,7 +84,7 @@ def arguments(description: str | None) -> argparse.ArgumentParser:
     return parser
 
 
-def report(options: argparse.Namespace, *runs: Callable[[argparse.Namespace], list[Table]]) -> list[Table]:
+def report(options: argparse.Namespace, *runs: Callable[[argparse.Namespace], Iterable[Table]]) -> list[Table]:
     """Run benchmarks and print each table as it comes; write all of them to a file if asked to; return them."""
     tables = list[Table]()
     started = time.monotonic()

@@ -19,7 +19,8 @@ import secrets
 from typing import TYPE_CHECKING, NamedTuple
 
 from buffer.broker import BrokerUnavailable, Lagging
-from buffer.jetstream.connection import Connection, Servers, end_task
+from buffer.jetstream.client import end_task
+from buffer.jetstream.connection import Connection, Servers
 from buffer.jetstream.desk import Desk
 from buffer.jetstream.epoch import Epoch
 from buffer.jetstream.follower import Follower

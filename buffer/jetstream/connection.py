@@ -1,9 +1,8 @@
 """The connection to NATS, and what is asked and answered on it.
 
-nats-py connects, encrypts, authenticates, and connects again when a connection is lost. Two things are added. Whatever
-comes is handed at once to the callable that waits for it: no task a subscription, none a message, and answers of all
-kinds come to one inbox. And the connection can be cut and made to another server, because one that was isolated from
-its peers still answers pings.
+nats-py connects, encrypts, authenticates, and connects again when a connection is lost. Two things are added. Answers
+of all kinds come to one inbox, and each is handed to the callable that waits for it. And the connection can be cut and
+made to another server, because one that was isolated from its peers still answers pings.
 
 What is sent while there is no connection is dropped: whoever sends it has a timeout of its own.
 """
@@ -15,15 +14,15 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import nats.errors
-from nats.aio.client import Client
-from nats.aio.msg import Msg
 
 from buffer.broker import BrokerUnavailable
+from buffer.jetstream.client import DirectClient, end_task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from nats.aio.client import Server
+    from nats.aio.msg import Msg
 
 # How soon a server that does not answer is given up, in seconds, and how long to wait between attempts.
 _CONNECT_SECONDS = 1
@@ -52,55 +51,6 @@ def check_credentials(path: str) -> None:
         raise BrokerUnavailable("the file that NATS_CREDENTIALS names holds no credentials of a NATS user")
 
 
-async def end_task(task: asyncio.Task[Any]) -> None:
-    """Cancel a task until it is over: while it connects, nats-py may miss that it was."""
-    while not task.done():
-        task.cancel()
-        await asyncio.wait({task}, timeout=0.1)
-
-
-class _Client(Client):
-    """nats-py's client, which hands over and sends at once, and can be cut off.
-
-    Messages go to the handler of the subject that was subscribed to.
-    """
-
-    def __init__(self, handlers: Mapping[str, Callable[[Msg], None]]) -> None:
-        super().__init__()
-        self._handlers = handlers
-
-    async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes) -> None:
-        """Hand a message over: nats-py would wake a task for it, and take five times as long to read its headers."""
-        subscription = self._subs.get(sid)
-        handler = None if subscription is None else self._handlers.get(subscription.subject)
-        if handler is None:
-            return
-        try:
-            handler(Msg(self, subject.decode(), reply.decode(), data, _headers(headers) if headers else None))
-        except Exception as error:  # noqa: BLE001 - no message may end the connection
-            await self._error_cb(error)
-
-    def write(self, commands: Sequence[bytes]) -> None:
-        """Send whole commands of the protocol: `publish` takes two more tasks to do that, and twice the CPU."""
-        pending, self._pending, self._pending_data_size = self._pending, [], 0
-        if self._transport is not None:
-            self._transport.write(b"".join([*pending, *commands]))  # subscriptions before what they are for
-
-    def abort(self) -> None:
-        """Cut the connection whatever is still to be sent: to a server that takes nothing, closing would wait."""
-        writer = getattr(self._transport, "_io_writer", None)
-        if writer is not None:
-            writer.transport.abort()
-
-    async def end(self) -> None:
-        """Close the connection for good, in about a second at most, and whatever goes on to make it again."""
-        with suppress(Exception):
-            await asyncio.wait_for(self.close(), 1)
-        self.abort()
-        if self._reconnection_task is not None:
-            await end_task(self._reconnection_task)
-
-
 class Connection:
     """A connection that is always wanted. `connected()` is called whenever it is there anew."""
 
@@ -110,7 +60,7 @@ class Connection:
         self._servers = servers
         self._connected = connected
         self._handlers: dict[str, Callable[[Msg], None]] = {}  # by subject
-        self._client = _Client(self._handlers)
+        self._client = DirectClient(self._handlers)
         self._is_up = False
         self._url = ""  # of the last connection
         self._closed = asyncio.Event()  # the client has given up: there has to be another one
@@ -253,7 +203,7 @@ class Connection:
     async def _keep(self) -> None:
         """Have a client, and another one whenever it gives up."""
         while not self._stopping:
-            self._client, self._closed = _Client(self._handlers), asyncio.Event()
+            self._client, self._closed = DirectClient(self._handlers), asyncio.Event()
             self._subscriptions.clear()
             self._changes = set(self._handlers)
             try:
@@ -295,7 +245,7 @@ class Connection:
         return chosen, _WAIT_SECONDS if chosen.reconnects else 0.0
 
     async def _drop(self) -> None:
-        client, self._client = self._client, _Client(self._handlers)
+        client, self._client = self._client, DirectClient(self._handlers)
         await client.end()
 
     async def _note_error(self, error: Exception) -> None:
@@ -324,12 +274,3 @@ def _command(subject: str, reply: str, headers: Mapping[str, str] | None, payloa
     head = "NATS/1.0\r\n" + "".join(f"{name}: {value}\r\n" for name, value in (headers or {}).items()) + "\r\n"
     line = f"HPUB {subject} {reply} {len(head)} {len(head) + len(payload)}\r\n"
     return b"".join((line.encode(), head.encode(), payload, b"\r\n"))
-
-
-def _headers(block: bytes) -> dict[str, str]:
-    """Return the headers of a message, and the status in its first line as `Status`."""
-    first, *lines = block.decode("utf-8", "replace").split("\r\n")
-    headers = {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    if status := first[len("NATS/1.0 ") :][:3]:
-        headers["Status"] = status
-    return headers
