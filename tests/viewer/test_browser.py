@@ -115,6 +115,7 @@ async def short_token(process: Process, seconds: int) -> str:
     return text
 
 
+@pytest.mark.chaos
 async def test_a_page_reads_through_a_restart_with_the_usual_drain(start: Callable[..., Process]) -> None:
     process = start(DRAIN_SECONDS="10")
     opening = await token(process, "myapp")
@@ -139,6 +140,7 @@ async def test_a_page_reads_through_a_restart_with_the_usual_drain(start: Callab
             assert {"ended", "stream"}.isdisjoint(passed)
 
 
+@pytest.mark.chaos
 async def test_a_page_goes_on_behind_a_proxy_that_cuts(start: Callable[..., Process]) -> None:
     process = start()
     async with relay(process.port) as proxy, page_of(proxy.url("/")) as page, under_load(process) as load:
@@ -153,6 +155,7 @@ async def test_a_page_goes_on_behind_a_proxy_that_cuts(start: Callable[..., Proc
         assert (await states(page)).count("waiting") == 5
 
 
+@pytest.mark.chaos
 async def test_a_page_notices_a_proxy_that_stalls(start: Callable[..., Process]) -> None:
     process = start()
     await posted(process, batch("1"))
@@ -166,6 +169,7 @@ async def test_a_page_notices_a_proxy_that_stalls(start: Callable[..., Process])
         assert await got(page, 2) == [1, 2]
 
 
+@pytest.mark.chaos
 async def test_a_page_tells_why_a_proxy_answers_503_and_goes_on_after_it(start: Callable[..., Process]) -> None:
     process = start()
     await posted(process, batch("1"))
@@ -181,6 +185,7 @@ async def test_a_page_tells_why_a_proxy_answers_503_and_goes_on_after_it(start: 
         await page.wait_for_function("() => window.states.at(-1).transport === 'websocket'")
 
 
+@pytest.mark.chaos
 async def test_a_page_that_sleeps_while_its_token_expires_says_so_when_it_wakes(start: Callable[..., Process]) -> None:
     process = start()
     await posted(process, batch("1"))
@@ -194,6 +199,7 @@ async def test_a_page_that_sleeps_while_its_token_expires_says_so_when_it_wakes(
         assert ended["why"] == "the token has expired"
 
 
+@pytest.mark.chaos
 async def test_a_page_that_sleeps_while_its_token_expires_goes_on_with_a_new_one(start: Callable[..., Process]) -> None:
     process = start()
     await posted(process, batch("1"))
