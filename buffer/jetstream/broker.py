@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from buffer.broker import BrokerUnavailable, Lagging
@@ -161,18 +162,16 @@ class JetStreamBroker:
             follower.linger.cancel()
             follower.linger = None
         follower.readers += 1
-        is_known = epoch in ("", self.epoch)
         try:
             async with asyncio.timeout(_FOLLOW_SECONDS):
                 # If it has been learnt elsewhere, what is held here has been given out there, with other numbers.
-                is_known = is_known or await self.check()
+                if epoch not in ("", self.epoch) and not await self.check():
+                    raise Lagging
                 seq = seq if epoch in ("", self.epoch) else 0
                 await follower.wait(seq)
         except TimeoutError:
-            if seq > follower.last:
+            if seq > follower.last or epoch not in ("", self.epoch):
                 raise Lagging from None
-        if not is_known:
-            raise Lagging
         return follower.doubts(seq)
 
     def release(self, namespace: str) -> None:
@@ -235,7 +234,9 @@ class JetStreamBroker:
             return await self._epoch.check()
         except StreamMissing:
             self._fits = False
+        with suppress(StreamMissing):  # it may have been deleted again
             return await self._check_stream() and await self._epoch.check()
+        return False
 
     async def _beat(self) -> None:
         """See once a second to everything that nobody else would think of."""
@@ -292,10 +293,9 @@ class JetStreamBroker:
         return None if state is None else state.last_seq
 
     async def _state(self) -> StreamState | None:
-        try:
+        with suppress(StreamMissing):
             return await self._stream.state()
-        except StreamMissing:
-            return None
+        return None
 
     async def _written(self, since: float) -> int | None:
         async with self._checking:

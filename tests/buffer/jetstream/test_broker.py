@@ -3,12 +3,14 @@ from __future__ import annotations
 import asyncio
 import time
 from typing import TYPE_CHECKING, Any
+from unittest.mock import AsyncMock
 
 import pytest
 
 from buffer.broker import BrokerUnavailable, Lagging
 from buffer.jetstream.broker import JetStreamBroker
 from buffer.jetstream.connection import Connection
+from buffer.jetstream.stream import StreamMissing
 from tests.buffer.factories import chunk, source
 from tests.buffer.jetstream.doubles import Recorder, options
 
@@ -272,3 +274,13 @@ async def test_a_cursor_of_another_numbering_has_the_leader_asked_which_one_it_i
     assert not await b.follow("n", 0, a.epoch)
     assert a.epoch == b.epoch
     assert not at_b.texts
+
+
+async def test_a_stream_that_is_deleted_again_and_again_is_made_once_that_ends(
+    replicas: Replicas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, _ = await replicas.start()
+    with monkeypatch.context() as missing:
+        missing.setattr("buffer.jetstream.epoch.Epoch.check", AsyncMock(side_effect=StreamMissing))
+        assert not await a.check()
+    assert await a.check()
