@@ -11,13 +11,15 @@ from collections import deque
 
 # Work that took longer than this, in seconds, is followed by as long a time without any.
 _QUICK = 0.005
+# So many with light work go through together: a pass of the event loop costs as much as a join.
+_LIGHT = 4
 
 
 class Gate:
-    """Lets one through in each pass of the event loop, in the order in which they came."""
+    """Lets one through in each pass of the event loop, or a few whose work is light, in the order they came."""
 
     def __init__(self) -> None:
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiting: deque[tuple[asyncio.Future[None], bool]] = deque()  # each with whether its work is light
         self._is_shut = False
         self._entered_at = 0.0  # on the loop's clock, when the last one came through
 
@@ -25,12 +27,15 @@ class Gate:
         """Return how many are waiting."""
         return len(self._waiting)
 
-    async def enter(self) -> None:
-        """Return at once if nobody has come through just now, else when it is this one's turn."""
+    async def enter(self, *, light: bool = False) -> None:
+        """Return at once if nobody has come through just now, else when it is this one's turn.
+
+        `light` work takes a millisecond or so.
+        """
         loop = asyncio.get_running_loop()
         if self._is_shut:
             turn = loop.create_future()
-            self._waiting.append(turn)
+            self._waiting.append((turn, light))
             await turn
         else:
             self._is_shut = True
@@ -49,10 +54,18 @@ class Gate:
             self._open(loop)
 
     def _open(self, loop: asyncio.AbstractEventLoop) -> None:
-        while self._waiting:
-            turn = self._waiting.popleft()
-            if not turn.done():  # it is if whoever waited has given up
+        entered, is_light = 0, True
+        while self._waiting and is_light and entered < _LIGHT:
+            turn, is_light = self._waiting[0]
+            if turn.done():  # whoever waited has given up
+                is_light = True
+            elif entered and not is_light:
+                break
+            else:
                 turn.set_result(None)
-                self._let_work(loop)
-                return
-        self._is_shut = False
+                entered += 1
+            self._waiting.popleft()
+        if entered:
+            self._let_work(loop)
+        else:
+            self._is_shut = False

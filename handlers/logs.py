@@ -80,7 +80,7 @@ class LogsHandler(CrossOriginHandler, WebSocketHandler):
             self.finish()
             return
         transport = self._transport()
-        await self.services.gate.enter()
+        await self.services.gate.enter(light=True)
         try:
             if transport is Transport.WEBSOCKET:
                 await self._open_websocket()
