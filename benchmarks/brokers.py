@@ -14,11 +14,10 @@ from itertools import chain
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
-from threading import Thread
 from typing import TYPE_CHECKING
 
 from benchmarks import fluentbit
-from benchmarks.connection import INGEST, Connection
+from benchmarks.connection import post_side_by_side
 from benchmarks.server import Server
 from benchmarks.table import Table, arguments, numbers, report
 from buffer.chunk import Chunk, pack
@@ -54,34 +53,16 @@ def _ingest(options: argparse.Namespace) -> Table:
             for connections in options.connections:
                 requests = max(4 * connections, options.records // batch)
                 for server in servers:
-                    _post(server, bodies, options.filling // batch, connections)
+                    post_side_by_side(server, bodies, options.filling // batch, connections)
                 turns = [
-                    [_post(server, bodies, requests, connections) for server in servers] for _ in range(options.rounds)
+                    [post_side_by_side(server, bodies, requests, connections) for server in servers]
+                    for _ in range(options.rounds)
                 ]
                 memory, disk = (median(turn[at][0] for turn in turns) / requests / batch for at in range(2))
                 ratio = median(turn[0][0] / turn[1][0] for turn in turns)
                 waits = [1000 * median(turn[at][1] for turn in turns) for at in range(2)]
                 table.add(batch, connections, 1 / memory, 1 / disk, ratio, *waits)
     return table
-
-
-def _post(server: Server, bodies: list[bytes], requests: int, connections: int) -> tuple[float, float]:
-    """Post so many requests over so many connections; return the CPU seconds, and the seconds a request took."""
-
-    def post(connection: Connection) -> None:
-        for at in range(requests // connections):
-            connection.post(bodies[at % len(bodies)], "Content-Type: application/json")
-
-    with ExitStack() as stack:
-        opened = [stack.enter_context(Connection(server, INGEST)) for _ in range(connections)]
-        threads = [Thread(target=post, args=(connection,)) for connection in opened]
-        before, began = server.cpu(), time.perf_counter()
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        took = time.perf_counter() - began
-        return server.cpu() - before, took * connections / requests
 
 
 def _reload(options: argparse.Namespace) -> Table:

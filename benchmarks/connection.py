@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 import socket
+import time
+from contextlib import ExitStack
 from itertools import count
+from threading import Thread
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from benchmarks.server import Server
 
@@ -80,6 +83,25 @@ def post_all(server: Server, bodies: Iterable[bytes], *fields: str, path: str = 
     with Connection(server, path) as connection:
         for body in bodies:
             connection.post(body, *fields)
+
+
+def post_side_by_side(server: Server, bodies: Sequence[bytes], requests: int, connections: int) -> tuple[float, float]:
+    """Post so many requests over so many connections; return the CPU seconds, and the seconds a request took."""
+
+    def post(connection: Connection) -> None:
+        for at in range(requests // connections):
+            connection.post(bodies[at % len(bodies)], "Content-Type: application/json")
+
+    with ExitStack() as stack:
+        opened = [stack.enter_context(Connection(server)) for _ in range(connections)]
+        threads = [Thread(target=post, args=(connection,)) for connection in opened]
+        before, began = server.cpu(), time.perf_counter()
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        took = time.perf_counter() - began
+        return server.cpu() - before, took * connections / requests
 
 
 def upgrade(path: str) -> bytes:

@@ -15,11 +15,10 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
-from threading import Thread
 from typing import TYPE_CHECKING, NamedTuple
 
 from benchmarks import fluentbit
-from benchmarks.connection import INGEST, Connection
+from benchmarks.connection import Connection, post_side_by_side
 from benchmarks.posting import Posting
 from benchmarks.process import Child
 from benchmarks.server import Server
@@ -88,11 +87,11 @@ def _ingest(options: argparse.Namespace, cluster: Cluster) -> Table:
                 requests = max(4 * connections, options.records // batch)
                 count, rounds = requests * batch, list[tuple[tuple[float, float], tuple[float, float], float]]()
                 for server in (alone, replica):
-                    _post(server, bodies, requests // 4, connections)
+                    post_side_by_side(server, bodies, requests // 4, connections)
                 for _ in range(options.rounds):
-                    memory = _post(alone, bodies, requests, connections)
+                    memory = post_side_by_side(alone, bodies, requests, connections)
                     before = _nats_cpu(cluster)
-                    shared = _post(replica, bodies, requests, connections)
+                    shared = post_side_by_side(replica, bodies, requests, connections)
                     rounds.append((memory, shared, _nats_cpu(cluster) - before))
                 in_memory = median(count / memory[0] for memory, _, _ in rounds)
                 published = median(count / shared[0] for _, shared, _ in rounds)
@@ -100,25 +99,6 @@ def _ingest(options: argparse.Namespace, cluster: Cluster) -> Table:
                 waits = [1000 * median(took) for took in zip(*((a[1], b[1]) for a, b, _ in rounds), strict=True)]
                 table.add(batch, connections, in_memory, published, published / in_memory, stored, *waits)
     return table
-
-
-def _post(server: Server, bodies: list[bytes], requests: int, connections: int) -> tuple[float, float]:
-    """Post so many requests over so many connections; return the CPU seconds, and the seconds a request took."""
-
-    def post(connection: Connection) -> None:
-        for at in range(requests // connections):
-            connection.post(bodies[at % len(bodies)], "Content-Type: application/json")
-
-    with ExitStack() as stack:
-        opened = [stack.enter_context(Connection(server, INGEST)) for _ in range(connections)]
-        threads = [Thread(target=post, args=(connection,)) for connection in opened]
-        before, began = server.cpu(), time.perf_counter()
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        took = time.perf_counter() - began
-        return server.cpu() - before, took * connections / requests
 
 
 def _cold(options: argparse.Namespace, cluster: Cluster) -> Table:
@@ -133,7 +113,7 @@ def _cold(options: argparse.Namespace, cluster: Cluster) -> Table:
     settings = {"BUFFER_NAMESPACE_MIB": str(4 * options.mib)}
     with Server(settings=settings) as alone, _replica(cluster, **settings) as writer:
         for server in (alone, writer):
-            _post(server, bodies, requests, 4)
+            post_side_by_side(server, bodies, requests, 4)
         _add_reads(table, "memory", [_read_all(alone) for _ in range(options.rounds)])
         reads = []
         for _ in range(options.rounds):

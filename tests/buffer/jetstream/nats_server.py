@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import nats as client
 import pytest
 
+from benchmarks.cluster.processes import free_ports
 from benchmarks.process import cpu_seconds
 
 if TYPE_CHECKING:
@@ -30,16 +31,6 @@ def binary() -> str:
     """Return the path of nats-server: that of this environment, or any."""
     found = Path(sys.executable).with_name("nats-server")
     return str(found) if found.exists() else shutil.which("nats-server") or "nats-server"
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports: list[int] = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
 
 
 class NatsServer:
