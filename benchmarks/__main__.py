@@ -1,11 +1,11 @@
-"""All benchmarks but the soak and the prober in turn, in less than five minutes: `python -m benchmarks`."""
+"""All benchmarks of one server in memory but the soak and the prober, in less than five minutes: `python -m benchmarks`."""
 
 from __future__ import annotations
 
-from benchmarks import brokers, fanout, growth, ingest, memory, replay, shapes
+from benchmarks import fanout, growth, ingest, memory, replay, shapes
 from benchmarks.table import arguments, report
 
-_ALL = ingest, shapes, brokers, fanout, memory, replay, growth
+_ALL = ingest, shapes, fanout, memory, replay, growth
 
 
 def main() -> None:
