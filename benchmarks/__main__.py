@@ -1,4 +1,4 @@
-"""All benchmarks of one server in memory but the soak and the prober, in less than five minutes: `python -m benchmarks`."""
+"""The benchmarks of one server in memory, in less than five minutes: `python -m benchmarks`."""
 
 from __future__ import annotations
 
