@@ -170,12 +170,12 @@ class Follower:
         return bool(self._kept)
 
     async def _fill_before(self, heard: Heard) -> None:
-        if heard.previous < self.last or not self.last:
-            # All that was delivered last has gone from the stream, or the stream is another one.
-            if not await self._is_of_this_numbering():
-                await asyncio.sleep(_NO_LEADER_SECONDS)
-                return  # there will be another attempt
-        else:
+        # Either nothing has been delivered yet, or it has gone from the stream since, or this is another stream.
+        is_doubtful = not self.last or heard.previous < self.last
+        if is_doubtful and not (await self._is_of_this_numbering() and await self._pass_over()):
+            await asyncio.sleep(_NO_LEADER_SECONDS)
+            return  # there will be another attempt
+        if heard.previous > self.last:
             self._desk.filled += 1
             await self._fetch_up_to(heard.previous)
         if self._kept and self._kept[0] is heard:
@@ -197,10 +197,8 @@ class Follower:
 
     async def _fetch_all(self) -> None:
         self._is_complete = False
-        if self._has_restarted and not await self._pass_over():
+        if not await self._pass_over() or not await self._fetch():
             return  # there will be another attempt
-        if not await self._fetch():
-            return  # likewise
         last = await self._desk.leader.last(self._subject)
         if last is not None:
             await self._fetch_up_to(last)
@@ -213,7 +211,12 @@ class Follower:
             self._loaded.set()
 
     async def _pass_over(self) -> bool:
-        """Begin where the stream does: a server that lags behind may hold what the numbering began anew without."""
+        """After a restart, begin where the stream does; tell whether that is known.
+
+        A server that lags behind may hold what the numbering began anew without.
+        """
+        if not self._has_restarted:
+            return True
         first = await self._desk.first()
         if first is None:
             return False

@@ -45,6 +45,23 @@ async def test_what_is_not_heard_is_fetched_once_the_next_message_is(replicas: R
     assert not heard.lost
 
 
+@pytest.mark.parametrize("earlier", [0, 1])
+async def test_what_is_not_heard_at_first_is_fetched_once_the_next_message_is(
+    replicas: Replicas, proxy: Proxy, monkeypatch: pytest.MonkeyPatch, earlier: int
+) -> None:
+    monkeypatch.setattr("buffer.jetstream.follower.Follower.peek", lambda _: None)  # nothing else may find it
+    a, _ = await replicas.start()
+    b, heard = await replicas.start(url=proxy.url)
+    for _ in range(earlier):
+        await a.publish([chunk(0, "zero")])
+    await b.follow("n")
+    passing = iter([False, False])
+    proxy.passes = lambda subject: "-live.n" not in subject or next(passing, True)
+    await a.publish([chunk(0, text) for text in ("one", "two", "three")])
+    await heard.until_texts(*["zero"] * earlier, "one", "two", "three")
+    assert not heard.lost
+
+
 async def test_a_last_message_that_is_not_heard_is_fetched_within_seconds(replicas: Replicas, proxy: Proxy) -> None:
     a, _ = await replicas.start()
     b, heard = await replicas.start(url=proxy.url)
