@@ -38,26 +38,31 @@ class Framing(Protocol):
         """Return the notice that the backlog has been sent, ready to be written; b"" if there is none."""
 
 
-class _Headers(dict[int, bytes]):
+class FrameHeaders(dict[int, bytes]):
     """Frame headers by payload length. Lengths repeat, and looking a header up is cheaper than making it."""
 
+    def __init__(self, *, compressed: bool = False) -> None:
+        super().__init__()
+        self._compressed = compressed
+
     def __missing__(self, length: int) -> bytes:
-        header = text_frame_header(length)
+        header = text_frame_header(length, compressed=self._compressed)
         if length < 0x10000:
             self[length] = header
         return header
 
 
-def text_frame_header(length: int) -> bytes:
-    """Return the header of an unmasked, final text frame with that many bytes (RFC 6455, section 5.2)."""
+def text_frame_header(length: int, *, compressed: bool = False) -> bytes:
+    """Return the header of an unmasked, final text frame with that many bytes (RFC 6455, section 5.2; RFC 7692, 6)."""
+    first = b"\xc1" if compressed else b"\x81"
     if length < 126:
-        return bytes((0x81, length))
+        return first + bytes((length,))
     if length < 0x10000:
-        return b"\x81\x7e" + length.to_bytes(2, "big")
-    return b"\x81\x7f" + length.to_bytes(8, "big")
+        return first + b"\x7e" + length.to_bytes(2, "big")
+    return first + b"\x7f" + length.to_bytes(8, "big")
 
 
-_HEADERS = _Headers()
+_HEADERS = FrameHeaders()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,18 @@ class WebSocketMessages:
     def seal(self, pieces: list[bytes]) -> bytes:
         """Return the frames one after the other."""
         return b"".join(pieces)
+
+    def messages(self, pieces: list[bytes]) -> Iterator[bytes]:
+        """Yield what is in the frames of a range."""
+        for piece in pieces:
+            start, size = 0, len(piece)
+            while start < size:
+                length, start = piece[start + 1], start + 2
+                if length > 125:
+                    after = start + (2 if length == 126 else 8)
+                    length, start = int.from_bytes(piece[start:after], "big"), after
+                yield piece[start : start + length]
+                start += length
 
     def gap(self, payload: bytes) -> bytes:
         """Return the payload in a frame."""
@@ -92,7 +109,12 @@ class WebSocketBatches(WebSocketMessages):
 
     def seal(self, pieces: list[bytes]) -> bytes:
         """Return as few frames as MAX_BATCH_BYTES allows."""
-        return b"".join([self.gap(b"".join(batch)[:-1]) for batch in _batches(pieces)])
+        return b"".join([self.gap(message) for message in self.messages(pieces)])
+
+    def messages(self, pieces: list[bytes]) -> Iterator[bytes]:
+        """Yield what is in the frames of a range."""
+        for batch in _batches(pieces):
+            yield b"".join(batch)[:-1]
 
 
 def _batches(pieces: list[bytes]) -> Iterator[list[bytes]]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from buffer.selector import Names, Operator, Requirement, Selector, sorted_requirements
 from delivery.cursor import Cursor
+from delivery.deflate import Deflated
 from delivery.filter import MAX_PATTERNS, BadPattern, TextFilter
 from delivery.format import Json, Text
 from delivery.framing import Chunked, PlainLines, ServerSentEvents, WebSocketBatches, WebSocketMessages
@@ -19,6 +20,7 @@ from protocol import parse_duration, parse_time
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from delivery.deflate import Deflate
     from delivery.format import Format
     from delivery.framing import Framing
 
@@ -136,14 +138,18 @@ class Query:
         """Return where the reader begins, and whether lines after its cursor may have gone without a trace."""
         return Start(self.tail, self.since, self.cursor, is_doubtful)
 
-    def view(self, scope: Selector, transport: Transport) -> View:
-        """Return what the reader sees, which is never more than the token's scope. Raises OutOfScope."""
-        kind: Format = Json() if self.format == "json" else Text(self.timestamps, self.prefix)
-        return View(self.narrowing.apply(scope), kind, self._framing(transport), self.stream, self.text)
+    def view(self, scope: Selector, transport: Transport, deflate: Deflate | None = None) -> View:
+        """Return what the reader sees, which is never more than the token's scope. Raises OutOfScope.
 
-    def _framing(self, transport: Transport) -> Framing:
+        `deflate` is how messages of a WebSocket may be compressed.
+        """
+        kind: Format = Json() if self.format == "json" else Text(self.timestamps, self.prefix)
+        return View(self.narrowing.apply(scope), kind, self._framing(transport, deflate), self.stream, self.text)
+
+    def _framing(self, transport: Transport, deflate: Deflate | None) -> Framing:
         if transport is Transport.WEBSOCKET:
-            return WebSocketBatches() if self.batch else WebSocketMessages()
+            messages = WebSocketBatches() if self.batch else WebSocketMessages()
+            return messages if deflate is None else Deflated(messages, deflate)
         framing: Framing = ServerSentEvents() if transport.is_events else PlainLines()
         return Chunked(framing) if transport.is_chunked else framing
 
