@@ -38,6 +38,13 @@ class Framing(Protocol):
         """Return the notice that the backlog has been sent, ready to be written; b"" if there is none."""
 
 
+class HttpFraming(Framing, Protocol):
+    """How lines travel in the body of an HTTP response."""
+
+    def wrap(self, data: bytes) -> bytes:
+        """Return any other part of a body, ready to be written."""
+
+
 class FrameHeaders(dict[int, bytes]):
     """Frame headers by payload length. Lengths repeat, and looking a header up is cheaper than making it."""
 
@@ -148,6 +155,10 @@ class PlainLines:
         """Return the payload as a line, if there is one."""
         return b"" if payload is None else self.gap(payload)
 
+    def wrap(self, data: bytes) -> bytes:
+        """Return a part of a body as it is."""
+        return data
+
 
 @dataclass(frozen=True, slots=True)
 class ServerSentEvents:
@@ -175,6 +186,10 @@ class ServerSentEvents:
         """Return an event, in any format: with its id, a client that has not seen a line yet can come back too."""
         return b"event: live\nid: %s\n%s\n" % (cursor.encode(), _event_data(payload or b""))
 
+    def wrap(self, data: bytes) -> bytes:
+        """Return a part of a body as it is."""
+        return data
+
 
 def _event_data(payload: bytes) -> bytes:
     # In an event stream, a carriage return ends a line too. A client gets a newline in its place.
@@ -187,7 +202,7 @@ def _event_data(payload: bytes) -> bytes:
 class Chunked:
     """Another framing's bytes as chunks of an HTTP/1.1 response body (RFC 9112, section 7.1)."""
 
-    inner: Framing
+    inner: PlainLines | ServerSentEvents
 
     def piece(self, payloads: Sequence[bytes], chunk: Chunk, indices: Sequence[int] | None) -> bytes:
         """Return what the other framing makes of the lines."""
@@ -205,6 +220,10 @@ class Chunked:
         """Return the notice as an HTTP chunk, if there is one."""
         data = self.inner.live(payload, cursor)
         return http_chunk(data) if data else b""
+
+    def wrap(self, data: bytes) -> bytes:
+        """Return a part of a body as a chunk."""
+        return http_chunk(data)
 
 
 def http_chunk(data: bytes) -> bytes:

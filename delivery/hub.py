@@ -20,7 +20,9 @@ it does not get through fall behind, as those with a full socket do.
 from __future__ import annotations
 
 from collections import Counter
+from functools import reduce
 from itertools import groupby
+from operator import add
 from typing import TYPE_CHECKING, NamedTuple
 
 from buffer.ring import Position
@@ -227,7 +229,7 @@ class Hub:
         for gap in gaps:
             self.gaps[gap.reason] += 1
             self.lost[gap.reason] += gap.lost or 0
-        return b"".join([reader.group.view.render_gap(gap) for gap in gaps])
+        return reduce(add, [reader.group.view.render_gap(gap) for gap in gaps], b"")
 
     def _count_lost(self, evicted: Sequence[Evicted]) -> None:
         """Count chunks that have just been evicted for all readers that had not got to them."""

@@ -10,12 +10,15 @@ import msgspec
 from tornado.web import Finish
 from tornado.websocket import WebSocketHandler
 
+from delivery.encoded import Encoded, content
 from handlers.authorisation import Unauthorized, token_of
 from handlers.base import CrossOriginHandler
+from handlers.coding import chosen
 from handlers.deflate import OFFER, agree
 from handlers.errors import status_of
+from handlers.http_session import EncodedSession, HttpSession
 from handlers.query import PARAMETERS, decode_arguments, parse
-from handlers.session import HttpSession, Visit, WebSocketSession, retry, retry_some_time
+from handlers.session import Visit, WebSocketSession, retry_some_time
 from handlers.transport import Transport
 from handlers.upgrade import check_upgrade
 from handlers.view import view_of
@@ -24,6 +27,8 @@ from protocol import BAD_MESSAGE, refusal
 if TYPE_CHECKING:
     from asyncio import Future
 
+    from delivery.deflate import Deflate
+    from delivery.encoded import Coding
     from delivery.view import View
     from handlers.deflate import Agreement
     from handlers.query import Query
@@ -37,8 +42,8 @@ EVENTS_TYPE = "text/event-stream"
 _SUBPROTOCOL = "logurt"
 # Characters of a query that the log repeats.
 _MAX_ASKED = 1000
-# How soon an EventSource comes back after a cut.
-_RETRY_MS = 2000
+# The content codings of responses, the preferred one first: some clients read a single frame of zstd, and no more.
+CODINGS: tuple[Coding, ...] = ("gzip", "zstd")
 
 
 class Renewal(msgspec.Struct, forbid_unknown_fields=True):
@@ -100,11 +105,16 @@ class LogsHandler(CrossOriginHandler, WebSocketHandler):
         self.admit_origin()
         grant = self.services.tokens.verify(token_of(self.request))
         query = self._read_query()
-        view = query.view(grant.selector, transport, None if self._deflate is None else self._deflate.deflate)
+        view = query.view(grant.selector, transport, self._compression(transport))
         self._check_room(view)
         is_doubtful = await self._follow(view.selector.namespace, query)
         self._check_room(view)  # others may have taken it meanwhile
         return _Admission(grant, query, view, is_doubtful)
+
+    def _compression(self, transport: Transport) -> Deflate | Coding | None:
+        if transport is Transport.WEBSOCKET:
+            return None if self._deflate is None else self._deflate.deflate
+        return chosen(self.request.headers.get("Accept-Encoding", ""), CODINGS)
 
     def _check_room(self, view: View) -> None:
         self.services.sessions.admit()
@@ -256,11 +266,13 @@ class LogsHandler(CrossOriginHandler, WebSocketHandler):
         self.set_header("X-Accel-Buffering", "no")  # nginx would hold lines back to fill its buffers
         self.set_header("X-Content-Type-Options", "nosniff")
         self.set_header("Connection", "close")
-        if transport.is_events:
-            self.write(retry(_RETRY_MS))
+        self.add_header("Vary", "Accept-Encoding")
+        coding = view.framing.coding if isinstance(view.framing, Encoded) else None
+        if coding is not None:
+            self.set_header("Content-Encoding", coding)
         self.flush()
-        visit = self._visit(grant)
-        session = HttpSession(self.services, self.detach(), transport, visit)
+        known = self.services, self.detach(), transport, self._visit(grant)
+        session = HttpSession(*known) if coding is None else EncodedSession(*known, content(coding))
         session.begin(view, query.start(is_doubtful=is_doubtful), follow=query.follow)
         self._followed = ""
         del self.ui  # it knows this handler; Tornado has it forget it only where a request is finished (`tune_gc`)

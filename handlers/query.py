@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from buffer.selector import Names, Operator, Requirement, Selector, sorted_requirements
 from delivery.cursor import Cursor
-from delivery.deflate import Deflated
+from delivery.deflate import Deflate, Deflated
+from delivery.encoded import Encoded
 from delivery.filter import MAX_PATTERNS, BadPattern, TextFilter
 from delivery.format import Json, Text
 from delivery.framing import Chunked, PlainLines, ServerSentEvents, WebSocketBatches, WebSocketMessages
@@ -20,7 +21,7 @@ from protocol import parse_duration, parse_time
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from delivery.deflate import Deflate
+    from delivery.encoded import Coding
     from delivery.format import Format
     from delivery.framing import Framing
 
@@ -138,20 +139,22 @@ class Query:
         """Return where the reader begins, and whether lines after its cursor may have gone without a trace."""
         return Start(self.tail, self.since, self.cursor, is_doubtful)
 
-    def view(self, scope: Selector, transport: Transport, deflate: Deflate | None = None) -> View:
+    def view(self, scope: Selector, transport: Transport, compression: Deflate | Coding | None = None) -> View:
         """Return what the reader sees, which is never more than the token's scope. Raises OutOfScope.
 
-        `deflate` is how messages of a WebSocket may be compressed.
+        `compression` is a Deflate for the messages of a WebSocket, and a content coding for the body of a response.
         """
         kind: Format = Json() if self.format == "json" else Text(self.timestamps, self.prefix)
-        return View(self.narrowing.apply(scope), kind, self._framing(transport, deflate), self.stream, self.text)
+        return View(self.narrowing.apply(scope), kind, self._framing(transport, compression), self.stream, self.text)
 
-    def _framing(self, transport: Transport, deflate: Deflate | None) -> Framing:
+    def _framing(self, transport: Transport, compression: Deflate | Coding | None) -> Framing:
         if transport is Transport.WEBSOCKET:
             messages = WebSocketBatches() if self.batch else WebSocketMessages()
-            return messages if deflate is None else Deflated(messages, deflate)
-        framing: Framing = ServerSentEvents() if transport.is_events else PlainLines()
-        return Chunked(framing) if transport.is_chunked else framing
+            return Deflated(messages, compression) if isinstance(compression, Deflate) else messages
+        framing = ServerSentEvents() if transport.is_events else PlainLines()
+        if not transport.is_chunked:
+            return framing
+        return Encoded(framing, compression) if isinstance(compression, str) else Chunked(framing)
 
 
 def decode_arguments(arguments: Mapping[str, Sequence[bytes]], known: Sequence[str]) -> dict[str, list[str]]:
