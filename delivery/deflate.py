@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from buffer.chunk import Chunk
     from delivery.cursor import Cursor
 
-# A smaller range, or a smaller message that may not refer to others, is sent as it is: a fifth less is not worth it.
-LEAST_BYTES, LEAST_ALONE = 512, 256
+# A smaller range, of a packet or two, is sent as it is, and so is a smaller message that may not refer to others.
+LEAST_BYTES, LEAST_ALONE = 2048, 256
 # What ends a message after a flush, and is left out (RFC 7692, section 7.2.1): an empty block without compression.
 _FLUSHED = 4
 _LEVEL = 1
