@@ -60,7 +60,7 @@ def test_what_cannot_be_joined_is_refused(text: str, line: str) -> None:
 
 def test_the_page_of_the_viewer_is_small() -> None:
     bodies = [viewer_assets().files[name].bodies["br"] for name in ("view.html", "view.css", "start.js")]
-    assert sum(map(len, bodies)) <= 28 * 1024
+    assert sum(map(len, bodies)) <= 25_000
 
 
 @pytest.mark.skipif(NODE is None, reason="there is no node")
