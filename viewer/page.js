@@ -1,7 +1,7 @@
 // The viewer: what comes from the server is kept, searched and shown, in frames that leave time for the reader.
 import { act } from "./actions.js";
 import { Columns } from "./columns.js";
-import { breathe, h, selectionAt } from "./dom.js";
+import { breathe, h, selectionAt, SLICE } from "./dom.js";
 import { copySelection } from "./export.js";
 import { meets } from "./fields.js";
 import { Histogram } from "./histogram.js";
@@ -31,7 +31,6 @@ import { count, counted, moment, relative } from "./words.js";
  * @typedef {"local"|"utc"|"relative"|"off"} Time
  */
 
-const SLICE = 8;
 // Nobody can read what is there for less, in ms.
 const MIN_FRAME = 40;
 // How much longer than it took to draw nothing is drawn again: the rest is for what comes in, and for the reader.
