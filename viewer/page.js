@@ -10,7 +10,7 @@ import { claims } from "./link.js";
 import { List } from "./list.js";
 import { Panel } from "./panel.js";
 import { recall, remember } from "./prefs.js";
-import { INSIDE, NAME, row } from "./row.js";
+import { grow, INSIDE, NAME, row } from "./row.js";
 import { Rows } from "./rows.js";
 import { Ruler } from "./ruler.js";
 import { matcher } from "./search.js";
@@ -172,6 +172,7 @@ export class Viewer {
     rows.head = seen.filter((id) => id < columns.first);
     rows.hole = seen.length > 0 && rows.head.length === seen.length;
     rows.count();
+    for (const node of list.nodes.values()) grow(this, node, !list.follow);
   }
 
   /** Search and filter in slices until all is done. */

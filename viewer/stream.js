@@ -70,7 +70,7 @@ export class Stream {
       const level = columns.add(line);
       histogram.add(columns.newest, level);
       this.last = line.cursor;
-      if (line.cursor === this.at) this.#found(columns.end - 1);
+      if (line.cursor === this.at) this.#found(columns.rowOf(columns.end - 1));
       if (i % BETWEEN_LOOKS === BETWEEN_LOOKS - 1 && performance.now() > until) {
         this.viewer.schedule();
         await breathe();
