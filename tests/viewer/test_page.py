@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.viewer.browser import MARKS, opened, record, rows, state, write
+from tests.viewer.browser import MARKS, barriers, opened, record, rows, state, write
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,9 +52,6 @@ TOO_PALE = """() => {
     }
     return found;
 }"""
-NAMELESS = """() => [...document.querySelectorAll("button, input, select, a")]
-    .filter((node) => !(node.ariaLabel || node.textContent.trim() || node.labels?.length))
-    .map((node) => node.outerHTML)"""
 
 
 async def downloaded(page: Any, tmp_path: Path) -> list[dict[str, Any]]:
@@ -216,8 +213,13 @@ async def test_everything_has_a_name_and_can_be_read(start: Callable[..., Proces
         await rows(page, 40)
         await page.keyboard.press("n")
         await page.keyboard.press("Enter")
-        assert await page.evaluate(NAMELESS) == []
+        assert await barriers(page) == []
         assert await page.evaluate(TOO_PALE) == []
+        for name in ("Sources", "Options", "Keys"):
+            await page.get_by_role("button", name=name).click()
+            await page.get_by_role("dialog", name=name).wait_for()
+            assert await barriers(page) == []
+            await page.keyboard.press("Escape")
         assert await page.evaluate("document.documentElement.scrollWidth") == 320
 
 
