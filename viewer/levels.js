@@ -9,7 +9,6 @@ export const LEVELS = [
   { name: "error", badge: "ERR" },
   { name: "fatal", badge: "FTL" },
 ];
-export const WARNING = 3;
 export const ERROR = 4;
 
 /** @type {Record<string, number>} */

@@ -1,5 +1,5 @@
 // Stack traces whose lines come one by one: which of them belong to the row above.
-import { ERROR, WARNING } from "./levels.js";
+import { ERROR } from "./levels.js";
 
 // A frame as Java, JavaScript and .NET print it. Whatever error follows one is another.
 const FRAME = /^\s+at \S/;
@@ -7,7 +7,7 @@ const FRAME = /^\s+at \S/;
 const PART = /^(?:\s+(?:File "|from \S+:\d|\.{3} \d+ |#\d+ )|Caused by: |goroutine \d)/;
 const TRACEBACK = /^Traceback \(/;
 // What has been thrown: the first line of a trace, or the last one in Python.
-const THROWN = /^(?:[\w$]{1,80}\.){0,20}\w*(?:Exception|Error|Timeout|Exit|Interrupt)(?::|$)/;
+const THROWN = /^(?:(?:[\w$]{1,80}\.){0,20}\w*(?:Exception|Error|Interrupt|SystemExit)|(?:[\w$]{1,80}\.){1,20}\w*Timeout)(?::|$)/;
 const BEGUN = /^(?:panic: |Exception in thread |(?:Unhandled|Uncaught) [Ee]xception)/;
 // What is part of a trace that has begun: code, empty lines, and how Python and Go go on.
 const WITHIN = /^(?:\s|$|During handling of |The above exception |created by |[\w./$*()-]{1,200}\(.*\)$)/;
@@ -15,14 +15,15 @@ const WITHIN = /^(?:\s|$|During handling of |The above exception |created by |[\
 const AT_ONCE = 1000;
 const MAX_HEAD = 1000;
 
-/** What the lines of a source were last, as far as the next one may belong to them. */
+/** The trace that a source may be writing. */
 export class Trace {
   #isOpen = false;
-  #isFrame = false;
-  #ms = NaN;
+  #isFrame = false; // whether the last line was one
+  #ms = NaN; // when the last line was written
 
   /**
-   * Take the next line; return whether it belongs to the row above it. @param {string} text @param {number} own its level
+   * Take the next line of the source; return whether it belongs to the row above it.
+   * @param {string} text @param {number} own its level, as far as it says so itself
    * @param {number} level of the line before @param {number} ms when it was written
    */
   take(text, own, level, ms) {
@@ -31,11 +32,12 @@ export class Trace {
     const isTraceback = TRACEBACK.test(head);
     const isThrown = THROWN.test(head);
     const isLate = ms - this.#ms > AT_ONCE;
-    let belongs = false;
-    if (isLate || (own && !isTraceback)) belongs = false;
-    else if (isTraceback) belongs = level >= ERROR;
-    else if (isThrown) belongs = !this.#isFrame && (this.#isOpen || level >= WARNING);
-    else belongs = isFrame || PART.test(head) || (this.#isOpen && WITHIN.test(head));
+    let belongs = isFrame || PART.test(head) || (this.#isOpen && WITHIN.test(head));
+    // What begins a trace may also be the rest of one, or what the line above it has told of.
+    if (isTraceback) belongs = level >= ERROR;
+    else if (isThrown) belongs = !this.#isFrame && (this.#isOpen || level >= ERROR);
+    else if (own) belongs = false;
+    belongs &&= !isLate;
     this.#isOpen = belongs || isTraceback || isThrown || BEGUN.test(head);
     this.#isFrame = isFrame;
     this.#ms = ms;

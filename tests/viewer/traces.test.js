@@ -41,6 +41,10 @@ test("what Go says when it panics has one row", () => {
   assert.deepEqual(shown(kept(GO)), [0, 5]);
 });
 
+test("an error has its own row if the line above it tells of none", () => {
+  assert.deepEqual(shown(kept(["WARN slow", "Error: one", "    at f (a.js:1:1)", "INFO fine", "java.io.IOException: x", "\tat a.B.c(B.java:1)"])), [0, 1, 3, 4]);
+});
+
 test("lines that are indented, and no trace, have rows of their own", () => {
   const texts = ["usage:", "  --help", "  --version", "{", '  "a": 1', "}"];
   assert.deepEqual(shown(kept(texts)), [0, 1, 2, 3, 4, 5]);
