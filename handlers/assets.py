@@ -11,15 +11,14 @@ from __future__ import annotations
 import gzip
 import hashlib
 import re
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import cramjam
-import minify
 
 from handlers.bundle import joined
+from handlers.minified import minified
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,11 +54,9 @@ class Assets:
 
     def __init__(self, texts: Mapping[str, str]) -> None:
         whole = {**texts, **{name: joined(name, texts) for name in JOINED if name in texts}}
-        small = {name: _minified(name, text) for name, text in whole.items()}
+        small = minified(whole)
         self.digest = _digest("\0".join(part for pair in sorted(small.items()) for part in pair))
-        with ThreadPoolExecutor() as pool:  # compressing takes most of the time, and does without the interpreter
-            assets = pool.map(lambda name: _asset(name, self._linked(name, small)), small)
-            self.files = dict(zip(small, assets, strict=True))
+        self.files = {name: _asset(name, self._linked(name, small)) for name in small}
 
     @classmethod
     def read(cls, folder: Path) -> Assets:
@@ -82,10 +79,6 @@ class Assets:
 def viewer_assets() -> Assets:
     """Return the files of the viewer."""
     return Assets.read(VIEWER)
-
-
-def _minified(name: str, text: str) -> str:
-    return minify.string(_TYPES[Path(name).suffix], text) if name.endswith((".js", ".css")) else text
 
 
 def _asset(name: str, text: str) -> Asset:

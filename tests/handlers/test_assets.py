@@ -61,19 +61,6 @@ def test_another_byte_in_any_file_is_another_digest() -> None:
     assert Assets(FILES).digest == assets[0].digest
 
 
-def test_scripts_and_styles_are_minified_and_pages_are_not() -> None:
-    assets = Assets(
-        {
-            "a.js": "// why\nexport function twice(/** @type {number} */ number) {\n  return number + number;\n}\n",
-            "a.css": "/* why */\n.a {\n  color: #ff0000;\n}\n",
-            "a.html": "<pre>\n  // as it is\n</pre>\n",
-        }
-    )
-    assert text_of(assets, "a.js") == "export function twice(e){return e+e}"
-    assert text_of(assets, "a.css") == ".a{color:red}"
-    assert text_of(assets, "a.html") == "<pre>\n  // as it is\n</pre>\n"
-
-
 def test_each_coding_holds_the_same() -> None:
     bodies = Assets(FILES).files["deep/a.js"].bodies
     assert list(bodies) == ["br", "gzip", "identity"]
