@@ -51,6 +51,7 @@ class Feed:
         "_waiting",
         "_wake",
         "flush_scheduled",
+        "flush_seconds",
         "flushed_at",
         "waiting_since",
     )
@@ -58,6 +59,7 @@ class Feed:
     def __init__(self, wake: Callable[[Sequence[Reader]], None], flush_time: Callable[[], Slice]) -> None:
         self.flushed_at = float("-inf")  # on the hub's clock
         self.flush_scheduled = False
+        self.flush_seconds = 0.0  # that the last flush took
         self.waiting_since: float | None = None  # likewise, when the first chunk came that waits for a flush
         self._wake = wake
         self._flush_time = flush_time
