@@ -138,6 +138,12 @@ class Feed:
                 group.lose(seq, lines, next_seq, self._flush_time)
         self.clear_caches()
 
+    def complete(self, next_seq: int) -> None:
+        """Go on with the readers that came while the namespace was being loaded (see `Group.complete`)."""
+        self._flush([*self._flushing, *self._waiting])
+        for group in self._groups.values():
+            group.complete(next_seq)
+
     def forget(self) -> None:
         """Forget what has been in the ring, which is empty now."""
         self._flush([*self._flushing, *self._waiting])

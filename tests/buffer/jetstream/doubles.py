@@ -27,6 +27,7 @@ class Recorder:
 
     def __init__(self) -> None:
         self.epochs: list[str] = []
+        self.loads: list[tuple[str, str]] = []
         self.chunks: list[Chunk] = []
         self.events: list[tuple[object, ...]] = []
         self._changed = asyncio.Event()
@@ -45,6 +46,13 @@ class Recorder:
 
     def reach(self, namespace: str, seq: int) -> None:
         self.events.append(("reached", namespace, seq))
+
+    def begin_load(self, namespace: str) -> None:
+        self.loads.append((namespace, "begins"))
+
+    def end_load(self, namespace: str) -> None:
+        self.loads.append((namespace, "ends"))
+        self._changed.set()
 
     def forget(self, namespace: str) -> None:
         self.events.append(("forgotten", namespace))
