@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from buffer.chunk import Chunk
     from buffer.ring import Ring
     from buffer.source import Source
+    from delivery.gap import Loss
     from delivery.render_cache import RenderCache
     from delivery.slice import Slice
     from delivery.view import View
@@ -158,18 +159,17 @@ class Group:
             is_whole = reader.position.seq < lowest and reader.end == NEVER
             reader.lost += total if is_whole else self._lost_to(reader, chunks, counts)
 
-    def lose(self, seq: int, lines: int | None, next_seq: int, flush_time: Callable[[], Slice]) -> None:
-        """Have the readers miss lines that will never come, the last of which were in chunk `seq`.
+    def lose(self, loss: Loss, next_seq: int, flush_time: Callable[[], Slice]) -> None:
+        """Have those readers miss lines that will never come to whom they were to come.
 
         What is fresh came before: the live readers are given it first. `next_seq` is the number they then wait for.
         """
         if self._fresh:
             self.flush(flush_time())
-        lines = lines if self.view.stream is None else None  # nobody knows of which streams they were
-        live = [reader for reader in self.live if reader.first <= seq]
-        for reader in (*live, *self.behind):
-            if reader.first <= seq < reader.end:
-                reader.miss(lines)
+        lines = loss.lines if self.view.stream is None else None  # nobody knows of which streams they were
+        live = [reader for reader in self.live if reader.misses(loss)]
+        for reader in (*live, *(reader for reader in self.behind if reader.misses(loss))):
+            reader.miss(lines)
         position = Position(next_seq, 0)
         self._fall_behind((), live, Range(position, position, b"", 0))
 
@@ -208,7 +208,7 @@ class Group:
     def search(self, reader: Reader, ring: Ring | None, should_stop: Callable[[], bool]) -> None:
         """Go on with a reader's search for the line to begin with, until that is found or the time is up."""
         if ring is None:  # everything that was there when it joined has left
-            reader.state = State.BEHIND
+            reader.begin_at(reader.position)
             return
         if reader.state is State.SEEKING:
             assert reader.since is not None  # noqa: S101 - what the state means
@@ -225,7 +225,7 @@ class Group:
             if reader.missing and reader.position > reader.floor:
                 return
             reader.position = max(reader.position, reader.floor)
-        reader.state = State.BEHIND
+        reader.begin_at(reader.position)
 
     def next_range(self, reader: Reader, ring: Ring, should_stop: Callable[[], bool]) -> Range | None:
         """Return what a reader that is behind reads next; None if it has caught up with the last flush."""

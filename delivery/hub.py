@@ -28,11 +28,11 @@ from delivery.cursor import Cursor
 from delivery.expiry import Expiry
 from delivery.feeds import Feeds
 from delivery.flushes import Flushes
-from delivery.gap import Gap
+from delivery.gap import Gap, Loss
 from delivery.histogram import Histogram
 from delivery.loads import Loads
 from delivery.numbering import Numbering
-from delivery.reader import NEVER, OLDEST, Reader, State
+from delivery.reader import NEVER, Reader, State
 from delivery.slice import LoopSlice
 from delivery.turns import Turns
 
@@ -112,10 +112,11 @@ class Hub:
 
     def lose(self, source: Source, seq: int, lines: int | None) -> None:
         """Tell the readers that may see a source of lines that will never come, and remember it for later cursors."""
+        before = self.store.last_seq(source, seq)
         is_held = self.store.lose(source, seq)
         feed = self.feeds.get(source.namespace)
         if feed is not None and self._loads.leaves_a_hole(source):
-            feed.lose(source, seq, lines, self.store.next_seq(source.namespace), is_held=is_held)
+            feed.lose(Loss(source, seq, lines, before, is_held), self.store.next_seq(source.namespace))
         self._count_lost(self.store.drop(source, seq))  # or later readers would not notice the hole
 
     def skip(self, first: int, until: int) -> None:
@@ -183,9 +184,7 @@ class Hub:
         reader = Reader(group, write, ended, follows=follow)
         next_seq = self.store.next_seq(view.selector.namespace)
         reader.position, reader.first = Position(next_seq, 0), next_seq
-        if start.is_everything and view.selector.namespace in self._loads:
-            reader.first = OLDEST.seq
-        elif not follow:
+        if not follow and not (start.is_everything and view.selector.namespace in self._loads):
             reader.end = next_seq
         if start.cursor is None:
             reader.missing, reader.since = start.tail, start.since

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from delivery.cursor import Cursor
+    from delivery.gap import Loss
     from delivery.group import Group
 
 OLDEST = Position(1, 0)
@@ -59,6 +60,7 @@ class Reader:
     """
 
     __slots__ = (
+        "began",
         "counted",
         "cursor",
         "end",
@@ -91,6 +93,7 @@ class Reader:
         # is live no more, this is less by what the group had counted when it became live.
         self.counted = 0
         self.first = OLDEST.seq  # the sequence number from which on all that comes is meant for this reader
+        self.began = NEVER  # the number of the chunk that it began with, once that is found
         self.end = NEVER  # sequence number to stop at; NEVER if it follows, or what it came for is still being loaded
         # Where to begin: at the cursor, else `missing` lines back (None: all), but not before `since`, Unix seconds.
         self.cursor: Cursor | None = None
@@ -133,15 +136,26 @@ class Reader:
     def begin(self) -> None:
         """Go to the cursor, or begin the search for the first line, now that the sources are known."""
         if self.cursor is not None:
-            self.position = Position(self.cursor.seq, self.cursor.line)
-            self.state = State.BEHIND
+            self.begin_at(Position(self.cursor.seq, self.cursor.line))
         elif self.since is not None:
             self.state = State.SEEKING
         elif self.missing is not None:
             self.state = State.COUNTING
         else:
-            self.position = OLDEST
-            self.state = State.BEHIND
+            self.begin_at(OLDEST)
+
+    def begin_at(self, position: Position) -> None:
+        """Read on from the place that was looked for."""
+        self.position = position
+        self.began = position.seq
+        self.state = State.BEHIND
+
+    def misses(self, loss: Loss) -> bool:
+        """Tell whether lines that will never come leave a hole in what this reader is shown.
+
+        They do if they come after it did, or if others of their source have been there for it that came before them.
+        """
+        return loss.seq < self.end and (self.first <= loss.seq or self.began <= loss.before)
 
     def miss(self, lines: int | None) -> None:
         """Note that so many lines (None: it is not known) were lost before they got here."""
@@ -160,7 +174,7 @@ class Reader:
     def restart(self) -> None:
         """Read on from the beginning of a new numbering, whatever it was doing in the old one."""
         if self.state is not State.GATHERING:
-            self.state = State.BEHIND
+            self.begin_at(OLDEST)
         self.position, self.first = OLDEST, OLDEST.seq
         if self.end < NEVER:
             self.end = OLDEST.seq  # what it came for has left

@@ -26,7 +26,7 @@ from buffer.jetstream.message import BadMessage
 from buffer.source import Source
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from nats.aio.msg import Msg
 
@@ -122,14 +122,14 @@ class Follower:
     def refresh(self) -> None:
         """Fetch what there is and has not been delivered, up to what the leader has."""
         if self._filling is None:
-            self._filling = asyncio.create_task(self._ending(self._fetch_all()))
+            self._filling = asyncio.create_task(self._ending(self._fetch_all))
 
     def peek(self) -> None:
         """Fetch what there is already, if anything."""
         if not self._loaded.is_set():
             self.refresh()
         elif self._filling is None:
-            self._filling = asyncio.create_task(self._ending(self._fetch()))
+            self._filling = asyncio.create_task(self._ending(self._fetch))
 
     # What is heard
 
@@ -153,7 +153,7 @@ class Follower:
             self._kept.popleft()
             self._deliver(heard.number, heard.data)
         else:
-            self._filling = asyncio.create_task(self._ending(self._fill_before(heard)))
+            self._filling = asyncio.create_task(self._ending(lambda: self._fill_before(heard)))
             return False
         return bool(self._kept)
 
@@ -173,10 +173,10 @@ class Follower:
 
     # What is fetched
 
-    async def _ending(self, filling: Coroutine[None, None, object]) -> None:
+    async def _ending(self, fill: Callable[[], Awaitable[object]]) -> None:
         """Fill in one way or another, then go on with what was heard meanwhile."""
         try:
-            await filling
+            await fill()
         finally:
             if self._filling is asyncio.current_task():
                 self._filling = None
@@ -219,7 +219,7 @@ class Follower:
         while self._filling is not None:  # it may have passed already the place where something is
             await asyncio.wait({self._filling})
         self._is_complete = False
-        filling = self._filling = asyncio.create_task(self._ending(self._fetch_all()))
+        filling = self._filling = asyncio.create_task(self._ending(self._fetch_all))
         await asyncio.wait({filling})
         return self._is_complete
 

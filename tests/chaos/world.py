@@ -54,7 +54,7 @@ class Replica:
         if cursor is not None:
             seen, epoch = cursor.seq if cursor.line else cursor.seq - 1, cursor.epoch
         try:
-            is_doubtful = await self.broker.follow(NAMESPACE, seen, epoch)
+            is_doubtful = await self.broker.follow(NAMESPACE, seen, epoch, whole=cursor is not None)
         except Lagging:
             self.broker.release(NAMESPACE)
             return  # it tries another one

@@ -27,7 +27,7 @@ class Recorder:
 
     def __init__(self) -> None:
         self.epochs: list[str] = []
-        self.loads: list[tuple[str, str]] = []
+        self.loads: list[tuple[str, str, int]] = []  # namespace, what it does, and how many chunks had come by then
         self.chunks: list[Chunk] = []
         self.events: list[tuple[object, ...]] = []
         self._changed = asyncio.Event()
@@ -48,10 +48,10 @@ class Recorder:
         self.events.append(("reached", namespace, seq))
 
     def begin_load(self, namespace: str) -> None:
-        self.loads.append((namespace, "begins"))
+        self.loads.append((namespace, "begins", len(self.chunks)))
 
     def end_load(self, namespace: str) -> None:
-        self.loads.append((namespace, "ends"))
+        self.loads.append((namespace, "ends", len(self.chunks)))
         self._changed.set()
 
     def forget(self, namespace: str) -> None:

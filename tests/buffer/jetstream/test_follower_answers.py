@@ -3,62 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 import pytest
 
-from buffer.jetstream.desk import Desk
-from buffer.jetstream.follower import Follower
-from buffer.jetstream.subjects import Subjects
 from tests.buffer.factories import chunk
-from tests.buffer.jetstream.answers import Answer, Answers
-from tests.buffer.jetstream.doubles import Recorder
+from tests.buffer.jetstream.answers import Bench
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tornado.ioloop import IOLoop
-
-
-class Bench:
-    """A follower of namespace n, between answers and a recorder."""
-
-    def __init__(self) -> None:
-        self.answers = Answers()
-        self.heard = Recorder()
-        self.checks = 0
-        self.is_answered = True
-        self.writes = 0
-        self.given_out: int | None = None  # once something was written
-        self.desk = Desk(
-            cast("Any", self.answers),
-            "TEST",
-            Subjects("TEST"),
-            self.heard,
-            check_epoch=self.check_epoch,
-            first=self.first,
-            highest=self.highest,
-            highest_known=lambda: 0,
-            written=self.written,
-        )
-        self.follower = Follower("n", self.desk)
-
-    async def first(self) -> int | None:
-        return min(self.answers.stored, default=1)
-
-    async def highest(self) -> int | None:
-        return max(self.answers.stored, default=0)
-
-    async def written(self, _: float) -> int | None:
-        self.writes += 1
-        return self.given_out
-
-    async def check_epoch(self) -> bool:
-        self.checks += 1
-        return self.is_answered
-
-    def say(self, number: int, previous: int, data: bytes) -> None:
-        self.answers.live(Answer({"Nats-Sequence": str(number), "Nats-Last-Sequence": str(previous)}, data))
 
 
 @pytest.fixture
