@@ -78,10 +78,9 @@ class Follower:
         self.refresh()
 
     def stop(self) -> None:
-        """Hear no more of it."""
+        """Hear no more of it, and deliver nothing any more."""
         self._desk.connection.unhear(self._live)
-        if self._filling is not None:
-            self._filling.cancel()
+        self._drop()
 
     async def wait(self, number: int) -> None:
         """Return once what was there at first has been delivered, and everything up to this number.
@@ -108,16 +107,20 @@ class Follower:
 
     def restart(self) -> None:
         """Begin anew: the numbering has."""
-        if self._filling is not None:
-            self._filling.cancel()
-            self._filling = None
+        self._drop()
         self.last, self._has_restarted = 0, True
         self.held = Held()
-        self._kept.clear()
         self._losses = Losses()
         self._loaded.clear()
         self._desk.receiver.begin_load(self.namespace)
         self.refresh()
+
+    def _drop(self) -> None:
+        """Drop what was heard, and what is being fetched."""
+        filling, self._filling = self._filling, None
+        if filling is not None:
+            filling.cancel()
+        self._kept.clear()
 
     def refresh(self) -> None:
         """Fetch what there is and has not been delivered, up to what the leader has."""

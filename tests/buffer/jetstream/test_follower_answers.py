@@ -144,3 +144,20 @@ async def test_what_a_server_that_lags_behind_holds_from_before_a_purge_does_not
     bench.follower.restart()
     asyncio.get_running_loop().call_later(0.1, setattr, bench.answers, "copied", None)
     await bench.heard.until_texts("two")
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_a_follower_that_has_stopped_delivers_nothing_more(bench: Bench, turns: int) -> None:
+    bench.answers.store(10, chunk(0, "one"))
+    bench.follower.start()
+    await bench.follower.wait(0)
+    bench.answers.store(11, chunk(0, "two"))
+    data = bench.answers.store(12, chunk(0, "three"))
+    bench.say(12, 11, data)
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    bench.follower.stop()
+    delivered = list(bench.heard.texts)
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert bench.heard.texts == delivered
