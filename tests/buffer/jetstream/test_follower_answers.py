@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from buffer.jetstream.desk import BatchSize
 from tests.buffer.factories import chunk
 from tests.buffer.jetstream.answers import Bench
 
@@ -161,3 +162,41 @@ async def test_a_follower_that_has_stopped_delivers_nothing_more(bench: Bench, t
     for _ in range(50):
         await asyncio.sleep(0)
     assert bench.heard.texts == delivered
+
+
+async def test_what_is_loaded_is_delivered_once_it_is_known_which_numbering_it_belongs_to(bench: Bench) -> None:
+    asked, is_answered = asyncio.Event(), asyncio.Event()
+
+    async def check_epoch() -> bool:
+        asked.set()
+        return await is_answered.wait()
+
+    bench.desk.check_epoch = check_epoch
+    bench.answers.store(10, chunk(0, "one"))
+    bench.follower.start()
+    await asked.wait()
+    assert not bench.heard.texts
+    is_answered.set()
+    await bench.follower.wait(0)
+    assert bench.heard.texts == ["one"]
+    assert bench.heard.loads == [("n", "begins", 0), ("n", "ends", 1)]
+
+
+@pytest.mark.parametrize("is_silent", [False, True])
+async def test_a_backlog_is_loaded_although_there_is_no_leader_to_ask(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, *, is_silent: bool
+) -> None:
+    async def never() -> bool:
+        return await asyncio.Event().wait()
+
+    monkeypatch.setattr("buffer.jetstream.follower._LEADER_SECONDS", 0.01)
+    monkeypatch.setattr("buffer.jetstream.follower.FIRST_BATCH", BatchSize(1, 1 << 20))
+    bench.is_answered = bench.answers.is_led = False
+    if is_silent:
+        bench.desk.check_epoch = never
+    for number in range(10, 14):
+        bench.answers.store(number, chunk(0, str(number)))
+    bench.follower.start()
+    await bench.follower.wait(0)
+    assert bench.heard.texts == ["10", "11", "12", "13"]
+    assert bench.checks <= 1
