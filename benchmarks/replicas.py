@@ -18,12 +18,12 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple
 
 from benchmarks import fluentbit
+from benchmarks.cluster.nats_server import Cluster
 from benchmarks.connection import Connection, post_side_by_side
 from benchmarks.posting import Posting
 from benchmarks.process import Child
 from benchmarks.server import Server
 from benchmarks.table import Table, arguments, numbers, percentile, report
-from tests.buffer.jetstream.nats_server import Cluster
 
 if TYPE_CHECKING:
     import argparse

@@ -14,7 +14,7 @@ from tests.chaos.world import World
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from tests.buffer.jetstream.nats_server import Cluster, NatsServer
+    from benchmarks.cluster.nats_server import Cluster, NatsServer
 
 
 async def leader(world: World, cluster: Cluster) -> NatsServer:

@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from benchmarks.cluster.nats_server import NatsServer
 from benchmarks.cluster.processes import free_ports
 from tests.buffer.jetstream.doubles import Replicas
-from tests.buffer.jetstream.nats_server import NatsServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,8 +15,8 @@ from tests.buffer.factories import chunk, source
 from tests.buffer.jetstream.doubles import Recorder, options
 
 if TYPE_CHECKING:
+    from benchmarks.cluster.nats_server import NatsServer
     from tests.buffer.jetstream.doubles import Replicas
-    from tests.buffer.jetstream.nats_server import NatsServer
 
 
 async def test_replicas_agree_on_the_epoch(replicas: Replicas) -> None:

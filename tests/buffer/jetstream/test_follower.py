@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from tornado.ioloop import IOLoop
 
+    from benchmarks.cluster.nats_server import NatsServer
     from tests.buffer.jetstream.doubles import Replicas
-    from tests.buffer.jetstream.nats_server import NatsServer
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from tests.buffer.factories import chunk, source
 from tests.buffer.jetstream.proxy import Proxy
 
 if TYPE_CHECKING:
+    from benchmarks.cluster.nats_server import NatsServer
     from tests.buffer.jetstream.doubles import Replicas
-    from tests.buffer.jetstream.nats_server import NatsServer
 
 
 async def test_what_is_not_acknowledged_is_sent_again_and_stored_once(replicas: Replicas, nats: NatsServer) -> None:
