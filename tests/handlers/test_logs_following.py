@@ -215,3 +215,19 @@ async def test_only_a_reader_of_everything_does_not_wait_for_the_whole(
 ) -> None:
     assert (await live.fetch(await path(live, follow="false", **query))).code == 200
     assert following.whole == [whole]
+
+
+async def test_the_api_secret_lists_the_sources_of_a_namespace_by_its_name_although_it_is_not_here_yet(
+    live: LiveServer, following: Following
+) -> None:
+    await live.write("x", namespace="held")
+    await live.write("x", namespace="other")
+    following.opened.clear()
+    headers = {"Authorization": f"Token {API_SECRET}"}
+    asking = asyncio.ensure_future(live.fetch("/api/sources?namespace=myapp,h*,none", headers=headers))
+    await until(lambda: following.count == 1)
+    await live.write("x")
+    following.opened.set()
+    assert [one["namespace"] for one in json.loads((await asking).body)["sources"]] == ["held", "myapp"]
+    assert [namespace for namespace, *_ in following.asked] == ["held", "myapp", "none"]
+    assert following.count == 0
