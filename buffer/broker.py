@@ -54,6 +54,12 @@ class Receiver(Protocol):
     def reach(self, namespace: str, seq: int) -> None:
         """Note that the numbers of a namespace have reached `seq`: a chunk up to there that has not come is gone."""
 
+    def begin_load(self, namespace: str) -> None:
+        """Note that what is kept of a namespace comes from now on: until `end_load`, there is more of it to come."""
+
+    def end_load(self, namespace: str) -> None:
+        """Note that all that is kept of a namespace has come. Said only after `begin_load`, unless it is forgotten."""
+
     def forget(self, namespace: str) -> None:
         """Drop what is held of a namespace that is no longer followed. Nothing of it is lost: it can come again."""
 
@@ -94,8 +100,12 @@ class Broker(Protocol):
         BrokerUnavailable unless all chunks were stored; then all of them must be published again, with the same key.
         """
 
-    async def follow(self, namespace: str, seq: int = 0, epoch: str = "") -> bool:
+    async def follow(self, namespace: str, seq: int = 0, epoch: str = "", *, whole: bool = True) -> bool:
         """Return once what is kept of a namespace has been delivered; from then on, what comes is delivered too.
+
+        Unless the `whole` of it is waited for, return as soon as it is known when that will be: either it is, or the
+        receiver has been told that it is being loaded (see `Receiver.begin_load`). Brokers that have delivered all that
+        they keep by the end of `start` never load anything.
 
         `seq` is a number that a reader has seen already, here or elsewhere, in the numbering named `epoch` (empty: the
         present one): wait until it has been delivered as well, if the broker has it. Return whether lines after it may
@@ -148,7 +158,7 @@ class MemoryBroker:
             chunk.seq = self._seq
             self._receiver.receive(chunk)
 
-    async def follow(self, namespace: str, seq: int = 0, epoch: str = "") -> bool:  # noqa: ARG002 - the port's signature
+    async def follow(self, namespace: str, seq: int = 0, epoch: str = "", *, whole: bool = True) -> bool:  # noqa: ARG002 - the port's signature
         """Return at once: what is kept of any namespace has been delivered."""
         return False
 

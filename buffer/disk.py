@@ -151,7 +151,7 @@ class DiskBroker:
             self._write()
         await request.done
 
-    async def follow(self, namespace: str, seq: int = 0, epoch: str = "") -> bool:  # noqa: ARG002 - the port's signature
+    async def follow(self, namespace: str, seq: int = 0, epoch: str = "", *, whole: bool = True) -> bool:  # noqa: ARG002 - the port's signature
         """Return at once: what is kept of any namespace has been delivered."""
         return False
 

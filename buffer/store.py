@@ -127,6 +127,16 @@ class Store:
             self._tombstones.add(source, seq)
         return log is not None
 
+    def last_seq(self, source: Source, before: int) -> int:
+        """Return the number of the last chunk of a source below `before` that is held, or known to be gone; or 0."""
+        ring = self._rings.get(source.namespace)
+        log = None if ring is None else ring.logs.get(source)
+        if log is None:
+            seq = self._tombstones.seq(source)
+            return seq if seq < before else 0
+        held = next((chunk.seq for chunk in log.chunks.backwards(before)), 0)
+        return held or (log.evicted_seq if log.evicted_seq < before else 0)
+
     def drop(self, source: Source, before: int) -> list[Evicted]:
         """Evict the chunks of a source with numbers below `before`, so that it has no hole there; return them."""
         ring = self._rings.get(source.namespace)

@@ -42,6 +42,10 @@ class Tombstones:
         while self._bytes > MAX_BYTES:
             self._forget(*self._seqs.popitem(last=False))
 
+    def seq(self, source: Source) -> int:
+        """Return the number up to which chunks of a source are gone; 0 if it is not remembered by itself."""
+        return self._seqs.get(source, 0)
+
     def any_since(self, seq: int, selector: Selector) -> bool:
         """Tell whether a chunk numbered `seq` or higher may be gone, of a source that the selector admits."""
         if seq <= max(self._horizon, self._horizons.get(selector.namespace, 0)):

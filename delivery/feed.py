@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from buffer.selector import Selector
     from buffer.source import Source
     from buffer.store import Evicted
+    from delivery.gap import Loss
     from delivery.reader import Reader
     from delivery.slice import Slice
     from delivery.view import View
@@ -131,14 +132,20 @@ class Feed:
                     group.count_lost(chunks, self._flush_time)
         self.clear_caches()
 
-    def lose(self, source: Source, seq: int, lines: int | None, next_seq: int, *, is_held: bool) -> None:
+    def lose(self, loss: Loss, next_seq: int) -> None:
         """Have the readers that see a source miss lines of it that will never come (see `Group.lose`)."""
-        for scope in self._scopes.of_evicted(source, was_last=not is_held):
+        for scope in self._scopes.of_evicted(loss.source, was_last=not loss.is_held):
             for group in scope.groups:
                 self._waiting.pop(group, None)
                 self._flushing.pop(group, None)
-                group.lose(seq, lines, next_seq, self._flush_time)
+                group.lose(loss, next_seq, self._flush_time)
         self.clear_caches()
+
+    def complete(self, next_seq: int) -> None:
+        """Go on with the readers that came while the namespace was being loaded (see `Group.complete`)."""
+        self._flush([*self._flushing, *self._waiting])
+        for group in self._groups.values():
+            group.complete(next_seq)
 
     def forget(self) -> None:
         """Forget what has been in the ring, which is empty now."""

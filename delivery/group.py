@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from buffer.ring import Position, Since, Tail
 from delivery import ranges
 from delivery.ranges import Range, from_position, render_range
-from delivery.reader import OLDEST, Reader, State
+from delivery.reader import NEVER, OLDEST, Reader, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,12 +22,10 @@ if TYPE_CHECKING:
     from buffer.chunk import Chunk
     from buffer.ring import Ring
     from buffer.source import Source
+    from delivery.gap import Loss
     from delivery.render_cache import RenderCache
     from delivery.slice import Slice
     from delivery.view import View
-
-# Above all sequence numbers.
-_NEVER = 1 << 64
 
 # How long a group may render in a flush before its filter counts as slow, in seconds.
 RENDER_SECONDS = 0.0025
@@ -73,7 +71,7 @@ class Group:
         self._wake = wake
         self._growth = view.format.growth
         self._step_bytes = view.step_bytes
-        self.fresh_seq = _NEVER  # the number of the first of the fresh chunks, above all others if there are none
+        self.fresh_seq = NEVER  # the number of the first of the fresh chunks, above all others if there are none
         self._fresh: list[Chunk] = []  # arrived since the last flush
         self._fresh_bytes = 0  # about how much they are once rendered
         self._range: Range | None = None  # the last one rendered for readers that are behind
@@ -158,22 +156,32 @@ class Group:
         counts = [self.view.count(chunk) for chunk in chunks]  # once, however many readers have lost them
         total = sum(counts)
         for reader in readers:
-            is_whole = reader.position.seq < lowest and reader.end is None
+            is_whole = reader.position.seq < lowest and reader.end == NEVER
             reader.lost += total if is_whole else self._lost_to(reader, chunks, counts)
 
-    def lose(self, seq: int, lines: int | None, next_seq: int, flush_time: Callable[[], Slice]) -> None:
-        """Have the readers miss lines that will never come, the last of which were in chunk `seq`.
+    def lose(self, loss: Loss, next_seq: int, flush_time: Callable[[], Slice]) -> None:
+        """Have those readers miss lines that will never come to whom they were to come.
 
         What is fresh came before: the live readers are given it first. `next_seq` is the number they then wait for.
         """
         if self._fresh:
             self.flush(flush_time())
-        lines = lines if self.view.stream is None else None  # nobody knows of which streams they were
-        live = [reader for reader in self.live if reader.first <= seq]
-        for reader in (*live, *self.behind):
-            if reader.first <= seq and (reader.end is None or seq < reader.end):
-                reader.miss(lines)
+        lines = loss.lines if self.view.stream is None else None  # nobody knows of which streams they were
+        live = [reader for reader in self.live if reader.misses(loss)]
+        for reader in (*live, *(reader for reader in self.behind if reader.misses(loss))):
+            reader.miss(lines)
         position = Position(next_seq, 0)
+        self._fall_behind((), live, Range(position, position, b"", 0))
+
+    def complete(self, next_seq: int) -> None:
+        """Have the readers know that all is there that was kept. Nothing may be fresh.
+
+        Those that do not follow end before chunk `next_seq`. Live ones that are to be told get a turn.
+        """
+        for reader in (*self.live, *self.behind):
+            reader.complete(next_seq)
+        position = Position(next_seq, 0)
+        live = [reader for reader in self.live if not (reader.follows and reader.live_announced)]
         self._fall_behind((), live, Range(position, position, b"", 0))
 
     def restart(self) -> None:
@@ -191,7 +199,7 @@ class Group:
         """Return how many lines of evicted chunks a reader had not got to; `counts` is how many each chunk shows."""
         seq, line = reader.position
         first = bisect_left(chunks, seq, key=attrgetter("seq"))
-        stop = len(chunks) if reader.end is None else bisect_left(chunks, reader.end, key=attrgetter("seq"))
+        stop = bisect_left(chunks, reader.end, key=attrgetter("seq"))
         lost = sum(counts[first:stop])
         if first < stop and chunks[first].seq == seq and line:
             lost += self.view.count(chunks[first], line) - counts[first]
@@ -200,7 +208,7 @@ class Group:
     def search(self, reader: Reader, ring: Ring | None, should_stop: Callable[[], bool]) -> None:
         """Go on with a reader's search for the line to begin with, until that is found or the time is up."""
         if ring is None:  # everything that was there when it joined has left
-            reader.state = State.BEHIND
+            reader.begin_at(reader.position)
             return
         if reader.state is State.SEEKING:
             assert reader.since is not None  # noqa: S101 - what the state means
@@ -217,15 +225,13 @@ class Group:
             if reader.missing and reader.position > reader.floor:
                 return
             reader.position = max(reader.position, reader.floor)
-        reader.state = State.BEHIND
+        reader.begin_at(reader.position)
 
     def next_range(self, reader: Reader, ring: Ring, should_stop: Callable[[], bool]) -> Range | None:
         """Return what a reader that is behind reads next; None if it has caught up with the last flush."""
-        start, before = reader.position, reader.end
-        if before is None and self._fresh:
-            before = self.fresh_seq
+        start, before = reader.position, min(reader.end, self.fresh_seq)
         kept = self._range
-        if kept is not None and kept.start == start and (before is None or kept.end <= (before, 0)):
+        if kept is not None and kept.start == start and kept.end <= (before, 0):
             return kept
         stretch = render_range(self.view, self._cache, start, ring.after(start, self.sources, before), should_stop)
         if stretch.end == start:
@@ -235,7 +241,7 @@ class Group:
         return stretch
 
     def _take_fresh(self) -> list[Chunk]:
-        fresh, self._fresh, self._fresh_bytes, self.fresh_seq = self._fresh, [], 0, _NEVER
+        fresh, self._fresh, self._fresh_bytes, self.fresh_seq = self._fresh, [], 0, NEVER
         return fresh
 
     def _flush_ranges(self, fresh: Sequence[Chunk], time: Slice) -> None:

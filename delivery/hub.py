@@ -28,13 +28,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from buffer.ring import Position
 from delivery.cursor import Cursor
 from delivery.expiry import Expiry
-from delivery.feed import Feed
+from delivery.feeds import Feeds
 from delivery.flushes import Flushes
-from delivery.gap import Gap
+from delivery.gap import Gap, Loss
 from delivery.histogram import Histogram
+from delivery.loads import Loads
 from delivery.numbering import Numbering
-from delivery.patterns import PatternBudget
-from delivery.reader import Reader, State
+from delivery.reader import NEVER, Reader, State
 from delivery.slice import LoopSlice
 from delivery.turns import Turns
 
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from buffer.ring import Ring
     from buffer.source import Source
     from buffer.store import Evicted, Store
-    from delivery.group import Group
+    from delivery.feed import Feed
     from delivery.reader import Start
     from delivery.slice import Slice
     from delivery.view import View
@@ -86,36 +86,39 @@ class Hub:
         self.delays = Histogram()  # from the first chunk that a flush writes to its last write, in seconds
         self.gaps: Counter[str] = Counter()  # reported to readers, by reason
         self.lost: Counter[str] = Counter()  # lines reported to be lost, where their number was known, by reason
-        self._feeds: dict[str, Feed] = {}  # by namespace, of those that have readers
-        self._patterns = PatternBudget()
+        self._loads = Loads()
         self._served: set[Feed] = set()  # in this turn
         self._loop = LoopSlice(LOOP_SECONDS, monotonic=monotonic, call_later=call_later)
         self._flushes = Flushes(flush_interval, self.delays, monotonic=monotonic, call_later=call_later)
         self._turns = Turns(self._serve, self._clear_caches, self._loop, monotonic=monotonic, call_later=call_later)
+        self._feeds = Feeds(self._turns.add_late, self._loop.current)
         self._expiry = Expiry(store, self._count_lost, monotonic=monotonic, call_later=call_later)
 
     @property
     def feeds(self) -> Mapping[str, Feed]:
         """The feeds by namespace, of those that have readers."""
-        return self._feeds
+        return self._feeds.by_namespace
 
     def receive(self, chunk: Chunk) -> None:
         """Store a numbered chunk, and offer it to the live readers that may see it."""
         chunk.epoch = self._numbering.epoch
         evicted = self.store.append(chunk)
-        feed = self._feeds.get(chunk.source.namespace)
+        if self._loads:
+            self._loads.receive(chunk.source)
+        feed = self.feeds.get(chunk.source.namespace)
         if feed is not None:
             feed.offer(chunk)
             self._flushes.schedule(feed)
-        if evicted and self._feeds:
+        if evicted and self.feeds:
             self._count_lost(evicted)
 
     def lose(self, source: Source, seq: int, lines: int | None) -> None:
         """Tell the readers that may see a source of lines that will never come, and remember it for later cursors."""
+        before = self.store.last_seq(source, seq)
         is_held = self.store.lose(source, seq)
-        feed = self._feeds.get(source.namespace)
-        if feed is not None:
-            feed.lose(source, seq, lines, self.store.next_seq(source.namespace), is_held=is_held)
+        feed = self.feeds.get(source.namespace)
+        if feed is not None and self._loads.leaves_a_hole(source):
+            feed.lose(Loss(source, seq, lines, before, is_held), self.store.next_seq(source.namespace))
         self._count_lost(self.store.drop(source, seq))  # or later readers would not notice the hole
 
     def skip(self, first: int, until: int) -> None:
@@ -126,17 +129,27 @@ class Hub:
         """Have cursors up to after chunk `seq` mean something in a namespace."""
         self.store.reach(namespace, seq)
 
+    def begin_load(self, namespace: str) -> None:
+        """Let readers of everything join before it is there: they are given what comes as it comes."""
+        self._loads.begin(namespace)
+
+    def end_load(self, namespace: str) -> None:
+        """Have the readers that came meanwhile told that they are live, or end where they do not follow."""
+        if self._loads.end(namespace) and namespace in self.feeds:
+            self.feeds[namespace].complete(self.store.next_seq(namespace))
+
     def forget(self, namespace: str) -> None:
         """Drop what is held of a namespace. Its readers, if any, go on with what comes again."""
-        if namespace in self._feeds:
-            self._feeds[namespace].forget()
+        self.end_load(namespace)
+        if namespace in self.feeds:
+            self.feeds[namespace].forget()
         self.store.forget(namespace)
 
     def restart(self, epoch: str) -> None:
         """Drop everything, and have all readers go on with a new numbering, once they have been told of the loss."""
         self._numbering.restart(epoch)
         self.store.clear()
-        for feed in self._feeds.values():
+        for feed in self.feeds.values():
             feed.restart()
 
     def expire(self, now: float) -> None:
@@ -148,9 +161,7 @@ class Hub:
 
     def check(self, view: View) -> None:
         """Raise what `join` would: TooManyPatterns."""
-        feed = self._feeds.get(view.selector.namespace)
-        if feed is None or view not in feed.groups:
-            self._patterns.check(view.text)
+        self._feeds.check(view)
 
     def join(
         self,
@@ -169,14 +180,13 @@ class Hub:
         called when a reader that does not follow has been written everything. Neither may call the hub. Raises
         TooManyPatterns.
         """
-        self.check(view)
-        group = self._group(view, self.store.ring(view.selector.namespace))
-        feed = self._feeds[view.selector.namespace]
+        group = self._feeds.add(view, self.store.ring(view.selector.namespace))
+        feed = self.feeds[view.selector.namespace]
         feed.flush_group(group)  # so that what is fresh lies entirely after the place where the reader joins
-        reader = Reader(group, write, ended)
+        reader = Reader(group, write, ended, follows=follow)
         next_seq = self.store.next_seq(view.selector.namespace)
         reader.position, reader.first = Position(next_seq, 0), next_seq
-        if not follow:
+        if not follow and not (start.is_everything and view.selector.namespace in self._loads):
             reader.end = next_seq
         if start.cursor is None:
             reader.missing, reader.since = start.tail, start.since
@@ -196,13 +206,8 @@ class Hub:
             return
         group = reader.group
         group.remove(reader)
-        if group.live or group.behind:
-            return
-        feed = self._feeds[group.view.selector.namespace]
-        feed.remove(group)
-        self._patterns.give_back(group.view.text)
-        if not feed.groups:
-            del self._feeds[group.view.selector.namespace]
+        if not group.live and not group.behind:
+            self._feeds.remove(group)
 
     def drained(self, reader: Reader) -> None:
         """Go on with a reader whose socket has taken everything that was written to it."""
@@ -211,14 +216,14 @@ class Hub:
 
     def statistics(self) -> HubStatistics:
         """Return what is kept for readers now."""
-        groups = [group for feed in self._feeds.values() for group in feed.groups.values()]
+        groups = self._feeds.groups()
         return HubStatistics(
-            feeds=len(self._feeds),
+            feeds=len(self.feeds),
             groups=len(groups),
             live=sum(len(group.live) for group in groups),
             behind=sum(len(group.behind) for group in groups),
             queued=len(self._turns),
-            patterns=self._patterns.used,
+            patterns=self._feeds.patterns,
         )
 
     def _notices(self, reader: Reader) -> bytes:
@@ -234,25 +239,14 @@ class Hub:
     def _count_lost(self, evicted: Sequence[Evicted]) -> None:
         """Count chunks that have just been evicted for all readers that had not got to them."""
         for source, alike in groupby(evicted, key=lambda one: one.chunk.source):
-            feed = self._feeds.get(source.namespace)
+            feed = self.feeds.get(source.namespace)
             if feed is not None:
                 feed.count_lost(list(alike))
-
-    def _group(self, view: View, ring: Ring | None) -> Group:
-        """Return the group of a view; make it if this is the first reader with that view."""
-        namespace = view.selector.namespace
-        feed = self._feeds.get(namespace)
-        if feed is not None and view in feed.groups:
-            return feed.groups[view]
-        self._patterns.take(view.text)
-        if feed is None:
-            feed = self._feeds[namespace] = Feed(self._turns.add_late, self._loop.current)
-        return feed.add(view, ring)
 
     def _serve(self, reader: Reader, time: Slice) -> bool:
         """Do what is next for a reader that is not live, as far as there is time; tell whether there is more to do."""
         namespace = reader.group.view.selector.namespace
-        self._served.add(self._feeds[namespace])
+        self._served.add(self.feeds[namespace])
         if reader.state is State.GATHERING and not self._gather(reader, time):
             return True
         ring = self.store.ring(namespace)
@@ -263,10 +257,10 @@ class Hub:
     def _gather(self, reader: Reader, time: Slice) -> bool:
         """Find out which sources a reader sees. If there is time for all, have it begin; tell whether it has."""
         selector, sources = reader.group.view.selector, reader.group.sources
-        if not self._feeds[selector.namespace].gather(reader.group, time.is_over):
+        if not self.feeds[selector.namespace].gather(reader.group, time.is_over):
             return False
         reader.begin()
-        if reader.cursor is None or (reader.end is not None and reader.cursor.seq >= reader.end):
+        if reader.cursor is None or reader.cursor.seq >= reader.end:
             return True
         if self.store.has_lost_since(reader.cursor.seq, selector, sources):
             reader.gap, reader.lost = Gap(None, "evicted"), 0
@@ -292,13 +286,14 @@ class Hub:
     def _catch_up(self, reader: Reader) -> None:
         """Write the notices that are due to a reader that has read everything, then make it live or end it."""
         group, notices = reader.group, self._notices(reader)
-        if reader.end is None and not reader.live_announced:
+        namespace = group.view.selector.namespace
+        if reader.follows and not reader.live_announced and namespace not in self._loads:
             reader.live_announced = True
-            seq = group.next_seq(self.store.next_seq(group.view.selector.namespace))
+            seq = group.next_seq(self.store.next_seq(namespace))
             notices += group.view.render_live(Cursor(self._numbering.epoch, seq, 0))
         if notices and not reader.write(notices):
             return
-        if reader.end is None:
+        if reader.end == NEVER:
             group.promote(reader)
         else:
             self.leave(reader)

@@ -16,9 +16,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from delivery.cursor import Cursor
+    from delivery.gap import Loss
     from delivery.group import Group
 
 OLDEST = Position(1, 0)
+# Above all sequence numbers.
+NEVER = 1 << 64
 
 
 class Start(NamedTuple):
@@ -31,6 +34,11 @@ class Start(NamedTuple):
     since: float | None = None
     cursor: Cursor | None = None
     is_doubtful: bool = False
+
+    @property
+    def is_everything(self) -> bool:
+        """Whether all that there is was asked for: there is nothing to look for in it."""
+        return self.tail is None and self.since is None and self.cursor is None
 
 
 class State(Enum):
@@ -52,12 +60,14 @@ class Reader:
     """
 
     __slots__ = (
+        "began",
         "counted",
         "cursor",
         "end",
         "ended",
         "first",
         "floor",
+        "follows",
         "gap",
         "group",
         "live_announced",
@@ -70,17 +80,21 @@ class Reader:
         "write",
     )
 
-    def __init__(self, group: Group, write: Callable[[bytes], bool], ended: Callable[[], None]) -> None:
+    def __init__(
+        self, group: Group, write: Callable[[bytes], bool], ended: Callable[[], None], *, follows: bool = True
+    ) -> None:
         self.group = group
         self.write = write
         self.ended = ended
+        self.follows = follows
         self.state = State.GATHERING
         self.position = OLDEST
         # Lines written to it. Those of a live reader are counted by its group, for all live readers at once: until it
         # is live no more, this is less by what the group had counted when it became live.
         self.counted = 0
         self.first = OLDEST.seq  # the sequence number from which on all that comes is meant for this reader
-        self.end: int | None = None  # sequence number to stop at; None: follow
+        self.began = NEVER  # the number of the chunk that it began with, once that is found
+        self.end = NEVER  # sequence number to stop at; NEVER if it follows, or what it came for is still being loaded
         # Where to begin: at the cursor, else `missing` lines back (None: all), but not before `since`, Unix seconds.
         self.cursor: Cursor | None = None
         self.missing: int | None = None  # COUNTING: how many lines have yet to be found
@@ -122,15 +136,26 @@ class Reader:
     def begin(self) -> None:
         """Go to the cursor, or begin the search for the first line, now that the sources are known."""
         if self.cursor is not None:
-            self.position = Position(self.cursor.seq, self.cursor.line)
-            self.state = State.BEHIND
+            self.begin_at(Position(self.cursor.seq, self.cursor.line))
         elif self.since is not None:
             self.state = State.SEEKING
         elif self.missing is not None:
             self.state = State.COUNTING
         else:
-            self.position = OLDEST
-            self.state = State.BEHIND
+            self.begin_at(OLDEST)
+
+    def begin_at(self, position: Position) -> None:
+        """Read on from the place that was looked for."""
+        self.position = position
+        self.began = position.seq
+        self.state = State.BEHIND
+
+    def misses(self, loss: Loss) -> bool:
+        """Tell whether lines that will never come leave a hole in what this reader is shown.
+
+        They do if they come after it did, or if others of their source have been there for it that came before them.
+        """
+        return loss.seq < self.end and (self.first <= loss.seq or self.began <= loss.before)
 
     def miss(self, lines: int | None) -> None:
         """Note that so many lines (None: it is not known) were lost before they got here."""
@@ -139,12 +164,19 @@ class Reader:
         elif self.gap.lost is not None:
             self.gap = Gap(None if lines is None else self.gap.lost + lines, self.gap.reason)
 
+    def complete(self, next_seq: int) -> None:
+        """Note that all is there that was kept of the namespace; `next_seq` is what may come next."""
+        if self.cursor is None:
+            self.first = max(self.first, next_seq)
+        if not self.follows:
+            self.end = min(self.end, next_seq)
+
     def restart(self) -> None:
         """Read on from the beginning of a new numbering, whatever it was doing in the old one."""
         if self.state is not State.GATHERING:
-            self.state = State.BEHIND
+            self.begin_at(OLDEST)
         self.position, self.first = OLDEST, OLDEST.seq
-        if self.end is not None:
+        if self.end < NEVER:
             self.end = OLDEST.seq  # what it came for has left
         self.cursor = self.missing = self.since = None
         self.gap, self.lost = Gap(None, "restarted"), 0

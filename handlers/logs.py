@@ -126,10 +126,11 @@ class LogsHandler(CrossOriginHandler, WebSocketHandler):
         Return whether lines after that may have gone without a trace.
         """
         cursor, seen, epoch = query.cursor, 0, ""
+        whole = not query.start().is_everything
         if cursor is not None:
             seen, epoch = cursor.seq if cursor.line else cursor.seq - 1, cursor.epoch
         self._followed = namespace
-        is_doubtful = await self.services.broker.follow(namespace, seen, epoch)
+        is_doubtful = await self.services.broker.follow(namespace, seen, epoch, whole=whole)
         if self._has_left:
             raise Finish
         return is_doubtful

@@ -77,7 +77,8 @@ class SourcesHandler(CrossOriginHandler, Handler):
         narrowing = parse_narrowing(arguments)
         wanted = parse_selected("namespace", parse_names, ",".join(arguments.get("namespace", ["*"])))
         if self.services.api_secrets.accepts(self.request.headers.get_list("Authorization")):
-            namespaces = sorted(self.services.hub.store.rings)
+            # Those asked for by name may not be here yet; of others it is not known that they are anywhere.
+            namespaces = sorted(self.services.hub.store.rings.keys() | wanted.exact)
             return (narrowing.apply(Selector(one)) for one in namespaces if one >= first and one in wanted)
         scope = self.services.tokens.verify(token_of(self.request)).selector
         if scope.namespace not in wanted:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tornado.ioloop import IOLoop
 
-    from tests.buffer.jetstream.nats_server import NatsServer
+    from benchmarks.cluster.nats_server import NatsServer
 
 
 def settings(**given: Any) -> Settings:

@@ -10,6 +10,7 @@ publishes a chunk hears of it as all others do.
     publisher   retries, window, giving up           follower    backlog and live, without a seam
     ledger      what was written of each source      losses      what was missed of it
     shares      for how long each message is kept    peers       among how many replicas
+    followers   what is followed here                held        what the stream held at first
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from buffer.jetstream.client import end_task
 from buffer.jetstream.connection import Connection, Servers
 from buffer.jetstream.desk import Desk
 from buffer.jetstream.epoch import Epoch
-from buffer.jetstream.follower import Follower
+from buffer.jetstream.followers import Followers
 from buffer.jetstream.ledger import Ledger
 from buffer.jetstream.peers import Peers
 from buffer.jetstream.publisher import Publisher
@@ -48,8 +49,6 @@ _PULSE_SECONDS = 1.0
 _SILENT_SECONDS = 2.0
 # How long a namespace is followed after its last reader has left, in seconds.
 LINGER_SECONDS = 300.0
-# Namespaces that are asked for a lost last message, each second.
-_PEEKS = 100
 _ANNOUNCE_PULSES = 5
 
 
@@ -87,8 +86,7 @@ class JetStreamBroker:
         )
         self._has_published = False
         self._desk: Desk | None = None  # once started
-        self._followers: dict[str, Follower] = {}
-        self._peeked: list[Follower] = []  # those whose turn is still to come
+        self._followers: Followers | None = None  # likewise
         self._answered_at = self._monotonic()  # when the leader did
         self._is_answered = False
         self._checking = asyncio.Lock()
@@ -131,6 +129,7 @@ class JetStreamBroker:
             highest_known=lambda: self._epoch.highest,
             written=self._written,
         )
+        self._followers = Followers(self._desk, self._linger)
         self._connection.hear(self._subjects.live_epoch, lambda _: self._pulse_now.set())
         await self._connection.open(_START_SECONDS)
         until = self._monotonic() + _START_SECONDS
@@ -150,18 +149,16 @@ class JetStreamBroker:
         self._has_published = True
         await self._publisher.publish(chunks, key)
 
-    async def follow(self, namespace: str, seq: int = 0, epoch: str = "") -> bool:
-        """Return once what the stream holds of a namespace has been delivered, in five seconds. Raises Lagging."""
-        if self._desk is None or not self._epoch.name:
+    async def follow(self, namespace: str, seq: int = 0, epoch: str = "", *, whole: bool = True) -> bool:
+        """Return once what the stream holds of a namespace has been delivered, in five seconds. Raises Lagging.
+
+        Unless the `whole` is waited for, return at once.
+        """
+        if self._followers is None or not self._epoch.name:
             raise Lagging  # nothing has been here yet
-        follower = self._followers.get(namespace)
-        if follower is None:
-            follower = self._followers[namespace] = Follower(namespace, self._desk)
-            follower.start()
-        if follower.linger is not None:
-            follower.linger.cancel()
-            follower.linger = None
-        follower.readers += 1
+        follower = self._followers.add_reader(namespace)
+        if not whole:
+            return False
         try:
             async with asyncio.timeout(_FOLLOW_SECONDS):
                 # If it has been learnt elsewhere, what is held here has been given out there, with other numbers.
@@ -170,29 +167,22 @@ class JetStreamBroker:
                 seq = seq if epoch in ("", self.epoch) else 0
                 await follower.wait(seq)
         except TimeoutError:
-            if seq > follower.last or epoch not in ("", self.epoch):
-                raise Lagging from None
-        return follower.doubts(seq)
+            if epoch or seq > follower.last:
+                raise Lagging from None  # what is missing may be what went without a trace
+        return follower.held.doubts(seq)
 
     def release(self, namespace: str) -> None:
         """Follow a namespace no longer than some minutes after its last reader has left."""
-        follower = self._followers.get(namespace)
-        if follower is None:
-            return
-        follower.readers -= 1
-        if not follower.readers and self._pulse is not None:
-            follower.linger = asyncio.get_running_loop().call_later(self._linger, self._forget, follower)
+        if self._followers is not None:
+            self._followers.remove_reader(namespace)
 
     async def close(self) -> None:
         """Send what others must know, then disconnect."""
         pulse, self._pulse = self._pulse, None
         if pulse is not None:
             await end_task(pulse)
-        for follower in self._followers.values():
-            if follower.linger is not None:
-                follower.linger.cancel()
-            follower.stop()
-        self._followers.clear()
+        if self._followers is not None:
+            self._followers.close()
         if self._desk is not None:
             self._desk.close()
         await self._publisher.close(_CLOSE_SECONDS)
@@ -254,7 +244,8 @@ class JetStreamBroker:
             if beats % _ANNOUNCE_PULSES == 0 and self._has_published:
                 self._peers.announce()
                 self._has_published = False
-            self._peek()
+            if self._followers is not None and self._connection.is_up:
+                self._followers.peek()
 
     async def _check_or_leave(self) -> None:
         if not self._connection.is_up:
@@ -265,24 +256,13 @@ class JetStreamBroker:
             self._answered_at = self._monotonic()
             self._connection.cut()
 
-    def _peek(self) -> None:
-        """Have some followers look for a last message that they have not heard."""
-        if not self._connection.is_up:
-            return
-        if not self._peeked:
-            self._peeked = list(self._followers.values())
-        for follower in self._peeked[-_PEEKS:]:
-            if self._followers.get(follower.namespace) is follower:
-                follower.peek()
-        del self._peeked[-_PEEKS:]
-
     def _note_connected(self) -> None:
         self._answered_at = self._monotonic()
         self._fits = False
         self._pulse_now.set()
         self._publisher.connected()
-        for follower in self._followers.values():
-            follower.refresh()
+        if self._followers is not None:
+            self._followers.refresh()
 
     async def _first(self) -> int | None:
         state = await self._state()
@@ -310,11 +290,5 @@ class JetStreamBroker:
         self._ledger.clear()
         if self._desk is not None:
             self._desk.receiver.restart(epoch)
-        for follower in self._followers.values():
-            follower.restart()
-
-    def _forget(self, follower: Follower) -> None:
-        follower.stop()
-        del self._followers[follower.namespace]
-        if self._desk is not None:
-            self._desk.receiver.forget(follower.namespace)
+        if self._followers is not None:
+            self._followers.restart()

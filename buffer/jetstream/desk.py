@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import msgspec
 
@@ -20,13 +20,27 @@ if TYPE_CHECKING:
 
 # Namespaces that are fetched at the same time: that bounds what is on its way, in memory and on the network.
 _AT_ONCE = 8
-# One batch: enough for throughput, and no more than can be decoded in some 50 ms. A server sends up to 64 MB otherwise.
-_BATCH_MESSAGES = 1000
-_BATCH_BYTES = 4 * 1024 * 1024
 # How long to wait for the next message of a batch: the peer that was chosen to answer may be frozen.
 _BATCH_SECONDS = 0.5
 # How long messages are delivered before others get a turn, in seconds.
 _TURN_SECONDS = 0.005
+
+
+class BatchSize(NamedTuple):
+    """The most that a server sends at a time."""
+
+    messages: int
+    bytes: int
+
+    def next(self) -> BatchSize:
+        """Return the size of the batch after one of this size."""
+        return BatchSize(min(4 * self.messages, MAX_BATCH.messages), min(4 * self.bytes, MAX_BATCH.bytes))
+
+
+# The first batch is small, so that readers get their first line soon.
+FIRST_BATCH = BatchSize(32, 256 * 1024)
+# Enough for throughput, and no more than can be decoded in some 50 ms. A server sends up to 64 MB otherwise.
+MAX_BATCH = BatchSize(1000, 4 * 1024 * 1024)
 
 
 class Waiting(Protocol):
@@ -76,9 +90,9 @@ class Desk:
         self._direct = f"$JS.API.DIRECT.GET.{stream_name}"
         self._run_later: asyncio.Handle | None = None
 
-    async def fetch(self, first: int, subject: str) -> tuple[Sequence[Fetched], bool]:
+    async def fetch(self, first: int, subject: str, size: BatchSize) -> tuple[Sequence[Fetched], bool]:
         """Return a batch of messages of a subject from a number on, and whether the server has no more than these."""
-        request = {"seq": first, "next_by_subj": subject, "batch": _BATCH_MESSAGES, "max_bytes": _BATCH_BYTES}
+        request = {"seq": first, "next_by_subj": subject, "batch": size.messages, "max_bytes": size.bytes}
         batch, messages = Batch(self.connection, self._direct, msgspec.json.encode(request)), list[Fetched]()
         try:
             while (message := await batch.next(_BATCH_SECONDS)) is not None:

@@ -14,17 +14,19 @@ is no leader.
 from __future__ import annotations
 
 import asyncio
-from array import array
-from bisect import bisect_left
 from collections import deque
-from typing import TYPE_CHECKING, NamedTuple
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
+from buffer.jetstream.desk import FIRST_BATCH
+from buffer.jetstream.heard import Heard
+from buffer.jetstream.held import Held
 from buffer.jetstream.losses import Losses
 from buffer.jetstream.message import BadMessage
 from buffer.source import Source
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from nats.aio.msg import Msg
 
@@ -37,24 +39,19 @@ _LAG_SECONDS = 0.05
 _BEYOND_TIMES = 3
 _BEYOND_SECONDS = 0.3
 _NO_LEADER_SECONDS = 0.25
+# How long the leader may take to say which numbering the first load belongs to.
+_LEADER_SECONDS = 1.0
 _TURN_SECONDS = 0.005
 _ATTEMPTS = 3
 # Messages that are kept while what came before them is fetched.
 _MAX_KEPT = 2000
 
 
-class Heard(NamedTuple):
-    """A message of the namespace, its number, and that of the one before it (0: there is none)."""
-
-    number: int
-    previous: int
-    data: bytes
-
-
 class Follower:
     """Delivers one namespace, in the order of its numbers.
 
-    `last` is the number up to which everything has been delivered, or is known to be gone.
+    `last` is the number up to which everything has been delivered, or is known to be gone. `held` knows which numbers
+    that were seen elsewhere are doubtful, once `wait` has returned.
     """
 
     def __init__(self, namespace: str, desk: Desk) -> None:
@@ -62,10 +59,10 @@ class Follower:
         self.readers = 0
         self.last = 0
         self.linger: asyncio.TimerHandle | None = None  # until it is forgotten, once it has no readers
-        self._held = array("Q")  # what the stream held at first, and what farewells said of others; in order
-        self._watched_from = 0  # the first number that could be heard
+        self.held = Held()
         self._has_restarted = False  # and does not know yet where the numbering begins
         self._is_complete = False  # whether the last fetch got everything there was
+        self._is_led = True  # whether there was a leader to ask when everything was last fetched
         self._desk = desk
         self._subject = desk.subjects.of(namespace)
         self._live = desk.subjects.live(namespace)
@@ -77,13 +74,13 @@ class Follower:
     def start(self) -> None:
         """Hear the namespace, and fetch what there is of it."""
         self._desk.connection.hear(self._live, self._hear)
+        self._desk.receiver.begin_load(self.namespace)
         self.refresh()
 
     def stop(self) -> None:
-        """Hear no more of it."""
+        """Hear no more of it, and deliver nothing any more."""
         self._desk.connection.unhear(self._live)
-        if self._filling is not None:
-            self._filling.cancel()
+        self._drop()
 
     async def wait(self, number: int) -> None:
         """Return once what was there at first has been delivered, and everything up to this number.
@@ -108,47 +105,41 @@ class Follower:
                 self.last = number
                 self._desk.receiver.reach(self.namespace, number)
 
-    def doubts(self, number: int) -> bool:
-        """Tell whether messages after this one may have gone, without a trace, before the namespace was followed here.
-
-        As long as the stream holds a message, it holds what came after it in the namespace, or what says that more has
-        come and gone.
-        """
-        index = bisect_left(self._held, number)
-        return 0 < number < self._watched_from and (index == len(self._held) or self._held[index] != number)
-
     def restart(self) -> None:
         """Begin anew: the numbering has."""
-        if self._filling is not None:
-            self._filling.cancel()
-            self._filling = None
+        self._drop()
         self.last, self._has_restarted = 0, True
-        self._held = array("Q")
-        self._kept.clear()
+        self.held = Held()
         self._losses = Losses()
         self._loaded.clear()
+        self._desk.receiver.begin_load(self.namespace)
         self.refresh()
+
+    def _drop(self) -> None:
+        """Drop what was heard, and what is being fetched."""
+        filling, self._filling = self._filling, None
+        if filling is not None:
+            filling.cancel()
+        self._kept.clear()
 
     def refresh(self) -> None:
         """Fetch what there is and has not been delivered, up to what the leader has."""
         if self._filling is None:
-            self._filling = asyncio.create_task(self._ending(self._fetch_all()))
+            self._filling = asyncio.create_task(self._ending(self._fetch_all))
 
     def peek(self) -> None:
         """Fetch what there is already, if anything."""
         if not self._loaded.is_set():
             self.refresh()
         elif self._filling is None:
-            self._filling = asyncio.create_task(self._ending(self._fetch()))
+            self._filling = asyncio.create_task(self._ending(self._fetch))
 
     # What is heard
 
     def _hear(self, msg: Msg) -> None:
-        headers = msg.headers or {}
-        try:
-            heard = Heard(int(headers["Nats-Sequence"]), int(headers["Nats-Last-Sequence"]), msg.data)
-        except (KeyError, ValueError):
-            return  # no message of the stream
+        heard = Heard.read(msg)
+        if heard is None:
+            return
         if len(self._kept) >= _MAX_KEPT:
             self._kept.clear()  # what is not heard is fetched
         self._kept.append(heard)
@@ -165,7 +156,7 @@ class Follower:
             self._kept.popleft()
             self._deliver(heard.number, heard.data)
         else:
-            self._filling = asyncio.create_task(self._ending(self._fill_before(heard)))
+            self._filling = asyncio.create_task(self._ending(lambda: self._fill_before(heard)))
             return False
         return bool(self._kept)
 
@@ -185,10 +176,10 @@ class Follower:
 
     # What is fetched
 
-    async def _ending(self, filling: Coroutine[None, None, object]) -> None:
+    async def _ending(self, fill: Callable[[], Awaitable[object]]) -> None:
         """Fill in one way or another, then go on with what was heard meanwhile."""
         try:
-            await filling
+            await fill()
         finally:
             if self._filling is asyncio.current_task():
                 self._filling = None
@@ -196,19 +187,19 @@ class Follower:
                     self._desk.schedule(self)
 
     async def _fetch_all(self) -> None:
-        self._is_complete = False
+        self._is_complete, self._is_led = False, True
         if not await self._pass_over() or not await self._fetch():
             return  # there will be another attempt
-        last = await self._desk.leader.last(self._subject)
+        last = await self._desk.leader.last(self._subject) if self._is_led else None
         if last is not None:
             await self._fetch_up_to(last)
             self._is_complete = True
-        if not self._loaded.is_set() and last:
-            await self._is_of_this_numbering()
         if not self._loaded.is_set():
-            self._held = array("Q", sorted(self._held))
-            self._watched_from = max(self.last, self._desk.highest_known()) + 1
+            if last is not None:
+                await self._is_of_this_numbering()  # and how far it reaches by now
+            self.held.close(max(self.last, self._desk.highest_known()) + 1)
             self._loaded.set()
+            self._desk.receiver.end_load(self.namespace)
 
     async def _pass_over(self) -> bool:
         """After a restart, begin where the stream does; tell whether that is known.
@@ -231,7 +222,7 @@ class Follower:
         while self._filling is not None:  # it may have passed already the place where something is
             await asyncio.wait({self._filling})
         self._is_complete = False
-        filling = self._filling = asyncio.create_task(self._ending(self._fetch_all()))
+        filling = self._filling = asyncio.create_task(self._ending(self._fetch_all))
         await asyncio.wait({filling})
         return self._is_complete
 
@@ -259,17 +250,28 @@ class Follower:
 
     async def _fetch(self) -> bool:
         """Deliver everything that the server which answers has; tell whether one has answered."""
-        silent = 0
+        silent, size = 0, FIRST_BATCH
         while silent < _ATTEMPTS:
             async with self._desk.turn:
-                messages, was_last = await self._desk.fetch(self.last + 1, self._subject)
-            if messages and self._loaded.is_set() and not await self._is_of_this_numbering():
+                messages, was_last = await self._desk.fetch(self.last + 1, self._subject, size)
+            if messages and not await self._may_deliver():
                 return False
             await self._deliver_all(messages)
             if was_last:
                 return True
-            silent = 0 if messages else silent + 1
+            silent, size = (0, size.next()) if messages else (silent + 1, size)
         return False
+
+    async def _may_deliver(self) -> bool:
+        """Tell whether what was fetched may be delivered. While there is no leader to ask, the first load is."""
+        if self._loaded.is_set():
+            return await self._is_of_this_numbering()
+        if self._is_led:
+            self._is_led = False
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LEADER_SECONDS):
+                    self._is_led = await self._is_of_this_numbering()
+        return True
 
     async def _deliver_all(self, messages: Sequence[Fetched]) -> None:
         turn_ends = self._desk.time() + _TURN_SECONDS
@@ -308,7 +310,7 @@ class Follower:
         if loss is not None:
             self._desk.receiver.lose(source, loss.number, loss.lines)
         if is_fetched and not self._loaded.is_set():
-            self._held.append(number if chunk is not None else message.place.previous)
+            self.held.add(number if chunk is not None else message.place.previous)
         if chunk is not None:
             chunk.seq = number
             self._desk.receiver.receive(chunk)

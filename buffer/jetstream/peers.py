@@ -39,5 +39,6 @@ class Peers:
         self._connection.tell(self._subject, self._name)
 
     def _hear(self, msg: Msg) -> None:
-        if len(self._heard) < _MAX_PEERS:
-            self._heard[msg.data[:8]] = self._monotonic()
+        name = msg.data[:8]
+        if name in self._heard or len(self._heard) < _MAX_PEERS:
+            self._heard[name] = self._monotonic()

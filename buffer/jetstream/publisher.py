@@ -106,6 +106,7 @@ class Publisher:
         self._count = self._bytes = 0  # in the window
         self._waiters: deque[asyncio.Future[None]] = deque()  # for room in the window
         self._acked_at = 0.0
+        self._connected_at = 0.0  # what was sent before that was sent on another connection
         self._in_trouble = False
         self._left_at = 0.0  # when a server was left
         self._timer: asyncio.TimerHandle | None = None
@@ -131,6 +132,7 @@ class Publisher:
 
     def connected(self) -> None:
         """Send again what is on its way: the connection that it was sent on is gone."""
+        self._connected_at = self._time()
         if self._on_its_way:
             self._in_trouble = True
             self._send(next(iter(self._on_its_way.values())))
@@ -233,7 +235,8 @@ class Publisher:
         if self._in_trouble:
             self._in_trouble = False
             for waiting in list(self._on_its_way.values()):
-                if self._acked_at - waiting.sent_at >= _AGAIN_SECONDS / 2:
+                is_gone = waiting.sent_at < self._connected_at
+                if is_gone or self._acked_at - waiting.sent_at >= _AGAIN_SECONDS / 2:
                     self._send(waiting)
 
     def _remove(self, out: _Outgoing) -> None:
@@ -286,7 +289,8 @@ class Publisher:
             self._in_trouble = True
             if self._on_its_way:
                 self._send(next(iter(self._on_its_way.values())))
-            if silent > _LEAVE_SECONDS and now - self._left_at > 2 * _LEAVE_SECONDS:
+            is_silent = now - max(self._acked_at, self._connected_at) > _LEAVE_SECONDS
+            if is_silent and now - self._left_at > 2 * _LEAVE_SECONDS:
                 self._left_at = now
                 self._connection.cut()
         else:

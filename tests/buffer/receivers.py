@@ -22,6 +22,7 @@ class Recorder:
         self.reached: list[tuple[str, int]] = []
         self.forgotten: list[str] = []
         self.epochs: list[str] = []
+        self.loads: list[tuple[str, str]] = []
         self._on_chunk = on_chunk
         self._came = asyncio.Event()
 
@@ -53,6 +54,12 @@ class Recorder:
 
     def reach(self, namespace: str, seq: int) -> None:
         self.reached.append((namespace, seq))
+
+    def begin_load(self, namespace: str) -> None:
+        self.loads.append((namespace, "begins"))
+
+    def end_load(self, namespace: str) -> None:
+        self.loads.append((namespace, "ends"))
 
     def forget(self, namespace: str) -> None:
         self.forgotten.append(namespace)

@@ -111,6 +111,18 @@ async def test_what_is_followed_has_been_delivered(make: Callable[[], Broker]) -
     await broker.close()
 
 
+@pytest.mark.parametrize("whole", [True, False])
+async def test_every_load_that_begins_comes_to_its_end(make: Callable[[], Broker], *, whole: bool) -> None:
+    broker, receiver = await started(make)
+    await broker.publish(chunks("one", namespace="third"))
+    await broker.follow("third", whole=whole)
+    await receiver.until(1)
+    await broker.follow("third")
+    assert receiver.texts == ["one"]
+    assert receiver.loads[4:] in ([], [("third", "begins"), ("third", "ends")])
+    await broker.close()
+
+
 async def test_a_namespace_may_be_released_after_the_broker_is_closed(make: Callable[[], Broker]) -> None:
     broker, _ = await started(make)
     await broker.follow("myapp")

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.buffer.jetstream.nats_server import Cluster
+from benchmarks.cluster.nats_server import Cluster
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

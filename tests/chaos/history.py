@@ -62,10 +62,15 @@ class Reading:
 
     def check(self, history: History) -> list[str]:
         """Return what is wrong in the end."""
-        errors = list(self.errors)
+        errors = self.check_losses()
         for pod, count in history.acknowledged.items():
             if self._next.get(pod, 0) < count:
                 errors.append(f"{self.name}: {pod} ends at {self._next.get(pod, 0)} of {count}")
+        return errors
+
+    def check_losses(self) -> list[str]:
+        """Return what is wrong with what it has been given so far."""
+        errors = list(self.errors)
         if not self.unknown and self.missing != self.lost:
             errors.append(f"{self.name}: {self.missing} lines missing, {self.lost} reported; {self.visits}")
         if self.unknown and not self.missing:

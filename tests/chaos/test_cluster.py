@@ -14,7 +14,7 @@ from tests.chaos.world import World
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from tests.buffer.jetstream.nats_server import Cluster, NatsServer
+    from benchmarks.cluster.nats_server import Cluster, NatsServer
 
 
 async def leader(world: World, cluster: Cluster) -> NatsServer:
@@ -85,3 +85,24 @@ async def test_every_line_is_accounted_for(
     with capsys.disabled():
         print(f"\n{fault.__name__}, seed {SEED}: {world.summary()}")  # noqa: T201 - what a run is for
     assert not errors, "\n".join(errors[:40])
+
+
+@pytest.mark.timeout(150)
+@pytest.mark.logs
+@pytest.mark.parametrize("fault", [kill_the_leader, freeze_the_leader, kill_another])
+async def test_readers_that_come_while_a_replica_loads_a_namespace_miss_nothing(
+    cluster: Cluster, fault: Callable[[World, Cluster], Awaitable[Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    await cluster.ready()
+    world = World([cluster.urls], seed=SEED)
+    await world.start()
+    for _ in range(4):
+        world.send_passers_by(cluster.urls)
+    await asyncio.sleep(3)
+    await fault(world, cluster)
+    await asyncio.sleep(8)
+    errors = await world.finish()
+    with capsys.disabled():
+        print(f"\n{fault.__name__}, seed {SEED}: {world.passed} passed by; {world.summary()}")  # noqa: T201 - likewise
+    assert not errors, "\n".join(errors[:40])
+    assert world.passed > 100

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from benchmarks.cluster.nats_server import Cluster
 from benchmarks.cluster.processes import free_ports
-from tests.buffer.jetstream.nats_server import Cluster
 from tests.buffer.jetstream.proxy import Proxy
 from tests.chaos.seed import SEED
 from tests.chaos.world import World

@@ -13,8 +13,8 @@ import pytest
 from tornado.httpclient import AsyncHTTPClient, HTTPError
 from tornado.websocket import WebSocketClosedError, websocket_connect
 
+from benchmarks.cluster.nats_server import NatsServer
 from benchmarks.cluster.processes import free_ports
-from tests.buffer.jetstream.nats_server import NatsServer
 from tests.chaos.history import History, Reading
 from tests.chaos.seed import SEED
 from tests.conftest import API_SECRET, INGEST_SECRET

@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from buffer.broker import BrokerUnavailable, Lagging
-from buffer.jetstream.broker import JetStreamBroker, Options
+from buffer.jetstream.broker import LINGER_SECONDS, JetStreamBroker, Options
 from buffer.jetstream.connection import Servers
 from buffer.jetstream.stream import StreamSettings
 from buffer.store import Limits, Store
@@ -35,10 +35,12 @@ _GIVE_UP_SECONDS = 90
 class Replica:
     """A broker and a hub, without their HTTP."""
 
-    def __init__(self, name: str, urls: Sequence[str], copies: int, kept_bytes: int) -> None:
+    def __init__(
+        self, name: str, urls: Sequence[str], copies: int, kept_bytes: int, *, linger: float = LINGER_SECONDS
+    ) -> None:
         settings = StreamSettings("CHAOS", copies, 512 * _MIB, 3600, kept_bytes, 512 << 10)
         self.name = name
-        self.broker = JetStreamBroker(Options(Servers(urls), settings), time.time)
+        self.broker = JetStreamBroker(Options(Servers(urls), settings), time.time, linger=linger)
         loop = asyncio.get_running_loop()
         limits = Limits(16 * _MIB, 256 * _MIB, 3600.0)
         self.hub = Hub(Store(limits), 0.02, self.broker.epoch, monotonic=loop.time, call_later=loop.call_later)
@@ -54,7 +56,7 @@ class Replica:
         if cursor is not None:
             seen, epoch = cursor.seq if cursor.line else cursor.seq - 1, cursor.epoch
         try:
-            is_doubtful = await self.broker.follow(NAMESPACE, seen, epoch)
+            is_doubtful = await self.broker.follow(NAMESPACE, seen, epoch, whole=cursor is not None)
         except Lagging:
             self.broker.release(NAMESPACE)
             return  # it tries another one
@@ -90,6 +92,8 @@ class World:
         self.history = History()
         self.readings: list[Reading] = []
         self.replicas = [Replica(f"r{number}", own, copies, kept_bytes) for number, own in enumerate(urls)]
+        self.passed = 0  # readers that have read something
+        self.errors: list[str] = []
         self._writing = True
         self._reading = True
         self._tasks: set[asyncio.Task[None]] = set()
@@ -134,6 +138,21 @@ class World:
         self._spawn(self._stay(reading, replica))
         return reading
 
+    def send_passers_by(self, urls: Sequence[str], copies: int = 3) -> None:
+        """Have a replica that forgets the namespace after each reader: one comes after the other, for everything."""
+        replica = Replica("cold", urls, copies, 16 * _MIB, linger=0.0)
+        self.replicas.append(replica)
+        self._spawn(self._pass_by(replica))
+
+    async def _pass_by(self, replica: Replica) -> None:
+        await replica.start()
+        while self._writing:
+            reading = Reading(f"passer-by {self.passed}")
+            await replica.visit(reading, self.random.choice([0.0, 0.002, 0.02, 0.2, 1.0]))
+            await asyncio.sleep(0.01)
+            self.passed += bool(reading.lines)
+            self.errors += reading.check_losses()
+
     async def _stay(self, reading: Reading, replica: Replica) -> None:
         while self._reading:
             await replica.visit(reading, 0.3, lambda: self._reading)
@@ -157,7 +176,7 @@ class World:
         while asyncio.get_running_loop().time() < until and not self._have_all():  # noqa: ASYNC110 - many conditions
             await asyncio.sleep(0.1)
         self._reading = False
-        errors: list[str] = []
+        errors = self.errors
         done, _ = await asyncio.wait(self._tasks, timeout=_GIVE_UP_SECONDS)
         for task in done:
             error = task.exception()

@@ -73,15 +73,21 @@ class Visit:
 
     Its backlog is known once it has been found. Until then, lines that leave the ring before the search gets to them
     are not missed, and lines that leave after that are.
+
+    If its namespace is being loaded when it comes (`is_loading`), it is told of no end until `end_load`. If it wants
+    everything, what comes until then belongs to its backlog.
     """
 
-    def __init__(self, client: Client, begin: Begin, log: list[Line]) -> None:
+    def __init__(self, client: Client, begin: Begin, log: list[Line], *, is_loading: bool = False) -> None:
         self.client = client
         self.view = client.view
         self.begin = begin
         self.is_found = False
         self.backlog: list[Line] = []  # once it is found
         self.later: list[Line] = []  # what it must see of what came after it had joined
+        self.is_loading = is_loading
+        self._loads_all = is_loading and begin == Begin()
+        self._loaded: list[Line] = []  # of the later ones, those that came with the load
         self.first_gap: tuple[None, str] | None = (None, "restarted") if begin.is_restarted else None
         # What the search may find, of all that the selector admits.
         self._findable = [line for line in log if self.view.selector.admits(line.writer)]
@@ -97,8 +103,15 @@ class Visit:
     def publish(self, lines: list[Line]) -> None:
         """Note lines that have just come."""
         self._arrived += [line for line in lines if self.view.selector.admits(line.writer)]
-        if self.client.follow:
-            self.later += [line for line in lines if shows(self.view, line)]
+        shown = [line for line in lines if shows(self.view, line)]
+        if self.client.follow or self._loads_all:
+            self.later += shown
+        if self._loads_all:
+            self._loaded += shown
+
+    def end_load(self) -> None:
+        """Note that its namespace has been loaded."""
+        self.is_loading = self._loads_all = False
 
     def watch(self, retained: AbstractSet[int]) -> None:
         """Note what has happened in one step: either chunks have left, or the search has gone on."""
@@ -162,7 +175,10 @@ class Visit:
         assert kinds.count("live") <= (tells_live(self.view) and self.client.follow)
         if "live" in kinds:
             after = [number_of(e) for e in events[kinds.index("live") :] if e.kind == "line" and e.payload != "more"]
-            assert not {line.number for line in self.backlog} & set(after), "backlog after the live notice"
+            backlog = {line.number for line in (*self.backlog, *self._loaded)}
+            assert not backlog & set(after), "backlog after the live notice"
+        assert not (self.is_loading and "live" in kinds), "live while the namespace was being loaded"
+        assert not (self._loads_all and self.client.ends), "ended while the namespace was being loaded"
 
     def check_all_sent(self, log: list[Line], retained: AbstractSet[int]) -> None:
         """Hold what the reader has been sent, now that all is written, against what it must be sent."""

@@ -101,10 +101,18 @@ class HubMachine(RuleBasedStateMachine):
         others=st.lists(st.sampled_from(SELECTORS), max_size=4),
         namespace_chunks=st.integers(3, 30),
         total_chunks=st.integers(4, 40),
+        loading=st.sampled_from([(), (), ("n",), ("n", "m")]),
         tick=TICKS,
     )
     def open(
-        self, views: list[View], others: list[Selector], namespace_chunks: int, total_chunks: int, tick: float
+        self,
+        *,
+        views: list[View],
+        others: list[Selector],
+        namespace_chunks: int,
+        total_chunks: int,
+        loading: tuple[str, ...],
+        tick: float,
     ) -> None:
         # Few, so that readers share them; some look alike, so that these share what is rendered.
         self.views = [*views, *(replace(views[0], selector=selector) for selector in others)]
@@ -112,6 +120,9 @@ class HubMachine(RuleBasedStateMachine):
         self.rig.clock.run = self.watching
         self.log: list[Line] = []
         self.visits: list[Visit] = []
+        self.loading: set[str] = set()
+        for namespace in loading:
+            self.begin_load(namespace)
 
     def retained(self, namespace: str) -> set[int]:
         ring = self.rig.store.ring(namespace)
@@ -156,7 +167,7 @@ class HubMachine(RuleBasedStateMachine):
 
     def visit(self, view: View, start: Start, begin: Begin, *, follow: bool, room: int | None) -> None:
         client = self.rig.join(view, start, follow=follow, room=room)
-        self.visits.append(Visit(client, begin, self.log))
+        self.visits.append(Visit(client, begin, self.log, is_loading=view.selector.namespace in self.loading))
         self.watching(lambda: None)
 
     @rule(
@@ -211,6 +222,26 @@ class HubMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def leave(self, data: st.DataObject) -> None:
         self.end(data.draw(st.sampled_from(self.visits)))
+
+    @rule(namespace=st.sampled_from(["n", "n", "m"]))
+    def begin_load(self, namespace: str) -> None:
+        """Begin to load a namespace, as happens before its first reader comes."""
+        if not any(visit.view.selector.namespace == namespace for visit in self.visits):
+            self.rig.hub.begin_load(namespace)
+            self.loading.add(namespace)
+
+    @precondition(lambda self: self.loading)
+    @rule(data=st.data())
+    def end_load(self, data: st.DataObject) -> None:
+        self.end_load_of(data.draw(st.sampled_from(sorted(self.loading))))
+
+    def end_load_of(self, namespace: str) -> None:
+        self.loading.remove(namespace)
+        for visit in self.visits:
+            if visit.view.selector.namespace == namespace:
+                visit.check(self.log)
+                visit.end_load()
+        self.watching(lambda: self.rig.hub.end_load(namespace))
 
     @rule(callbacks=st.integers(1, 4), tick=TICKS)
     def turn(self, callbacks: int, tick: float) -> None:
@@ -296,6 +327,8 @@ class HubMachine(RuleBasedStateMachine):
             return
         hub = self.rig.hub
         self.rig.clock.tick = 0
+        for namespace in sorted(self.loading):
+            self.end_load_of(namespace)
         for _ in range(2):  # the first wave of room may end on a full socket
             self.rig.settle()
             for visit in self.visits:

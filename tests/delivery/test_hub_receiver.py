@@ -99,6 +99,23 @@ def test_what_is_told_late_is_lost_to_those_who_have_read_on_and_to_nobody_who_b
     assert [gaps(client) for client in (early, late, resumed, unseen)] == [[(2, "evicted")], [], [(2, "evicted")], []]
 
 
+def test_a_hole_that_is_found_late_is_lost_to_those_who_were_shown_what_came_before_it() -> None:
+    rig = Rig()
+    rig.publish("a", writer=WEB)
+    rig.seq += 1
+    lost_at = rig.seq
+    rig.publish("b", writer=JOB)
+    everything, last, behind = rig.join(), rig.join(start=Start(tail=1)), rig.join(view(format=JSON), room=0)
+    rig.settle()
+    rig.hub.lose(WEB, lost_at, 2)
+    rig.publish("c", writer=WEB)
+    behind.drain()
+    rig.settle()
+    assert everything.texts()[2:] == ["[logurt] 2 lines lost: they left the buffer before they could be sent", "c"]
+    assert last.texts() == ["b", "c"]
+    assert gaps(behind) == [(2, "evicted")]
+
+
 def test_what_was_held_of_a_source_goes_with_what_never_came_so_that_no_hole_is_read() -> None:
     rig = Rig()
     rig.publish("a", writer=WEB)

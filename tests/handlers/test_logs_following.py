@@ -32,12 +32,14 @@ class Following:
     def __init__(self) -> None:
         self.namespaces: Counter[str] = Counter()
         self.asked: list[tuple[str, int, str]] = []
+        self.whole: list[bool] = []
         self.opened = asyncio.Event()
         self.opened.set()
 
-    async def follow(self, namespace: str, seq: int = 0, epoch: str = "") -> None:
+    async def follow(self, namespace: str, seq: int = 0, epoch: str = "", *, whole: bool = True) -> None:
         self.namespaces[namespace] += 1
         self.asked.append((namespace, seq, epoch))
+        self.whole.append(whole)
         await self.opened.wait()
 
     def release(self, namespace: str) -> None:
@@ -186,7 +188,7 @@ async def test_a_token_lists_the_sources_of_a_namespace_that_is_not_here_yet(
 async def test_a_reader_is_told_if_lines_after_its_cursor_may_have_gone_without_a_trace(
     live: LiveServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def follow(*_: object) -> bool:
+    async def follow(*_: object, **__: object) -> bool:
         return True
 
     await live.write("one")
@@ -197,3 +199,35 @@ async def test_a_reader_is_told_if_lines_after_its_cursor_may_have_gone_without_
     events = (await live.fetch(f"{path}&cursor={first['cursor']}")).body.splitlines()
     assert json.loads(events[0]) == {"type": "gap", "lost": None, "reason": "evicted"}
     assert [json.loads(line)["log"] for line in events[1:]] == ["two"]
+
+
+@pytest.mark.parametrize(
+    ("query", "whole"),
+    [
+        ({"tail": "all"}, False),
+        ({"tail": "100"}, True),
+        ({"since": "5m"}, True),
+        ({"tail": "all", "cursor": "abc-1-0"}, True),
+    ],
+)
+async def test_only_a_reader_of_everything_does_not_wait_for_the_whole(
+    live: LiveServer, following: Following, query: dict[str, str], *, whole: bool
+) -> None:
+    assert (await live.fetch(await path(live, follow="false", **query))).code == 200
+    assert following.whole == [whole]
+
+
+async def test_the_api_secret_lists_the_sources_of_a_namespace_by_its_name_although_it_is_not_here_yet(
+    live: LiveServer, following: Following
+) -> None:
+    await live.write("x", namespace="held")
+    await live.write("x", namespace="other")
+    following.opened.clear()
+    headers = {"Authorization": f"Token {API_SECRET}"}
+    asking = asyncio.ensure_future(live.fetch("/api/sources?namespace=myapp,h*,none", headers=headers))
+    await until(lambda: following.count == 1)
+    await live.write("x")
+    following.opened.set()
+    assert [one["namespace"] for one in json.loads((await asking).body)["sources"]] == ["held", "myapp"]
+    assert [namespace for namespace, *_ in following.asked] == ["held", "myapp", "none"]
+    assert following.count == 0

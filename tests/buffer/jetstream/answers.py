@@ -5,14 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 from base64 import b64encode
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
+from buffer.jetstream.desk import Desk
+from buffer.jetstream.follower import Follower
 from buffer.jetstream.message import Encoder, Place, join
+from buffer.jetstream.subjects import Subjects
+from tests.buffer.jetstream.doubles import Recorder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from buffer.broker import Receiver
     from buffer.chunk import Chunk
+    from buffer.source import Source
 
 
 class Answer(NamedTuple):
@@ -38,13 +44,19 @@ class Answers:
         self.on_batch: Callable[[], None] = lambda: None
         self.live: Callable[[Answer], None] = lambda _: None
         self._expected: dict[str, Callable[[Answer], None]] = {}
-        self._place = Place(b"writer-A", 0, 0)
+        self._places: dict[Source, Place] = {}
 
     def store(self, number: int, chunk: Chunk) -> bytes:
-        """Store a chunk as the next message of its writer."""
-        self.stored[number] = join(self._place, Encoder().body(chunk))
-        self._place = Place(b"writer-A", self._place.lines + chunk.count, number)
+        """Store a chunk as the next message of its source."""
+        place = self._places.get(chunk.source, Place(b"writer-A", 0, 0))
+        self.stored[number] = join(place, Encoder().body(chunk))
+        self._places[chunk.source] = Place(b"writer-A", place.lines + chunk.count, number)
         return self.stored[number]
+
+    def purge(self) -> None:
+        """Let go of everything; whoever writes begins anew."""
+        self.stored.clear()
+        self._places.clear()
 
     def hear(self, _: str, handler: Callable[[Answer], None]) -> None:
         self.live = handler
@@ -83,12 +95,53 @@ class Answers:
         if not numbers:
             self._expected[token](Answer({"Status": "404"}))
             return
-        last = 0
-        for number in numbers:
+        last, pending = 0, len(numbers) - request["batch"]
+        for number in numbers[: request["batch"]]:
             if number not in self.unheard:
                 headers = {"Nats-Sequence": str(number), "Nats-Last-Sequence": str(last)}
                 self._expected[token](Answer(headers, copied[number]))
             self.unheard.discard(number)
             last = number
-        end = {"Status": "204", "Nats-Num-Pending": "0", "Nats-Last-Sequence": str(last)}
+        end = {"Status": "204", "Nats-Num-Pending": str(max(0, pending)), "Nats-Last-Sequence": str(last)}
         self._expected[token](Answer(end))
+
+
+class Bench:
+    """A follower of namespace n, between answers and a receiver: `heard`, unless it is given one."""
+
+    def __init__(self, receiver: Receiver | None = None) -> None:
+        self.answers = Answers()
+        self.heard = Recorder()
+        self.checks = 0
+        self.is_answered = True
+        self.writes = 0
+        self.given_out: int | None = None  # once something was written
+        self.desk = Desk(
+            cast("Any", self.answers),
+            "TEST",
+            Subjects("TEST"),
+            receiver or self.heard,
+            check_epoch=self.check_epoch,
+            first=self.first,
+            highest=self.highest,
+            highest_known=lambda: 0,
+            written=self.written,
+        )
+        self.follower = Follower("n", self.desk)
+
+    async def first(self) -> int | None:
+        return min(self.answers.stored, default=1)
+
+    async def highest(self) -> int | None:
+        return max(self.answers.stored, default=0)
+
+    async def written(self, _: float) -> int | None:
+        self.writes += 1
+        return self.given_out
+
+    async def check_epoch(self) -> bool:
+        self.checks += 1
+        return self.is_answered
+
+    def say(self, number: int, previous: int, data: bytes) -> None:
+        self.answers.live(Answer({"Nats-Sequence": str(number), "Nats-Last-Sequence": str(previous)}, data))

@@ -4,9 +4,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from benchmarks.cluster.nats_server import NatsServer
 from benchmarks.cluster.processes import free_ports
+from buffer.jetstream.connection import Connection, Servers
 from tests.buffer.jetstream.doubles import Replicas
-from tests.buffer.jetstream.nats_server import NatsServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +22,20 @@ def own_nats(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
     server.start()
     yield server
     server.kill()
+
+
+@pytest.fixture
+def connection(io_loop: IOLoop, nats: NatsServer) -> Iterator[Connection]:
+    """A connection to the server that all tests share."""
+
+    async def opened() -> Connection:
+        connection = Connection(Servers([nats.url]), lambda: None)
+        await connection.open(5)
+        return connection
+
+    made: Connection = io_loop.run_sync(opened)
+    yield made
+    io_loop.run_sync(made.close)
 
 
 @pytest.fixture

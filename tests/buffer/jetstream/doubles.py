@@ -27,6 +27,7 @@ class Recorder:
 
     def __init__(self) -> None:
         self.epochs: list[str] = []
+        self.loads: list[tuple[str, str, int]] = []  # namespace, what it does, and how many chunks had come by then
         self.chunks: list[Chunk] = []
         self.events: list[tuple[object, ...]] = []
         self._changed = asyncio.Event()
@@ -45,6 +46,13 @@ class Recorder:
 
     def reach(self, namespace: str, seq: int) -> None:
         self.events.append(("reached", namespace, seq))
+
+    def begin_load(self, namespace: str) -> None:
+        self.loads.append((namespace, "begins", len(self.chunks)))
+
+    def end_load(self, namespace: str) -> None:
+        self.loads.append((namespace, "ends", len(self.chunks)))
+        self._changed.set()
 
     def forget(self, namespace: str) -> None:
         self.events.append(("forgotten", namespace))

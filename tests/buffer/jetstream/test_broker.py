@@ -15,8 +15,8 @@ from tests.buffer.factories import chunk, source
 from tests.buffer.jetstream.doubles import Recorder, options
 
 if TYPE_CHECKING:
+    from benchmarks.cluster.nats_server import NatsServer
     from tests.buffer.jetstream.doubles import Replicas
-    from tests.buffer.jetstream.nats_server import NatsServer
 
 
 async def test_replicas_agree_on_the_epoch(replicas: Replicas) -> None:
@@ -284,3 +284,51 @@ async def test_a_stream_that_is_deleted_again_and_again_is_made_once_that_ends(
         missing.setattr("buffer.jetstream.epoch.Epoch.check", AsyncMock(side_effect=StreamMissing))
         assert not await a.check()
     assert await a.check()
+
+
+async def test_a_namespace_is_loaded_from_its_first_message_to_its_last(replicas: Replicas) -> None:
+    (a, _), (b, heard) = await replicas.start(), await replicas.start()
+    await a.publish([chunk(0, f"line {number}") for number in range(300)])
+    await b.follow("n")
+    assert heard.loads == [("n", "begins", 0), ("n", "ends", 300)]
+    await b.follow("n", whole=False)
+    assert len(heard.loads) == 2
+
+
+async def test_who_does_not_want_to_wait_for_the_whole_is_let_in_at_once(replicas: Replicas) -> None:
+    (a, _), (b, heard) = await replicas.start(), await replicas.start()
+    await a.publish([chunk(0, f"line {number}") for number in range(300)])
+    assert not await b.follow("n", whole=False)
+    assert heard.loads == [("n", "begins", 0)]
+    await heard.until(lambda: heard.loads[-1] == ("n", "ends", 300))
+
+
+async def test_a_new_numbering_is_loaded_anew(replicas: Replicas) -> None:
+    broker, heard = await replicas.start()
+    await broker.publish([chunk(0, "before")])
+    await broker.follow("n")
+    admin = await replicas.admin()
+    await admin.do("PURGE")
+    await admin.close()
+    await heard.until(lambda: heard.loads[2:] == [("n", "begins", 0), ("n", "ends", 0)])
+    await broker.publish([chunk(0, "after")])
+    await heard.until_texts("after")
+
+
+async def test_a_cursor_waits_for_the_whole_and_is_refused_if_that_does_not_come(
+    replicas: Replicas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    a, at_a = await replicas.start()
+    await a.follow("n")
+    await a.publish([chunk(0, f"line {number}") for number in range(300)])
+    await at_a.until(lambda: len(at_a.chunks) == 300)
+    monkeypatch.setattr("buffer.jetstream.broker._FOLLOW_SECONDS", 0.3)
+    monkeypatch.setattr("buffer.jetstream.leader.Leader.last", never)  # it is loaded nearly to its end
+    b, at_b = await replicas.start()
+    with pytest.raises(Lagging):
+        await b.follow("n", at_a.chunks[7].seq, b.epoch)
+    assert at_b.loads == [("n", "begins", 0)]
+    assert not await b.follow("n")

@@ -10,11 +10,11 @@ import trustme
 from nats.aio.client import Client
 from nats.aio.transport import TcpTransport
 
+from benchmarks.cluster.nats_server import NatsServer
 from benchmarks.cluster.processes import free_ports
 from buffer.broker import BrokerUnavailable
 from buffer.jetstream.connection import Connection, Servers
 from tests.buffer.jetstream.credentials import Operator
-from tests.buffer.jetstream.nats_server import NatsServer
 from tests.buffer.jetstream.proxy import Proxy
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from tests.buffer.jetstream.doubles import options
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.buffer.jetstream.nats_server import NatsServer
+    from benchmarks.cluster.nats_server import NatsServer
 
 
 class Clock:

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from tornado.ioloop import IOLoop
 
+    from benchmarks.cluster.nats_server import NatsServer
     from tests.buffer.jetstream.doubles import Replicas
-    from tests.buffer.jetstream.nats_server import NatsServer
 
 
 @pytest.fixture
@@ -200,3 +200,19 @@ async def test_a_number_that_nobody_can_say_anything_about_is_refused(
     proxy.let_go()
     await heard.until_texts("one")
     await b.follow("n", at_a.chunks[0].seq)
+
+
+async def test_what_cannot_be_loaded_now_is_loaded_once_nats_is_back(
+    replicas: Replicas, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("buffer.jetstream.broker._FOLLOW_SECONDS", 0.1)
+    a, _ = await replicas.start()
+    await a.publish([chunk(0, "one")])
+    b, heard = await replicas.start(url=proxy.url)
+    proxy.hold()
+    await b.follow("n", whole=False)
+    await b.follow("n")  # who looks for some lines begins with what there is after a while
+    assert heard.loads == [("n", "begins", 0)]
+    proxy.let_go()
+    await heard.until(lambda: heard.loads[-1] == ("n", "ends", 1))
+    assert heard.texts == ["one"]

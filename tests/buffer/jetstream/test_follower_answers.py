@@ -3,62 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 import pytest
 
-from buffer.jetstream.desk import Desk
-from buffer.jetstream.follower import Follower
-from buffer.jetstream.subjects import Subjects
+from buffer.jetstream.desk import BatchSize
 from tests.buffer.factories import chunk
-from tests.buffer.jetstream.answers import Answer, Answers
-from tests.buffer.jetstream.doubles import Recorder
+from tests.buffer.jetstream.answers import Bench
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tornado.ioloop import IOLoop
-
-
-class Bench:
-    """A follower of namespace n, between answers and a recorder."""
-
-    def __init__(self) -> None:
-        self.answers = Answers()
-        self.heard = Recorder()
-        self.checks = 0
-        self.is_answered = True
-        self.writes = 0
-        self.given_out: int | None = None  # once something was written
-        self.desk = Desk(
-            cast("Any", self.answers),
-            "TEST",
-            Subjects("TEST"),
-            self.heard,
-            check_epoch=self.check_epoch,
-            first=self.first,
-            highest=self.highest,
-            highest_known=lambda: 0,
-            written=self.written,
-        )
-        self.follower = Follower("n", self.desk)
-
-    async def first(self) -> int | None:
-        return min(self.answers.stored, default=1)
-
-    async def highest(self) -> int | None:
-        return max(self.answers.stored, default=0)
-
-    async def written(self, _: float) -> int | None:
-        self.writes += 1
-        return self.given_out
-
-    async def check_epoch(self) -> bool:
-        self.checks += 1
-        return self.is_answered
-
-    def say(self, number: int, previous: int, data: bytes) -> None:
-        self.answers.live(Answer({"Nats-Sequence": str(number), "Nats-Last-Sequence": str(previous)}, data))
 
 
 @pytest.fixture
@@ -189,3 +145,59 @@ async def test_what_a_server_that_lags_behind_holds_from_before_a_purge_does_not
     bench.follower.restart()
     asyncio.get_running_loop().call_later(0.1, setattr, bench.answers, "copied", None)
     await bench.heard.until_texts("two")
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_a_follower_that_has_stopped_delivers_nothing_more(bench: Bench, turns: int) -> None:
+    bench.answers.store(10, chunk(0, "one"))
+    bench.follower.start()
+    await bench.follower.wait(0)
+    bench.answers.store(11, chunk(0, "two"))
+    data = bench.answers.store(12, chunk(0, "three"))
+    bench.say(12, 11, data)
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    bench.follower.stop()
+    delivered = list(bench.heard.texts)
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert bench.heard.texts == delivered
+
+
+async def test_what_is_loaded_is_delivered_once_it_is_known_which_numbering_it_belongs_to(bench: Bench) -> None:
+    asked, is_answered = asyncio.Event(), asyncio.Event()
+
+    async def check_epoch() -> bool:
+        asked.set()
+        return await is_answered.wait()
+
+    bench.desk.check_epoch = check_epoch
+    bench.answers.store(10, chunk(0, "one"))
+    bench.follower.start()
+    await asked.wait()
+    assert not bench.heard.texts
+    is_answered.set()
+    await bench.follower.wait(0)
+    assert bench.heard.texts == ["one"]
+    assert bench.heard.loads == [("n", "begins", 0), ("n", "ends", 1)]
+
+
+@pytest.mark.parametrize("is_silent", [False, True])
+async def test_a_backlog_is_loaded_although_there_is_no_leader_to_ask(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, *, is_silent: bool
+) -> None:
+    async def never() -> bool:
+        bench.checks += 1
+        return await asyncio.Event().wait()
+
+    monkeypatch.setattr("buffer.jetstream.follower._LEADER_SECONDS", 0.01)
+    monkeypatch.setattr("buffer.jetstream.follower.FIRST_BATCH", BatchSize(1, 1 << 20))
+    bench.is_answered = bench.answers.is_led = False
+    if is_silent:
+        bench.desk.check_epoch = never
+    for number in range(10, 14):
+        bench.answers.store(number, chunk(0, str(number)))
+    bench.follower.start()
+    await bench.follower.wait(0)
+    assert bench.heard.texts == ["10", "11", "12", "13"]
+    assert bench.checks == 1

@@ -1,17 +1,21 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from buffer.broker import BrokerUnavailable
+from buffer.jetstream.ledger import Ledger
+from buffer.jetstream.publisher import Publisher
+from buffer.jetstream.shares import Shares
+from buffer.jetstream.subjects import Subjects
 from tests.buffer.factories import chunk, source
 from tests.buffer.jetstream.proxy import Proxy
 
 if TYPE_CHECKING:
+    from benchmarks.cluster.nats_server import NatsServer
     from tests.buffer.jetstream.doubles import Replicas
-    from tests.buffer.jetstream.nats_server import NatsServer
 
 
 async def test_what_is_not_acknowledged_is_sent_again_and_stored_once(replicas: Replicas, nats: NatsServer) -> None:
@@ -105,3 +109,60 @@ async def test_chatty_pods_leave_a_quiet_one_its_lines(
     other, heard = await replicas.start()
     await other.follow("n")
     assert heard.texts.count("quiet") == 1
+
+
+async def test_all_that_was_sent_on_a_connection_that_is_gone_is_sent_again_on_the_next_one(
+    replicas: Replicas, nats: NatsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("buffer.jetstream.publisher._ACK_SECONDS", 60)  # nothing else may have it sent again
+    monkeypatch.setattr("buffer.jetstream.publisher._LEAVE_SECONDS", 60)
+    proxy = Proxy(nats.port)
+    await proxy.start()
+    a, _ = await replicas.start(url=proxy.url)
+    b, heard = await replicas.start()
+    await b.follow("n")
+    await a.publish([chunk(0, "zero")])
+    proxy.hold()
+    publishing = asyncio.ensure_future(a.publish([chunk(0, text, writer=source(pod=text)) for text in "abcde"]))
+    await asyncio.sleep(0)
+    proxy.cut()
+    proxy.let_go()
+    await publishing
+    await heard.until(lambda: len(heard.chunks) == 6)
+    await a.close()
+    await proxy.close()
+
+
+class Mute:
+    """A connection on which nobody answers."""
+
+    def __init__(self) -> None:
+        self.cut_at: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+
+    def expect(self, _: object) -> str:
+        return "token"
+
+    def send(self, *_: object) -> None:
+        pass
+
+    def forget(self, _: str) -> None:
+        pass
+
+    def cut(self) -> None:
+        self.cut_at.set_result(asyncio.get_running_loop().time())
+
+
+async def test_a_server_is_given_its_time_before_it_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("buffer.jetstream.publisher._LEAVE_SECONDS", 0.15)
+    monkeypatch.setattr("buffer.jetstream.publisher._AGAIN_SECONDS", 0.05)
+    mute, time = Mute(), asyncio.get_running_loop().time
+    shares = Shares(1 << 20, 3600, time)
+    publisher = Publisher(cast("Any", mute), Subjects("TEST"), Ledger(), shares, stored=lambda _: None)
+    publishing = asyncio.create_task(publisher.publish([chunk(0, "one")], b""))
+    await asyncio.sleep(0.12)
+    connected_at = time()
+    publisher.connected()  # somebody else has left the last one
+    assert await mute.cut_at - connected_at > 0.15
+    publishing.cancel()
+    await asyncio.wait({publishing})
+    await publisher.close(0)

@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from benchmarks.cluster.nats_server import NatsServer
 from benchmarks.cluster.processes import free_ports
 from buffer.jetstream.stream import StreamRefused
-from tests.buffer.jetstream.nats_server import NatsServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
