@@ -127,7 +127,7 @@ class Group:
         return min(self.fresh_seq, otherwise)
 
     def limit(self, reader: Reader) -> int:
-        """Return the number of the first chunk that a reader that is behind may not read: one that ends, or is fresh."""
+        """Return the number of the first chunk that a reader may not read that is behind: its end, or what is fresh."""
         return self.fresh_seq if reader.end == NEVER else reader.end
 
     def may_promote(self, reader: Reader) -> bool:
