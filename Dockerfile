@@ -12,7 +12,7 @@ RUN python -m venv --without-pip /opt/venv \
         --no-cache-dir --no-compile --only-binary :all: --requirement /tmp/requirements.txt \
     && python -m compileall -q --invalidation-mode unchecked-hash /opt/venv/lib
 WORKDIR /app
-COPY logurt.py server.py brokers.py environment.py settings.py setting_types.py protocol.py log_format.py ./
+COPY logurt.py server.py brokers.py environment.py settings.py setting_types.py protocol.py log_format.py fair_selector.py ./
 COPY ingest ./ingest
 COPY buffer ./buffer
 COPY delivery ./delivery

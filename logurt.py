@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import environment
 import settings
 from cli import demo, sign, tail
+from fair_selector import new_event_loop
 from protocol import VERSION
 from server import log_to_stderr, serve
 
@@ -94,7 +95,8 @@ def _run_server(_options: argparse.Namespace, variables: Mapping[str, str]) -> i
         print(f"logurt: {error}", file=sys.stderr)
         return 2
     log_to_stderr(configuration.log_level, configuration.log_format)
-    return asyncio.run(serve(configuration))
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        return runner.run(serve(configuration))
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from tornado.netutil import bind_sockets
 
 import environment
 import settings as configuration
+from fair_selector import new_event_loop
 from server import Server
 
 if TYPE_CHECKING:
@@ -80,4 +81,5 @@ async def _serve() -> None:
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
-    asyncio.run(_serve())
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        runner.run(_serve())

@@ -17,6 +17,7 @@ from tornado.platform.asyncio import AsyncIOLoop
 from tornado.testing import bind_unused_port
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 
+from fair_selector import new_event_loop
 from server import BODY_SECONDS, Server
 from settings import Settings
 
@@ -46,7 +47,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 @pytest.fixture
 def io_loop() -> Iterator[AsyncIOLoop]:
     """A new event loop, which must have no task left in the end."""
-    asyncio_loop = asyncio.new_event_loop()
+    asyncio_loop = new_event_loop()
     loop = AsyncIOLoop(asyncio_loop=asyncio_loop, make_current=False)
     yield loop
 

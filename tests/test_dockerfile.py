@@ -74,6 +74,7 @@ def test_only_what_the_server_runs_on_is_copied() -> None:
         "setting_types.py",
         "protocol.py",
         "log_format.py",
+        "fair_selector.py",
         "ingest",
         "buffer",
         "delivery",

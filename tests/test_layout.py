@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 # Each room, and which others it may import. What both ends of the wire know, all of them may.
 ROOMS = {
-    "logurt": {"server", "settings", "environment", "cli"},
+    "logurt": {"server", "settings", "environment", "cli", "fair_selector"},
     "server": {"handlers", "delivery", "brokers", "buffer", "settings", "log_format"},
     "brokers": {"buffer", "settings"},
     "handlers": {"delivery", "ingest", "buffer", "settings", "log_format"},
@@ -25,6 +25,7 @@ ROOMS = {
     "setting_types": set[str](),
     "protocol": set[str](),
     "log_format": set[str](),
+    "fair_selector": set[str](),
 }
 CORE = ("ingest", "buffer", "delivery")
 # What the core does not know: the network, clocks, files and the environment.

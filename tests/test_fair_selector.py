@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import asyncio
+import selectors
+import socket
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from fair_selector import MOST_EVENTS, FairSelector, new_event_loop
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def selector() -> Iterator[FairSelector]:
+    with FairSelector() as made:
+        yield made
+
+
+def pair(stack: ExitStack) -> tuple[socket.socket, socket.socket]:
+    ours, theirs = socket.socketpair()
+    stack.enter_context(ours)
+    stack.enter_context(theirs)
+    return ours, theirs
+
+
+def test_of_many_that_are_ready_each_has_its_turn(selector: FairSelector) -> None:
+    with ExitStack() as stack:
+        for _ in range(3 * MOST_EVENTS):
+            ours, theirs = pair(stack)
+            theirs.send(b"x")
+            selector.register(ours, selectors.EVENT_READ)
+        told = [selector.select(0) for _ in range(4)]
+        assert {len(events) for events in told} == {MOST_EVENTS}
+        assert len({key.fd for events in told[:3] for key, _ in events}) == 3 * MOST_EVENTS
+
+
+def test_it_tells_what_the_usual_one_tells(selector: FairSelector) -> None:
+    with ExitStack() as stack, selectors.EpollSelector() as usual:
+        for number in range(8):
+            ours, theirs = pair(stack)
+            for one in (selector, usual):
+                one.register(ours, 1 + number % 3, data=number)
+            if number % 2:
+                theirs.send(b"x")
+            if number > 4:
+                theirs.close()
+        found, expected = (sorted((key.data, events) for key, events in one.select(0)) for one in (selector, usual))
+        assert found == expected != []
+
+
+@pytest.mark.parametrize("timeout", [0, -1, 0.0001, 0.002])
+def test_it_waits_no_longer_than_told_where_nothing_is_ready(selector: FairSelector, timeout: float) -> None:
+    assert selector.select(timeout) == []
+
+
+def test_both_descriptors_are_closed() -> None:
+    before = len([*Path("/proc/self/fd").iterdir()])
+    made = FairSelector()
+    made.close()
+    assert len([*Path("/proc/self/fd").iterdir()]) == before
+
+
+def test_an_event_loop_works_on_it() -> None:
+    async def echo() -> bytes:
+        loop, (ours, theirs) = asyncio.get_running_loop(), socket.socketpair()
+        with ours, theirs:
+            ours.setblocking(False)  # noqa: FBT003 - the standard library's signature
+            loop.call_later(0.01, theirs.send, b"hello")
+            return await loop.sock_recv(ours, 5)
+
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        assert runner.run(echo()) == b"hello"
