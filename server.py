@@ -308,6 +308,8 @@ def log_to_stderr(level: str, form: str) -> None:
     to_stderr = logging.StreamHandler()
     to_stderr.setFormatter(FORMATTERS[form]())
     logging.basicConfig(level=level.upper(), handlers=[to_stderr], force=True)
+    # None of these is in our lines, and to find them out takes a fifth of what a line does.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     # What Tornado says of malformed requests quotes their headers, with the secrets in them.
     quiet = max(logging.WARNING, logging.getLogger().level)
     logging.getLogger("tornado.general").setLevel(quiet)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from benchmarks import fanout, growth, ingest, memory, replay, shapes
+from benchmarks import compressed, fanout, growth, ingest, memory, replay, shapes
 from benchmarks.table import arguments, report
 
-_ALL = ingest, shapes, fanout, memory, replay, growth
+_ALL = ingest, shapes, fanout, compressed, memory, replay, growth
 
 
 def main() -> None:

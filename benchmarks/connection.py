@@ -104,10 +104,11 @@ def post_side_by_side(server: Server, bodies: Sequence[bytes], requests: int, co
         return server.cpu() - before, took * connections / requests
 
 
-def upgrade(path: str) -> bytes:
-    """Return a WebSocket handshake with the sample key of RFC 6455, section 1.3."""
+def upgrade(path: str, *, deflate: bool = False) -> bytes:
+    """Return a WebSocket handshake with the sample key of RFC 6455, section 1.3, maybe with an offer to compress."""
+    extensions = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n" if deflate else ""
     return (
-        f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n{extensions}"
         "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
     ).encode()
 

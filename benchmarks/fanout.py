@@ -74,7 +74,7 @@ def _load(options: argparse.Namespace) -> Table:
                 runs: dict[int, list[Run]] = {views: [] for views in cases}
                 bare = list[Run]()
                 for _ in range(options.rounds):
-                    bare.append(_bare(receivers, sender, options, readers, rate))
+                    bare.append(bare_send(receivers, sender, options, readers, rate))
                     for views in cases:
                         runs[views].append(_logurt(receivers, options, readers, views, rate))
                 for views in cases:
@@ -82,7 +82,7 @@ def _load(options: argparse.Namespace) -> Table:
         for readers in options.readers if options.first_attempt else []:
             rate = max(1, min(*options.rates, options.first_attempt // readers))
             first = [_first_attempt(receivers, options, readers, rate) for _ in range(options.rounds)]
-            bare = [_bare(receivers, sender, options, readers, rate) for _ in range(options.rounds)]
+            bare = [bare_send(receivers, sender, options, readers, rate) for _ in range(options.rounds)]
             table.add(*_row([readers, "write_message", rate], first, bare, None))
     return table
 
@@ -183,7 +183,7 @@ def _posted(
     return Run(came["bytes"] / FRAME_BYTES, expected, cpu, came["cpu"], own, wall, delays)
 
 
-def _bare(receivers: Child, sender: Child, options: argparse.Namespace, readers: int, rate: int) -> Run:
+def bare_send(receivers: Child, sender: Child, options: argparse.Namespace, readers: int, rate: int) -> Run:
     """Have a bare sender send the same bytes at the same intervals."""
     port = sender.ask("port")["port"]
     sender.tell("accept", count=readers)

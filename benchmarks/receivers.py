@@ -15,7 +15,9 @@ import time
 from typing import Any
 
 from benchmarks.connection import upgrade
+from benchmarks.inflating import Inflating
 
+_LINE = re.compile(rb"[nt]=\d{20};")
 _TIME = re.compile(rb"t=(\d{20});")
 _BUFFER = bytearray(1 << 20)
 _TOGETHER = 200  # connections opened at a time; the server's backlog is larger
@@ -26,11 +28,12 @@ _HEAD_BYTES = 65536
 class Reader:
     """One connection. Times are nanoseconds of the monotonic clock, 0 if there is none yet."""
 
-    __slots__ = ("asked", "bytes", "first", "head", "is_open", "last", "sampled", "socket")
+    __slots__ = ("asked", "bytes", "first", "head", "inflating", "is_open", "last", "sampled", "socket")
 
-    def __init__(self, connected: socket.socket, *, sampled: bool) -> None:
+    def __init__(self, connected: socket.socket, *, sampled: bool, deflate: bool = False) -> None:
         self.socket = connected
         self.sampled = sampled
+        self.inflating = Inflating() if sampled and deflate else None
         self.head = b""
         self.is_open = False  # once the head of the answer has come
         self.bytes = 0
@@ -48,6 +51,7 @@ class Receivers:
         self._bytes = 0
         self._progress = 0
         self._delays: list[int] = []
+        self._lines = 0
         self._cpu = 0.0
         self._epoll.register(sys.stdin.fileno(), select.EPOLLIN)
 
@@ -63,8 +67,13 @@ class Receivers:
                 sys.stdout.write(json.dumps(answer) + "\n")
                 sys.stdout.flush()
 
-    def do_open(self, port: int, paths: list[str], sampled: int = 0, *, stalled: bool = False) -> dict[str, Any]:
-        """Open a reader for each path. `sampled` of them search what they get for times; stalled ones never read."""
+    def do_open(
+        self, port: int, paths: list[str], sampled: int = 0, *, stalled: bool = False, deflate: bool = False
+    ) -> dict[str, Any]:
+        """Open a reader for each path. `sampled` of them search what they get for times; stalled ones never read.
+
+        With `deflate` they offer to inflate messages; those that are sampled do so.
+        """
         self._stalled = stalled
         step = max(1, len(paths) // sampled) if sampled else len(paths) + 1
         for start in range(0, len(paths), _TOGETHER):
@@ -74,14 +83,14 @@ class Receivers:
                 if stalled:
                     connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
                 connected.connect(("127.0.0.1", port))
-                reader = Reader(connected, sampled=number % step == 0 and bool(sampled))
-                group.append((reader, upgrade(path)))
+                reader = Reader(connected, sampled=number % step == 0 and bool(sampled), deflate=deflate)
+                group.append((reader, upgrade(path, deflate=deflate)))
             self._begin(group)
         return {"open": sum(reader.is_open for reader in self._readers.values())}
 
     def do_reset(self) -> dict[str, Any]:
         """Start counting anew."""
-        self._bytes, self._delays, self._cpu = 0, [], time.process_time()
+        self._bytes, self._lines, self._delays, self._cpu = 0, 0, [], time.process_time()
         for reader in self._readers.values():
             reader.bytes = reader.first = reader.last = 0
         return {}
@@ -98,6 +107,7 @@ class Receivers:
         readers = self._readers.values()
         return {
             "bytes": self._bytes,
+            "sampled lines": self._lines,
             "cpu": time.process_time() - self._cpu,
             "delays": self._delays,
             "each": [reader.bytes for reader in readers],
@@ -152,8 +162,12 @@ class Receivers:
             return
         self._count(reader, size)
         if reader.sampled:
-            now = reader.last
-            self._delays += [now - int(stamp) for stamp in _TIME.findall(memoryview(_BUFFER)[:size])]
+            self._look(reader, memoryview(_BUFFER)[:size])
+
+    def _look(self, reader: Reader, data: bytes | memoryview) -> None:
+        said = data if reader.inflating is None else reader.inflating.feed(data)
+        self._lines += len(_LINE.findall(said))
+        self._delays += [reader.last - int(stamp) for stamp in _TIME.findall(said)]
 
     def _count(self, reader: Reader, size: int) -> None:
         reader.bytes += size
@@ -172,6 +186,8 @@ class Receivers:
         self._pending -= 1
         if data:
             self._count(reader, len(data))
+            if reader.inflating is not None:
+                self._look(reader, data)
         if self._stalled:
             self._epoll.unregister(reader.socket.fileno())
 

@@ -75,7 +75,11 @@ async def connect(address: Address, token: str, query: Mapping[str, Sequence[str
     )
     try:
         return await websocket_connect(
-            request, ping_interval=_PING_INTERVAL, ping_timeout=_PING_TIMEOUT, max_message_size=_MAX_MESSAGE
+            request,
+            ping_interval=_PING_INTERVAL,
+            ping_timeout=_PING_TIMEOUT,
+            max_message_size=_MAX_MESSAGE,
+            compression_options={},  # lines come in a third of the bytes
         )
     except HTTPClientError as error:
         raise _failure(address, head, error) from None

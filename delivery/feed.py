@@ -53,12 +53,14 @@ class Feed:
         "_wake",
         "flush_scheduled",
         "flushed_at",
+        "rest",
         "waiting_since",
     )
 
     def __init__(self, wake: Callable[[Sequence[Reader]], None], flush_time: Callable[[], Slice]) -> None:
         self.flushed_at = float("-inf")  # on the hub's clock
         self.flush_scheduled = False
+        self.rest = 0.0  # how long after the last flush has begun the next one may, in seconds
         self.waiting_since: float | None = None  # likewise, when the first chunk came that waits for a flush
         self._wake = wake
         self._flush_time = flush_time
@@ -178,11 +180,6 @@ class Feed:
             group.flush_now(time)
         self.clear_caches()
         return not self._flushing
-
-    def flush_group(self, group: Group) -> None:
-        """Flush one group ahead of time."""
-        if group in self._waiting or group in self._flushing:
-            self._flush([group])
 
     def clear_caches(self) -> None:
         """Drop what was rendered for several groups: to be called when they have had their turn."""

@@ -38,26 +38,38 @@ class Framing(Protocol):
         """Return the notice that the backlog has been sent, ready to be written; b"" if there is none."""
 
 
-class _Headers(dict[int, bytes]):
+class HttpFraming(Framing, Protocol):
+    """How lines travel in the body of an HTTP response."""
+
+    def wrap(self, data: bytes) -> bytes:
+        """Return any other part of a body, ready to be written."""
+
+
+class FrameHeaders(dict[int, bytes]):
     """Frame headers by payload length. Lengths repeat, and looking a header up is cheaper than making it."""
 
+    def __init__(self, *, compressed: bool = False) -> None:
+        super().__init__()
+        self._compressed = compressed
+
     def __missing__(self, length: int) -> bytes:
-        header = text_frame_header(length)
+        header = text_frame_header(length, compressed=self._compressed)
         if length < 0x10000:
             self[length] = header
         return header
 
 
-def text_frame_header(length: int) -> bytes:
-    """Return the header of an unmasked, final text frame with that many bytes (RFC 6455, section 5.2)."""
+def text_frame_header(length: int, *, compressed: bool = False) -> bytes:
+    """Return the header of an unmasked, final text frame with that many bytes (RFC 6455, section 5.2; RFC 7692, 6)."""
+    first = b"\xc1" if compressed else b"\x81"
     if length < 126:
-        return bytes((0x81, length))
+        return first + bytes((length,))
     if length < 0x10000:
-        return b"\x81\x7e" + length.to_bytes(2, "big")
-    return b"\x81\x7f" + length.to_bytes(8, "big")
+        return first + b"\x7e" + length.to_bytes(2, "big")
+    return first + b"\x7f" + length.to_bytes(8, "big")
 
 
-_HEADERS = _Headers()
+_HEADERS = FrameHeaders()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +84,18 @@ class WebSocketMessages:
     def seal(self, pieces: list[bytes]) -> bytes:
         """Return the frames one after the other."""
         return b"".join(pieces)
+
+    def messages(self, pieces: list[bytes]) -> Iterator[bytes]:
+        """Yield what is in the frames of a range."""
+        for piece in pieces:
+            start, size = 0, len(piece)
+            while start < size:
+                length, start = piece[start + 1], start + 2
+                if length > 125:
+                    after = start + (2 if length == 126 else 8)
+                    length, start = int.from_bytes(piece[start:after], "big"), after
+                yield piece[start : start + length]
+                start += length
 
     def gap(self, payload: bytes) -> bytes:
         """Return the payload in a frame."""
@@ -92,7 +116,12 @@ class WebSocketBatches(WebSocketMessages):
 
     def seal(self, pieces: list[bytes]) -> bytes:
         """Return as few frames as MAX_BATCH_BYTES allows."""
-        return b"".join([self.gap(b"".join(batch)[:-1]) for batch in _batches(pieces)])
+        return b"".join([self.gap(message) for message in self.messages(pieces)])
+
+    def messages(self, pieces: list[bytes]) -> Iterator[bytes]:
+        """Yield what is in the frames of a range."""
+        for batch in _batches(pieces):
+            yield b"".join(batch)[:-1]
 
 
 def _batches(pieces: list[bytes]) -> Iterator[list[bytes]]:
@@ -126,6 +155,10 @@ class PlainLines:
         """Return the payload as a line, if there is one."""
         return b"" if payload is None else self.gap(payload)
 
+    def wrap(self, data: bytes) -> bytes:
+        """Return a part of a body as it is."""
+        return data
+
 
 @dataclass(frozen=True, slots=True)
 class ServerSentEvents:
@@ -153,6 +186,10 @@ class ServerSentEvents:
         """Return an event, in any format: with its id, a client that has not seen a line yet can come back too."""
         return b"event: live\nid: %s\n%s\n" % (cursor.encode(), _event_data(payload or b""))
 
+    def wrap(self, data: bytes) -> bytes:
+        """Return a part of a body as it is."""
+        return data
+
 
 def _event_data(payload: bytes) -> bytes:
     # In an event stream, a carriage return ends a line too. A client gets a newline in its place.
@@ -165,7 +202,7 @@ def _event_data(payload: bytes) -> bytes:
 class Chunked:
     """Another framing's bytes as chunks of an HTTP/1.1 response body (RFC 9112, section 7.1)."""
 
-    inner: Framing
+    inner: PlainLines | ServerSentEvents
 
     def piece(self, payloads: Sequence[bytes], chunk: Chunk, indices: Sequence[int] | None) -> bytes:
         """Return what the other framing makes of the lines."""
@@ -183,6 +220,10 @@ class Chunked:
         """Return the notice as an HTTP chunk, if there is one."""
         data = self.inner.live(payload, cursor)
         return http_chunk(data) if data else b""
+
+    def wrap(self, data: bytes) -> bytes:
+        """Return a part of a body as a chunk."""
+        return http_chunk(data)
 
 
 def http_chunk(data: bytes) -> bytes:

@@ -46,6 +46,7 @@ class Group:
         "_fresh",
         "_fresh_bytes",
         "_growth",
+        "_held",
         "_range",
         "_step_bytes",
         "_wake",
@@ -75,6 +76,7 @@ class Group:
         self._fresh: list[Chunk] = []  # arrived since the last flush
         self._fresh_bytes = 0  # about how much they are once rendered
         self._range: Range | None = None  # the last one rendered for readers that are behind
+        self._held: dict[Reader, None] = {}  # those that wait for the next flush to become live
 
     @property
     def kept_range(self) -> Range | None:
@@ -123,6 +125,20 @@ class Group:
     def next_seq(self, otherwise: int) -> int:
         """Return the number of the first chunk that has not been flushed; `otherwise` if all have been."""
         return min(self.fresh_seq, otherwise)
+
+    def limit(self, reader: Reader) -> int:
+        """Return the number of the first chunk that a reader may not read that is behind: its end, or what is fresh."""
+        return self.fresh_seq if reader.end == NEVER else reader.end
+
+    def may_promote(self, reader: Reader) -> bool:
+        """Tell whether a reader that has caught up may become live; if not, it gets a turn after the next flush.
+
+        One that has joined since something fresh came would be given that, although it began behind it.
+        """
+        if reader.position <= (self.fresh_seq, 0):
+            return True
+        self._held[reader] = None
+        return False
 
     def add(self, reader: Reader) -> None:
         """Add a reader that has just joined."""
@@ -229,7 +245,7 @@ class Group:
 
     def next_range(self, reader: Reader, ring: Ring, should_stop: Callable[[], bool]) -> Range | None:
         """Return what a reader that is behind reads next; None if it has caught up with the last flush."""
-        start, before = reader.position, min(reader.end, self.fresh_seq)
+        start, before = reader.position, self.limit(reader)
         kept = self._range
         if kept is not None and kept.start == start and kept.end <= (before, 0):
             return kept
@@ -242,6 +258,9 @@ class Group:
 
     def _take_fresh(self) -> list[Chunk]:
         fresh, self._fresh, self._fresh_bytes, self.fresh_seq = self._fresh, [], 0, NEVER
+        if self._held:
+            held, self._held = list(self._held), {}
+            self._wake(held)
         return fresh
 
     def _flush_ranges(self, fresh: Sequence[Chunk], time: Slice) -> None:
@@ -295,5 +314,6 @@ class Group:
         """Take a reader off its list. With the last one that was behind goes what was rendered for them."""
         self.live.pop(reader, None)
         self.behind.pop(reader, None)
+        self._held.pop(reader, None)
         if not self.behind:
             self._range = None

@@ -20,7 +20,9 @@ it does not get through fall behind, as those with a full socket do.
 from __future__ import annotations
 
 from collections import Counter
+from functools import reduce
 from itertools import groupby
+from operator import add
 from typing import TYPE_CHECKING, NamedTuple
 
 from buffer.ring import Position
@@ -179,8 +181,6 @@ class Hub:
         TooManyPatterns.
         """
         group = self._feeds.add(view, self.store.ring(view.selector.namespace))
-        feed = self.feeds[view.selector.namespace]
-        feed.flush_group(group)  # so that what is fresh lies entirely after the place where the reader joins
         reader = Reader(group, write, ended, follows=follow)
         next_seq = self.store.next_seq(view.selector.namespace)
         reader.position, reader.first = Position(next_seq, 0), next_seq
@@ -232,7 +232,7 @@ class Hub:
         for gap in gaps:
             self.gaps[gap.reason] += 1
             self.lost[gap.reason] += gap.lost or 0
-        return b"".join([reader.group.view.render_gap(gap) for gap in gaps])
+        return reduce(add, [reader.group.view.render_gap(gap) for gap in gaps], b"")
 
     def _count_lost(self, evicted: Sequence[Evicted]) -> None:
         """Count chunks that have just been evicted for all readers that had not got to them."""
@@ -276,14 +276,17 @@ class Hub:
         reader.counted += stretch.lines
         if data and not reader.write(data):
             return False
-        if stretch.end < (group.next_seq(ring.next_seq), 0):
+        if stretch.end < (min(group.limit(reader), ring.next_seq), 0):
             return True
         self._catch_up(reader)
         return False
 
     def _catch_up(self, reader: Reader) -> None:
         """Write the notices that are due to a reader that has read everything, then make it live or end it."""
-        group, notices = reader.group, self._notices(reader)
+        group = reader.group
+        if reader.end == NEVER and not group.may_promote(reader):
+            return
+        notices = self._notices(reader)
         namespace = group.view.selector.namespace
         if reader.follows and not reader.live_announced and namespace not in self._loads:
             reader.live_announced = True

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from delivery.reader import Reader
     from delivery.slice import LoopSlice
 
-# How long the quick readers are served in one turn, a single one of them, and the slow readers, in seconds.
+# How long the late readers are served in one turn: less than flushes have, or those of other feeds would not get any.
+# Then the quick readers, a single one of them, and the slow readers, in seconds.
+LATE_SECONDS = 0.01
 QUICK_SECONDS = 0.005
 READER_SECONDS = 0.001
 SLOW_SECONDS = 0.0025
@@ -80,7 +82,7 @@ class Turns:
         """Serve each line for as long as it may take, and leave the rest to the next turn."""
         self._is_scheduled = False
         if self._late:
-            self._serve_line(self._late, self._loop.current())
+            self._serve_line(self._late, self._loop.current().part(LATE_SECONDS))
         if self._quick:
             self._serve_line(self._quick, Slice(self._monotonic, QUICK_SECONDS), READER_SECONDS)
         if self._slow:

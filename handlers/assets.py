@@ -1,4 +1,4 @@
-"""The files of the viewer, read once: made smaller, compressed and named after their content.
+"""The files of the viewer, read once: minified, compressed and named after their content.
 
 The pages are asked for each time, with an ETag. All else they name by a path with the digest of the whole folder, so
 that a browser keeps it for good, never mixes two versions, and asks once for whatever has changed. Modules name each
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import cramjam
 
 from handlers.bundle import joined
+from handlers.minified import minified
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,13 +37,6 @@ _TYPES = {
     ".svg": "image/svg+xml",
 }
 
-# Comments, types, and what lines begin with: as much as can be left out without reading the language, and a third of
-# the bytes after compression. Those that have lines to themselves:
-_COMMENTS = re.compile(r"^\s*+(?://[^\n]*|/\*(?:(?!\*/).)*\*/)[ \t]*\n", re.MULTILINE | re.DOTALL)
-_TYPES_BY_THE_WAY = re.compile(r"/\*\* @\w+(?:(?!\*/).)*\*/ ?", re.DOTALL)
-# Behind code; without a quote after it, it is in no string, template or expression.
-_REMARKS = re.compile(r"""(?<=[;{},(]) +//[^"'`\n]*$""", re.MULTILINE)
-_INDENTATION = re.compile(r"^\s+", re.MULTILINE)
 _REFERENCE = re.compile(r'(?<=href="|.src=")[\w./-]+(?=")')
 _DIGEST_CHARACTERS = 16
 
@@ -59,8 +53,8 @@ class Assets:
     """The files of a folder, by their paths in it, and the digest of all of them."""
 
     def __init__(self, texts: Mapping[str, str]) -> None:
-        small = {name: _smaller(name, text) for name, text in texts.items()}
-        small |= {name: joined(name, small) for name in JOINED if name in small}
+        whole = {**texts, **{name: joined(name, texts) for name in JOINED if name in texts}}
+        small = minified(whole)
         self.digest = _digest("\0".join(part for pair in sorted(small.items()) for part in pair))
         self.files = {name: _asset(name, self._linked(name, small)) for name in small}
 
@@ -85,14 +79,6 @@ class Assets:
 def viewer_assets() -> Assets:
     """Return the files of the viewer."""
     return Assets.read(VIEWER)
-
-
-def _smaller(name: str, text: str) -> str:
-    if not name.endswith((".js", ".css")):
-        return text
-    for pattern in (_COMMENTS, _TYPES_BY_THE_WAY, _REMARKS, _INDENTATION):
-        text = pattern.sub("", text)
-    return text
 
 
 def _asset(name: str, text: str) -> Asset:

@@ -61,6 +61,7 @@ class Intake:
 
         Raises what refuses the body.
         """
+        upload.turn.arrived()
         duplicates, whole = self._services.duplicates, upload.body.whole()
         key = duplicates.key(whole, upload.tag)
         if duplicates.has_stored(key):

@@ -56,7 +56,7 @@ class Listener(HTTPServer):
             idle_seconds=options["idle_connection_timeout"],
             body_seconds=options["body_timeout"],
         )
-        self._doorway = Doorway(options["idle_connection_timeout"], self._server_for)
+        self._doorway = Doorway(options["idle_connection_timeout"], self._lane_for, super().handle_stream)
         self._quiet_until = 0.0
         self._requests: dict[HTTP1ServerConnection, HTTP1Connection] = {}  # what each reads or answers
         self._open = Inflight()  # the same connections
@@ -93,9 +93,9 @@ class Listener(HTTPServer):
         self._open.remove(server_conn)
         super().on_close(server_conn)
 
-    def _server_for(self, said: bytes) -> Serve:
-        """Return what serves a connection that begins with these bytes."""
-        return self._lane.accept if self._lane.may_be_upload(said) else super().handle_stream
+    def _lane_for(self, said: bytes) -> Serve | None:
+        """Return what serves a connection that begins with these bytes, if that is the lane."""
+        return self._lane.accept if self._lane.may_be_upload(said) else None
 
     def _hand_over(self, connection: socket.socket, address: Any, unread: bytes) -> None:
         """Have Tornado serve a connection of which something has been received already."""

@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+import zlib
 from http import HTTPStatus
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 from tornado.web import Finish
 from tornado.websocket import WebSocketHandler
 
+from delivery.encoded import Encoded, content
 from handlers.authorisation import Unauthorized, token_of
 from handlers.base import CrossOriginHandler
+from handlers.coding import chosen
+from handlers.deflate import OFFER, agree
 from handlers.errors import status_of
+from handlers.http_session import EncodedSession, HttpSession
 from handlers.query import PARAMETERS, decode_arguments, parse
-from handlers.session import HttpSession, Visit, WebSocketSession, retry, retry_some_time
+from handlers.session import Visit, WebSocketSession, retry_some_time
 from handlers.transport import Transport
 from handlers.upgrade import check_upgrade
 from handlers.view import view_of
 from protocol import BAD_MESSAGE, refusal
 
 if TYPE_CHECKING:
+    from asyncio import Future
+
+    from delivery.deflate import Deflate
+    from delivery.encoded import Coding
     from delivery.view import View
+    from handlers.deflate import Agreement
     from handlers.query import Query
     from handlers.services import Services
     from handlers.tokens import Grant
@@ -32,8 +42,8 @@ EVENTS_TYPE = "text/event-stream"
 _SUBPROTOCOL = "logurt"
 # Characters of a query that the log repeats.
 _MAX_ASKED = 1000
-# How soon an EventSource comes back after a cut.
-_RETRY_MS = 2000
+# The content codings of responses, the preferred one first: some clients read a single frame of zstd, and no more.
+CODINGS: tuple[Coding, ...] = ("gzip", "zstd")
 
 
 class Renewal(msgspec.Struct, forbid_unknown_fields=True):
@@ -69,6 +79,7 @@ class LogsHandler(CrossOriginHandler, WebSocketHandler):
         self._session: WebSocketSession | None = None
         self._followed = ""  # the namespace, from when it is followed until a session takes it over
         self._has_left = False  # the client, as far as has been noticed
+        self._deflate: Agreement | None = None
 
     async def get(self) -> None:
         """Answer with a stream of lines. A browser that opens a link as a page is led to the viewer."""
@@ -94,11 +105,16 @@ class LogsHandler(CrossOriginHandler, WebSocketHandler):
         self.admit_origin()
         grant = self.services.tokens.verify(token_of(self.request))
         query = self._read_query()
-        view = query.view(grant.selector, transport)
+        view = query.view(grant.selector, transport, self._compression(transport))
         self._check_room(view)
         is_doubtful = await self._follow(view.selector.namespace, query)
         self._check_room(view)  # others may have taken it meanwhile
         return _Admission(grant, query, view, is_doubtful)
+
+    def _compression(self, transport: Transport) -> Deflate | Coding | None:
+        if transport is Transport.WEBSOCKET:
+            return None if self._deflate is None else self._deflate.deflate
+        return chosen(self.request.headers.get("Accept-Encoding", ""), CODINGS)
 
     def _check_room(self, view: View) -> None:
         self.services.sessions.admit()
@@ -133,6 +149,7 @@ class LogsHandler(CrossOriginHandler, WebSocketHandler):
     # WebSocket
 
     async def _open_websocket(self) -> None:
+        self._agree_on_deflate()
         try:
             self._admission = await self._admit(Transport.WEBSOCKET)
         except Exception as error:
@@ -145,9 +162,32 @@ class LogsHandler(CrossOriginHandler, WebSocketHandler):
         check_upgrade(self.request)
         # What Tornado's own `get` does once it has made the checks that have just been made.
         self.open_args, self.open_kwargs = (), {}
-        self.ws_connection = self.get_websocket_protocol()
-        assert self.ws_connection is not None  # noqa: S101 - the version is one that Tornado speaks
-        await self.ws_connection.accept_connection(self)
+        connection = self.ws_connection = self.get_websocket_protocol()
+        assert connection is not None  # noqa: S101 - the version is one that Tornado speaks
+        try:
+            await connection.accept_connection(self)
+        except zlib.error:  # of a message that cannot be inflated
+            if connection.stream is not None:
+                connection.stream.close()
+
+    def _agree_on_deflate(self) -> None:
+        """Settle how messages are compressed, and have Tornado know as much of it as it has to."""
+        headers = self.request.headers
+        self._deflate = agree(headers.get_list("Sec-WebSocket-Extensions"))
+        if self._deflate is None:
+            headers.pop("Sec-WebSocket-Extensions", None)
+        else:
+            headers["Sec-WebSocket-Extensions"] = OFFER
+
+    def get_compression_options(self) -> dict[str, Any] | None:
+        """Tell Tornado whether messages may come compressed."""
+        return None if self._deflate is None else {}
+
+    def finish(self, chunk: str | bytes | dict[str, Any] | None = None) -> Future[None]:
+        """Answer an upgrade with what has been agreed on, not with what Tornado was told."""
+        if self._deflate is not None and self.get_status() == HTTPStatus.SWITCHING_PROTOCOLS:
+            self.set_header("Sec-WebSocket-Extensions", self._deflate.header)
+        return super().finish(chunk)
 
     def select_subprotocol(self, subprotocols: list[str]) -> str | None:
         """Choose ours if it is offered; the one that carries the token is never echoed."""
@@ -195,7 +235,7 @@ class LogsHandler(CrossOriginHandler, WebSocketHandler):
 
     def _forget_request(self) -> None:
         """Let go of what an open WebSocket no longer needs of its request: a fifth of the memory of an idle reader."""
-        self._admission = None
+        self._admission = self._deflate = None
         request = self.request
         request.uri, request.query = request.path, ""
         request.headers.clear()
@@ -227,11 +267,13 @@ class LogsHandler(CrossOriginHandler, WebSocketHandler):
         self.set_header("X-Accel-Buffering", "no")  # nginx would hold lines back to fill its buffers
         self.set_header("X-Content-Type-Options", "nosniff")
         self.set_header("Connection", "close")
-        if transport.is_events:
-            self.write(retry(_RETRY_MS))
+        self.add_header("Vary", "Accept-Encoding")
+        coding = view.framing.coding if isinstance(view.framing, Encoded) else None
+        if coding is not None:
+            self.set_header("Content-Encoding", coding)
         self.flush()
-        visit = self._visit(grant)
-        session = HttpSession(self.services, self.detach(), transport, visit)
+        known = self.services, self.detach(), transport, self._visit(grant)
+        session = HttpSession(*known) if coding is None else EncodedSession(*known, content(coding))
         session.begin(view, query.start(is_doubtful=is_doubtful), follow=query.follow)
         self._followed = ""
         del self.ui  # it knows this handler; Tornado has it forget it only where a request is finished (`tune_gc`)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from buffer.selector import Names, Operator, Requirement, Selector, sorted_requirements
 from delivery.cursor import Cursor
+from delivery.deflate import Deflate, Deflated
+from delivery.encoded import Encoded
 from delivery.filter import MAX_PATTERNS, BadPattern, TextFilter
 from delivery.format import Json, Text
 from delivery.framing import Chunked, PlainLines, ServerSentEvents, WebSocketBatches, WebSocketMessages
@@ -19,6 +21,7 @@ from protocol import parse_duration, parse_time
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from delivery.encoded import Coding
     from delivery.format import Format
     from delivery.framing import Framing
 
@@ -136,16 +139,22 @@ class Query:
         """Return where the reader begins, and whether lines after its cursor may have gone without a trace."""
         return Start(self.tail, self.since, self.cursor, is_doubtful)
 
-    def view(self, scope: Selector, transport: Transport) -> View:
-        """Return what the reader sees, which is never more than the token's scope. Raises OutOfScope."""
-        kind: Format = Json() if self.format == "json" else Text(self.timestamps, self.prefix)
-        return View(self.narrowing.apply(scope), kind, self._framing(transport), self.stream, self.text)
+    def view(self, scope: Selector, transport: Transport, compression: Deflate | Coding | None = None) -> View:
+        """Return what the reader sees, which is never more than the token's scope. Raises OutOfScope.
 
-    def _framing(self, transport: Transport) -> Framing:
+        `compression` is a Deflate for the messages of a WebSocket, and a content coding for the body of a response.
+        """
+        kind: Format = Json() if self.format == "json" else Text(self.timestamps, self.prefix)
+        return View(self.narrowing.apply(scope), kind, self._framing(transport, compression), self.stream, self.text)
+
+    def _framing(self, transport: Transport, compression: Deflate | Coding | None) -> Framing:
         if transport is Transport.WEBSOCKET:
-            return WebSocketBatches() if self.batch else WebSocketMessages()
-        framing: Framing = ServerSentEvents() if transport.is_events else PlainLines()
-        return Chunked(framing) if transport.is_chunked else framing
+            messages = WebSocketBatches() if self.batch else WebSocketMessages()
+            return Deflated(messages, compression) if isinstance(compression, Deflate) else messages
+        framing = ServerSentEvents() if transport.is_events else PlainLines()
+        if not transport.is_chunked:
+            return framing
+        return Encoded(framing, compression) if isinstance(compression, str) else Chunked(framing)
 
 
 def decode_arguments(arguments: Mapping[str, Sequence[bytes]], known: Sequence[str]) -> dict[str, list[str]]:

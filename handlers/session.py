@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import secrets
 from abc import ABC, abstractmethod
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tornado.iostream import StreamClosedError
 
-from delivery.framing import http_chunk, text_frame_header
+from delivery.framing import text_frame_header
 from handlers import tcp
 from handlers.base import log
 from handlers.transport import Transport
@@ -20,6 +18,7 @@ from log_format import log_event
 from protocol import FINISHED
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable
 
     from tornado.iostream import IOStream
@@ -32,17 +31,11 @@ if TYPE_CHECKING:
     from handlers.tokens import Grant
     from protocol import Disconnect
 
-# How long a client may take to read the end of its stream; Tornado gives a WebSocket's closing handshake as long.
-GOODBYE_SECONDS = 5
-
 # What the kernel keeps for a client that takes nothing, beside what is on its way.
 _MAX_UNSENT = 256 * 1024
 
 _HEARTBEAT = b'{"type":"heartbeat"}'
 _BEAT = text_frame_header(len(_HEARTBEAT)) + _HEARTBEAT
-
-# How much is read at a time of what nobody asked for.
-_INPUT_BYTES = 4096
 
 # When an EventSource that was sent away comes back: not all of them at once.
 _RETRY_MS = range(1000, 5001)
@@ -268,52 +261,6 @@ class WebSocketSession(Session):
 
     def _say_goodbye(self, disconnect: Disconnect) -> None:
         self._handler.close(disconnect.code, disconnect.reason)
-
-
-class HttpSession(Session):
-    """A reader on an HTTP response whose head has been sent, and whose stream is detached."""
-
-    def __init__(self, services: Services, stream: IOStream, transport: Transport, visit: Visit) -> None:
-        super().__init__(services, stream, transport, visit)
-        self._follows = True
-
-    def begin(self, view: View, start: Start, *, follow: bool) -> None:
-        """Join the hub. Raises what `Hub.join` raises."""
-        self._follows = follow
-        super().begin(view, start, follow=follow)
-        self._ignore_input()
-
-    def heartbeat(self) -> bool:
-        """Send a comment if the transport has such a thing (server-sent events)."""
-        if self.transport.is_events and not self._stream.writing():
-            self.write(self._framed(b": \n\n"))
-        return True
-
-    def _ignore_input(self, read: asyncio.Future[bytes] | None = None) -> None:
-        """Read whatever the client sends after its request: without a pending read we would never notice it leave."""
-        if read is None or not (read.cancelled() or read.exception()):
-            with suppress(StreamClosedError):
-                asyncio.ensure_future(self._stream.read_bytes(_INPUT_BYTES, partial=True)).add_done_callback(
-                    self._ignore_input
-                )
-                return
-        self.leave("the client has gone")
-
-    def _framed(self, data: bytes) -> bytes:
-        return http_chunk(data) if self.transport.is_chunked else data
-
-    def _say_goodbye(self, disconnect: Disconnect) -> None:
-        stream = self._stream
-        if stream.closed():
-            return
-        last = self._framed(retry_some_time()) if self.transport.is_events and disconnect.reconnect else b""
-        # An empty chunk ends a body that is complete (RFC 9112, section 7.1): a backlog must not end so before all of
-        # it has been sent. HTTP/1.0 ends bodies with the connection, and has no way to tell.
-        if self.transport.is_chunked and (self._follows or disconnect is FINISHED):
-            last += http_chunk(b"")
-        stream.write(last).add_done_callback(lambda _: stream.close())
-        # A client that takes nothing would keep its connection for ever.
-        stream.io_loop.call_later(GOODBYE_SECONDS, stream.close)
 
 
 def _send_nowhere(_: bytes) -> int:

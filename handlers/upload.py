@@ -30,7 +30,7 @@ class Upload:
         self.is_abandoned = is_abandoned
         self.tag = headers.get("Fluent-Tag", "") or headers.get("X-Fluent-Tag", "")
         self.body = Body(services.bodies, services.settings.max_body_mib << 20, sender)
-        self.turn = services.turns.take(self.tag and f"{sender} {self.tag}")
+        self.turn = services.turns.take(self.tag and f"{sender} {self.tag}", self._received)
 
     def admit(self, services: Services, credentials: Sequence[str], length: int | None) -> None:
         """Authenticate the sender; refuse the body if that fails, if the server is stopping, or if it is too long.
@@ -45,6 +45,9 @@ class Upload:
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer once the body is over
             self.body.refuse(error)
             self.turn.end()
+
+    def _received(self) -> int:
+        return self.body.size
 
     def close(self) -> None:
         """Give back the memory of the body, and let the next request with this tag have its turn."""

@@ -9,6 +9,7 @@ from tornado.web import HTTPError
 
 from handlers.assets import FRONT, PAGE
 from handlers.base import Handler
+from handlers.coding import chosen
 
 if TYPE_CHECKING:
     from tornado.httputil import HTTPHeaders, HTTPServerRequest
@@ -30,7 +31,7 @@ class AssetHandler(Handler):
     """A handler that answers with files."""
 
     def _send(self, asset: Asset, cache_control: str) -> None:
-        coding = _accepted(self.request.headers, asset)
+        coding = chosen(self.request.headers.get("Accept-Encoding", ""), [*asset.bodies]) or "identity"
         # The same file in another coding is another representation (RFC 9110, section 8.8.3.3).
         self.set_header("ETag", f'"{asset.digest}-{coding}"')
         self.set_header("Cache-Control", cache_control)
@@ -103,12 +104,3 @@ def view_of(request: HTTPServerRequest) -> str | None:
 def _wants_page(headers: HTTPHeaders) -> bool:
     destination = headers.get("Sec-Fetch-Dest")
     return destination == "document" if destination is not None else "text/html" in headers.get("Accept", "")
-
-
-def _accepted(headers: HTTPHeaders, asset: Asset) -> str:
-    """Return the smallest coding of a file that a client takes (RFC 9110, section 12.5.3)."""
-    weights = {}
-    for part in headers.get("Accept-Encoding", "").lower().split(","):
-        coding, _, parameter = part.partition(";")
-        weights[coding.strip()] = parameter.replace(" ", "") not in {"q=0", "q=0.0", "q=0.00", "q=0.000"}
-    return next((coding for coding in asset.bodies if weights.get(coding, weights.get("*", False))), "identity")

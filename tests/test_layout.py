@@ -111,7 +111,7 @@ def test_the_buffer_imports_one_way(path: Path) -> None:
         assert not {one.stem for one in reached} & set(ORDER[ORDER.index(path.stem) :])
 
 
-@pytest.mark.parametrize("path", files(), ids=named)
+@pytest.mark.parametrize("path", [*files(), *sorted((ROOT / "viewer").rglob("*.js"))], ids=named)
 def test_a_file_is_short(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= MAX_LINES
 

@@ -19,7 +19,7 @@ export function act(viewer, what, field = NaN) {
   if (what === "open") toggle(viewer.opened, line.id);
   else if (what === "mark") toggle(viewer.marks, line.id);
   else if (what === "copy") copy(viewer, text, "Line copied");
-  else if (what === "json") copy(viewer, json(viewer, line), "JSON copied");
+  else if (what === "json") copy(viewer, viewer.columns.lines(line.id).map((one) => json(viewer, one)).join("\n"), "JSON copied");
   else if (what === "value") copy(viewer, value, `${name} copied`);
   else if (what === "link") copyLink(viewer, false, line);
   else if (what === "pod") {

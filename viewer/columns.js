@@ -13,7 +13,7 @@ import { parsed } from "./timestamp.js";
 export const BLOCK_ROWS = 4096;
 const BLOCK_BYTES = 1 << 20;
 // What a row takes beside its text: two strings' headers, the cursor, and the typed arrays.
-const ROW_BYTES = 84;
+const ROW_BYTES = 86;
 const LEVEL = 7, STDERR = 8, ESCAPED = 16, NOTICE = 32, STDOUT = 64;
 /** @type {Notice[]} */
 const NOTICES = ["gap", "rule", "gone"];
@@ -32,7 +32,13 @@ export class Block {
     this.nanos = new Uint32Array(BLOCK_ROWS);
     this.sources = new Uint32Array(BLOCK_ROWS);
     this.flags = new Uint8Array(BLOCK_ROWS);
-    /** Offsets of rows that match the search, and how many rows have been searched. @type {number[]} */
+    /** Offsets of the rows that lines are shown in: their own, or that of a line which they are folded into. */
+    this.rows = new Uint16Array(BLOCK_ROWS);
+    /** Offsets of the lines that are folded into a row. @type {Map<number, number[]>} */
+    this.folds = new Map();
+    /** Offsets of lines that have rows of their own; null: all have. @type {number[]|null} */
+    this.unfolded = null;
+    /** Offsets of rows that match the search, and how many lines have been searched. @type {number[]} */
     this.hits = [];
     this.searched = 0;
     /** Offsets of rows that the filter lets pass, and how many have been looked at. @type {number[]} */
@@ -40,6 +46,22 @@ export class Block {
     this.filtered = 0;
   }
 
+  /** Show the last line in a row of its own, or in one above it. @param {number} row its offset */
+  place(row) {
+    const at = this.length - 1;
+    this.rows[at] = row;
+    if (row === at) this.unfolded?.push(at);
+    else {
+      this.unfolded ??= Array.from({ length: at }, (_, i) => i);
+      const folded = this.folds.get(row);
+      if (folded) folded.push(at);
+      else this.folds.set(row, [at]);
+    }
+  }
+  /** Return the offsets of the lines of a row. @param {number} row */
+  lines(row) {
+    return [row, ...(this.folds.get(row) ?? [])];
+  }
   /** Return the text that is searched. @param {number} at */
   plain(at) {
     return this.flags[at] & ESCAPED ? plain(this.texts[at]) : this.texts[at];
@@ -82,6 +104,8 @@ export class Columns {
     this.pinned = null;
     /** @type {Block[]} */
     this.attic = [];
+    /** The id of the first line after the last notice: nothing is folded across one. */
+    this.noticed = 0;
   }
 
   /** When the newest row was written, in ms. */
@@ -108,19 +132,26 @@ export class Columns {
     const text = escaped ? plain(log) : log;
     const source = this.sources.index(wire.pod, wire.container);
     const known = this.sources.all[source];
-    const level = levelOf(text) || (continues(text) ? known.level : 0);
+    const [ms, nanos] = parsed(wire.timestamp);
+    const own = levelOf(text);
+    const belongs = known.trace.take(text, own, known.level, ms);
+    const level = own || (belongs || continues(text) ? known.level : 0);
     known.level = level;
     known.lines++;
-    const [ms, nanos] = parsed(wire.timestamp);
     const flags = level | (wire.stream === "stderr" ? STDERR : wire.stream ? STDOUT : 0) | (escaped ? ESCAPED : 0);
-    this.#put(log, wire.cursor, ms, nanos, source, flags);
+    const block = this.#put(log, wire.cursor, ms, nanos, source, flags);
+    // Lines of one row are in one block, so that they leave together.
+    if (!belongs || known.row < Math.max(block.first, this.noticed)) known.row = this.end - 1;
+    block.place(known.row - block.first);
     this.levels[level]++;
     return level;
   }
 
   /** Keep a row that is no line. @param {Notice} notice @param {string} text @param {number} ms */
   note(notice, text, ms) {
-    this.#put(text, "", ms, 0, NOTICES.indexOf(notice), NOTICE);
+    const block = this.#put(text, "", ms, 0, NOTICES.indexOf(notice), NOTICE);
+    block.place(block.length - 1);
+    this.noticed = this.end;
   }
 
   /** @param {string} text @param {string} cursor @param {number} ms @param {number} nanos @param {number} source @param {number} flags */
@@ -143,6 +174,7 @@ export class Columns {
     block.bytes += bytes;
     this.bytes += bytes;
     this.end++;
+    return block;
   }
 
   /** Let the oldest blocks leave until another one fits. */
@@ -185,10 +217,27 @@ export class Columns {
     return low - 1;
   }
 
-  /** Return a row, if it is still kept. @param {number} id @returns {Line|undefined} */
+  /** Return a row with all its lines, if it is still kept. @param {number} id @returns {Line|undefined} */
   get(id) {
+    const lines = this.lines(id);
+    return lines.length > 1 ? { ...lines[0], text: lines.map(({ text }) => text).join("\n") } : lines[0];
+  }
+
+  /** Return the lines of a row, of which there are none any more if it has left. @param {number} id */
+  lines(id) {
+    const block = this.#blockOf(id);
+    return block ? block.lines(id - block.first).map((at) => block.line(at)) : [];
+  }
+
+  /** Return the id of the row that a line is shown in. @param {number} id */
+  rowOf(id) {
+    const block = this.#blockOf(id);
+    return block ? block.first + block.rows[id - block.first] : id;
+  }
+
+  /** @param {number} id @returns {Block|undefined} */
+  #blockOf(id) {
     const holds = (/** @type {Block} */ block) => block && id >= block.first && id - block.first < block.length;
-    const block = [this.blocks[this.indexOf(id)], ...this.attic].find(holds);
-    return block?.line(id - block.first);
+    return [this.blocks[this.indexOf(id)], ...this.attic].find(holds);
   }
 }

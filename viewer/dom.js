@@ -17,6 +17,9 @@ export function h(tag, properties = {}, ...children) {
   return node;
 }
 
+/** For how long to work before others have their turn, in ms. */
+export const SLICE = 8;
+
 /** Let what waits, such as a key or a frame, have its turn. @returns {Promise<void>} */
 export function breathe() {
   return new Promise((resolve) => {

@@ -51,7 +51,7 @@ export async function download(viewer, format, all) {
   const { rows, columns } = viewer;
   const parts = [];
   for (const block of [...columns.blocks]) {
-    const shown = all || !rows.filtering ? null : block.shown;
+    const shown = all || !rows.filtering ? null : block.shown.flatMap((row) => block.lines(row));
     const texts = [];
     const length = shown ? shown.length : block.length;
     for (let i = 0; i < length; i++) {

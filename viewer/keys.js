@@ -1,15 +1,16 @@
 // What each key does.
+import { leave, match, nextMark, step } from "./current.js";
 
 /** @typedef {import("./page.js").Viewer} Viewer */
 
 /** @type {[string, string, (viewer: Viewer) => void][]} */
 export const KEYS = [
   ["/", "search", (viewer) => viewer.toolbar.search.focus()],
-  ["n", "next match", (viewer) => viewer.match(1)],
-  ["N", "match before", (viewer) => viewer.match(-1)],
+  ["n", "next match", (viewer) => match(viewer, 1)],
+  ["N", "match before", (viewer) => match(viewer, -1)],
   ["f", "only matches, or all lines", (viewer) => viewer.toggleOnly()],
-  ["j", "next line", (viewer) => viewer.step(1)],
-  ["k", "line before", (viewer) => viewer.step(-1)],
+  ["j", "next line", (viewer) => step(viewer, 1)],
+  ["k", "line before", (viewer) => step(viewer, -1)],
   ["g", "first line", (viewer) => viewer.list.toStart()],
   ["G", "newest line, and follow", (viewer) => viewer.list.toEnd()],
   ["End", "the same", (viewer) => viewer.list.toEnd()],
@@ -18,10 +19,10 @@ export const KEYS = [
   ["c", "copy the line", (viewer) => viewer.act("copy")],
   ["l", "copy a link to the line", (viewer) => viewer.act("link")],
   ["m", "mark the line", (viewer) => viewer.act("mark")],
-  ["'", "next marked line", (viewer) => viewer.nextMark()],
+  ["'", "next marked line", (viewer) => nextMark(viewer)],
   ["t", "another kind of time", (viewer) => viewer.nextTime()],
   ["w", "wrap long lines", (viewer) => viewer.choose("wrap", !viewer.wrap)],
-  ["Esc", "leave: the search, the line", (viewer) => viewer.leave()],
+  ["Esc", "leave: the search, the line", (viewer) => leave(viewer)],
   ["?", "these keys", (viewer) => viewer.toolbar.help.showModal()],
 ];
 const NAMES = new Map(KEYS.map(([key, , act]) => [key === "Esc" ? "Escape" : key, act]));

@@ -122,17 +122,20 @@ export class List {
     const wanted = [];
     for (let index = from; index < to; index++) wanted.push(this.rows.at(index));
     const keep = new Set(wanted);
+    // Asked for before anything changes: later, each answer would cost a layout.
     const selection = selectionAt(this.node);
+    const ends = selection ? [selection.anchorNode, selection.focusNode] : [];
+    const focused = /** @type {Document|ShadowRoot} */ (this.node.getRootNode()).activeElement;
     for (const [id, node] of this.nodes) {
       if (keep.has(id) && !node.dataset.stale) {
         node.classList.remove("held");
         continue;
       }
       // Where a selection begins or ends must stay, or the browser would forget it.
-      const held = !keep.has(id) && selection && [selection.anchorNode, selection.focusNode].some((end) => node.contains(end));
+      const held = !keep.has(id) && ends.some((end) => node.contains(end));
       if (held) node.classList.add("held");
       else {
-        if (node.contains(/** @type {any} */ (node.getRootNode()).activeElement)) this.node.focus({ preventScroll: true });
+        if (node.contains(focused)) this.node.focus({ preventScroll: true });
         node.remove();
         this.nodes.delete(id);
       }

@@ -1,16 +1,17 @@
 // The viewer: what comes from the server is kept, searched and shown, in frames that leave time for the reader.
 import { act } from "./actions.js";
 import { Columns } from "./columns.js";
-import { breathe, h, selectionAt } from "./dom.js";
-import { copySelection } from "./export.js";
+import { breathe, h, SLICE } from "./dom.js";
 import { meets } from "./fields.js";
+import { Frames } from "./frames.js";
 import { Histogram } from "./histogram.js";
 import { pressed } from "./keys.js";
 import { claims } from "./link.js";
 import { List } from "./list.js";
 import { Panel } from "./panel.js";
+import { listen } from "./pointer.js";
 import { recall, remember } from "./prefs.js";
-import { INSIDE, NAME, row } from "./row.js";
+import { grow, INSIDE, NAME, row } from "./row.js";
 import { Rows } from "./rows.js";
 import { Ruler } from "./ruler.js";
 import { matcher } from "./search.js";
@@ -18,7 +19,7 @@ import { Sources } from "./sources.js";
 import { Stream } from "./stream.js";
 import { button, Toolbar } from "./toolbar.js";
 import { Voice } from "./voice.js";
-import { count, counted, moment, relative } from "./words.js";
+import { counted, relative } from "./words.js";
 
 /**
  * @typedef {object} Options
@@ -31,11 +32,6 @@ import { count, counted, moment, relative } from "./words.js";
  * @typedef {"local"|"utc"|"relative"|"off"} Time
  */
 
-const SLICE = 8;
-// Nobody can read what is there for less, in ms.
-const MIN_FRAME = 40;
-// How much longer than it took to draw nothing is drawn again: the rest is for what comes in, and for the reader.
-const REST = 4;
 const PROGRESS = 120;
 const TICK = 250;
 // What the server is not asked for.
@@ -77,6 +73,7 @@ export class Viewer {
     this.columns = new Columns(this.sources, keep, Math.max(MAX_BYTES, keep * LINE_BYTES));
     this.rows = new Rows(this.columns);
     this.voice = new Voice();
+    this.frames = new Frames(() => this.#draw());
     this.stream = new Stream(this, options, new URLSearchParams([...query].filter(([name]) => !ON_PAGE.has(name))));
     this.stream.at = query.get("at");
     this.list = new List(this.rows, (id) => row(this, id), () => this.#hold(), () => this.#moved());
@@ -109,11 +106,8 @@ export class Viewer {
     const { signal } = this.closing;
     const keys = root instanceof ShadowRoot ? this.node : document;
     keys.addEventListener("keydown", (event) => pressed(this, /** @type {KeyboardEvent} */ (event)), { signal });
-    document.addEventListener("selectionchange", () => this.#selected(), { signal });
     document.addEventListener("visibilitychange", () => this.schedule(), { signal });
-    this.list.table.addEventListener("click", (event) => this.#clicked(event));
-    this.list.table.addEventListener("pointerover", (event) => this.#hovered(event));
-    this.node.addEventListener("copy", (event) => copySelection(this, event));
+    listen(this, signal);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#dress(), { signal });
   }
 
@@ -140,25 +134,14 @@ export class Viewer {
 
   // What is drawn
 
-  /** Draw in the next frame, or in one of the next. */
+  /** Draw soon what is new. */
   schedule() {
-    if (this.waiting) return;
-    this.waiting = true;
-    requestAnimationFrame((now) => this.#frame(now));
+    this.frames.schedule();
   }
-  waiting = false;
-  drawnAt = 0;
-  took = 0;
 
-  /** @param {number} now */
-  #frame(now) {
-    if (now - this.drawnAt < Math.max(MIN_FRAME, this.took * REST)) return requestAnimationFrame((later) => this.#frame(later));
-    this.waiting = false;
-    const started = performance.now();
+  #draw() {
     if (this.#work()) this.#workOn();
     this.list.draw();
-    this.drawnAt = now;
-    this.took = performance.now() - started;
   }
 
   #work() {
@@ -173,6 +156,7 @@ export class Viewer {
     rows.head = seen.filter((id) => id < columns.first);
     rows.hole = seen.length > 0 && rows.head.length === seen.length;
     rows.count();
+    for (const node of list.nodes.values()) grow(this, node, !list.follow);
   }
 
   /** Search and filter in slices until all is done. */
@@ -255,18 +239,6 @@ export class Viewer {
     this.#workOn();
   }
 
-  /** Go to another match. @param {1|-1} step */
-  match(step) {
-    const { rows, list, toolbar } = this;
-    if (!rows.matcher && toolbar.search.value) this.search(toolbar.search.value);
-    // Without a current line, what is in sight is gone through, beginning at its own ends.
-    const beyond = step > 0 ? list.anchor.id - 1 : (list.drawn[list.drawn.length - 1] ?? 0) + 1;
-    const id = rows.next(this.current ?? beyond, step);
-    if (id === undefined) return;
-    this.select(id, false);
-    this.voice.say(`Match ${count(rows.rank(id))} of ${count(rows.hits)}`);
-  }
-
   toggleOnly() {
     this.rows.onlyMatches = !this.rows.onlyMatches;
     this.#refilter();
@@ -308,76 +280,9 @@ export class Viewer {
     return (block, at) => !hidden.has(block.level(at)) && (!conditions.length || test(block.plain(at)));
   }
 
-  // Where the reader is
-
-  /** Make a line the current one, in sight. @param {number} id @param {boolean} [focus] */
-  select(id, focus = true) {
-    const { list } = this;
-    this.#unselect();
-    this.current = id;
-    list.reveal(id);
-    list.nodes.get(id)?.classList.add("current");
-    if (focus) list.nodes.get(id)?.focus({ preventScroll: true });
-    this.toolbar.update();
-  }
-
-  #unselect() {
-    if (this.current !== undefined) this.list.nodes.get(this.current)?.classList.remove("current");
-    this.current = undefined;
-  }
-
-  /** Go to the line before or after. @param {1|-1} by */
-  step(by) {
-    const { rows, list, current } = this;
-    this.#hold();
-    if (!rows.length) return;
-    const seen = list.follow ? list.drawn[list.drawn.length - 1] : list.anchor.id;
-    const index = current === undefined ? rows.find(seen) : rows.find(current) + by;
-    this.select(rows.at(Math.max(0, Math.min(rows.length - 1, index))));
-  }
-
-  nextMark() {
-    const ids = [...this.marks].filter((id) => id >= this.columns.first).sort((a, b) => a - b);
-    const id = ids.find((id) => id > (this.current ?? -1)) ?? ids[0];
-    if (id !== undefined) this.select(id);
-  }
-
-  /** Leave the innermost of what one can be in: the search, the details, the line. */
-  leave() {
-    const { toolbar, list, current } = this;
-    if (/** @type {Document|ShadowRoot} */ (this.node.getRootNode()).activeElement === toolbar.search) {
-      if (toolbar.search.value) this.search((toolbar.search.value = ""));
-    } else if (current !== undefined && this.opened.has(current)) return this.act("open");
-    else this.#unselect();
-    list.node.focus({ preventScroll: true });
-  }
-
   /** @param {string} what @param {number} [field] */
   act(what, field) {
     act(this, what, field);
-  }
-
-  #selected() {
-    const selection = selectionAt(this.list.node);
-    if (selection && !selection.isCollapsed && this.list.table.contains(selection.anchorNode)) this.list.pause();
-  }
-
-  /** @param {MouseEvent} event */
-  #clicked(event) {
-    const near = (/** @type {string} */ what) => /** @type {HTMLElement|null} */ (/** @type {Element} */ (event.target).closest(what));
-    const node = near("[data-id]");
-    const what = near("[data-do]")?.dataset.do;
-    if (!node || near("a") || !(what || selectionAt(node)?.isCollapsed) || (!what && near(".detail"))) return;
-    this.select(Number(node.dataset.id), !what);
-    if (what) this.act(what, Number(near("[data-field]")?.dataset.field));
-  }
-
-  /** @param {PointerEvent} event */
-  #hovered(event) {
-    const cell = /** @type {HTMLElement|null} */ (/** @type {Element} */ (event.target).closest(".time"));
-    const node = /** @type {HTMLElement|null|undefined} */ (cell?.closest("[data-id]"));
-    const line = node && this.columns.get(Number(node.dataset.id));
-    if (cell && line) cell.title = moment(line.ms, line.nanos, Date.now());
   }
 
   // What the reader chooses

@@ -31,7 +31,6 @@ export function row(viewer, id) {
   const badge = LEVELS[levelOf(plain(line.text))].badge;
   const end = line.text.indexOf("\n");
   const first = end < 0 ? line.text : line.text.slice(0, end);
-  const more = end < 0 ? 0 : line.text.split("\n").length - 1;
   const node = h("div", { className: "row", role: "row", tabIndex: -1, "data-id": id });
   node.classList.toggle("current", viewer.current === id);
   node.classList.toggle("marked", viewer.marks.has(id));
@@ -46,11 +45,29 @@ export function row(viewer, id) {
       viewer.sources.containers.size > 1 && h("i", {}, ` ${elided(container, INSIDE)}`)),
     h("span", { className: "level", role: "cell" }, line.stream === "stderr" ? h("abbr", { title: "stderr" }, badge || "2>") : badge),
     h("span", { className: "text", role: "cell" }, ...text(viewer, cut(first, MAX_TEXT)),
-      more > 0 && h("button", { type: "button", tabIndex: -1, className: "more", "data-do": "open" }, `+${counted(more, "line")}`),
       first.length > MAX_TEXT && h("button", { type: "button", tabIndex: -1, className: "more", "data-do": "open" }, `+${count(first.length - MAX_TEXT)} characters`)),
   );
+  grow(viewer, node);
   if (open) node.append(detail(viewer, line));
   return node;
+}
+
+/** Say how many more lines a row has, if that is not said already. @param {Viewer} viewer @param {HTMLElement} node @param {boolean} [still] only if it stays as tall as it is */
+export function grow(viewer, node, still = false) {
+  const lines = viewer.columns.lines(Number(node.dataset.id));
+  const [known, tried] = [`${lines.length}`, `${lines.length}?`];
+  if (node.dataset.lines === known || (still && node.dataset.lines === tried)) return;
+  const more = lines.reduce((sum, { text }) => sum + text.split("\n").length, -1);
+  const label = h("button", { type: "button", tabIndex: -1, className: "more lines", "data-do": "open" }, `+${counted(more, "line")}`);
+  const before = node.querySelector(".lines");
+  const tall = still && node.offsetHeight;
+  before?.remove();
+  if (more > 0) node.querySelector(".text")?.append(label);
+  node.dataset.lines = known;
+  if (!still || node.offsetHeight === tall) return;
+  if (before) label.replaceWith(before);
+  else label.remove();
+  node.dataset.lines = tried;
 }
 
 /** @param {string} text @param {number} size not within a pair of surrogates */

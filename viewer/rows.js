@@ -79,36 +79,38 @@ export class Rows {
     for (; block.searched < block.length; block.searched++) {
       if (block.searched % STRIDE === 0 && this.clock() > until) return false;
       const at = block.searched;
-      if (!block.isNotice(at) && matcher.test(block.plain(at))) block.hits.push(at);
+      if (!block.isNotice(at) && matcher.test(block.plain(at))) insert(block.hits, block.rows[at]);
     }
     return true;
   }
 
-  /** @param {Block} block @param {number} until */
+  /** A row is looked at again for each line that is folded into it. @param {Block} block @param {number} until */
   #filter(block, until) {
     if (!this.filtering) return true;
     const { filter } = this;
     const only = this.onlyMatches && this.matcher !== null;
-    let hit = only ? lowerBound(block.hits, block.filtered) : 0;
     for (; block.filtered < block.length; block.filtered++) {
-      const at = block.filtered;
-      if (at % STRIDE === 0 && this.clock() > until) return false;
-      const matches = only && block.hits[hit] === at;
-      if (matches) hit++;
-      if (block.isNotice(at) || ((!only || matches) && (!filter || filter(block, at)))) block.shown.push(at);
+      if (block.filtered % STRIDE === 0 && this.clock() > until) return false;
+      const row = block.rows[block.filtered];
+      const passes = (!only || has(block.hits, row)) && (!filter || filter(block, row));
+      if (passes || block.isNotice(row)) insert(block.shown, row);
     }
     return true;
+  }
+
+  /** Return the offsets of the rows of a block that are shown; null: those of all its lines. @param {Block} block */
+  #offsets(block) {
+    return this.filtering ? block.shown : block.unfolded;
   }
 
   /** Count anew what is shown, after lines have come or gone. */
   count() {
     const { blocks } = this.columns;
-    const { filtering } = this;
     let sum = 0, hits = 0;
     this.starts.length = blocks.length;
     for (let i = 0; i < blocks.length; i++) {
       this.starts[i] = sum;
-      sum += filtering ? blocks[i].shown.length : blocks[i].length;
+      sum += (this.#offsets(blocks[i]) ?? blocks[i]).length;
       hits += blocks[i].hits.length;
     }
     this.hits = hits;
@@ -127,7 +129,7 @@ export class Rows {
     const i = lowerBound(this.starts, index + 1) - 1;
     const block = this.columns.blocks[i];
     const at = index - this.starts[i];
-    return block.first + (this.filtering ? block.shown[at] : at);
+    return block.first + (this.#offsets(block)?.[at] ?? at);
   }
 
   /** Return the place of this row, or of the next one that is shown. @param {number} id */
@@ -140,7 +142,8 @@ export class Rows {
     if (i < 0) return this.before;
     const block = columns.blocks[i];
     const at = id - block.first;
-    const inside = this.filtering ? lowerBound(block.shown, at) : Math.min(at, block.length);
+    const offsets = this.#offsets(block);
+    const inside = offsets ? lowerBound(offsets, at) : Math.min(at, block.length);
     return this.before + this.starts[i] + inside;
   }
 
@@ -154,7 +157,7 @@ export class Rows {
       const from = turn ? (step > 0 ? -1 : Infinity) : id - first;
       const at = step > 0 ? lowerBound(hits, from + 1) : lowerBound(hits, from) - 1;
       for (let k = at; k >= 0 && k < hits.length; k += step) {
-        if (!this.filtering || block.shown[lowerBound(block.shown, hits[k])] === hits[k]) return first + hits[k];
+        if (!this.filtering || has(block.shown, hits[k])) return first + hits[k];
       }
     }
     return undefined;
@@ -184,4 +187,13 @@ export function lowerBound(numbers, least) {
     else high = middle;
   }
   return low;
+}
+
+/** @param {number[]} numbers ascending @param {number} one */
+const has = (numbers, one) => numbers[lowerBound(numbers, one)] === one;
+
+/** Put a number in its place, unless it is there. @param {number[]} numbers ascending @param {number} one */
+function insert(numbers, one) {
+  if (!numbers.length || numbers[numbers.length - 1] < one) numbers.push(one);
+  else if (!has(numbers, one)) numbers.splice(lowerBound(numbers, one), 0, one);
 }

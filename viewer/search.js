@@ -5,7 +5,7 @@
  */
 
 const MAX_RANGES = 200;
-const MAX_TEXT = 16384;
+const MAX_SEARCHED = 16384;
 
 /**
  * Make a matcher of what was typed: words, in any case unless they have a capital, or /a regular expression/i.
@@ -18,7 +18,7 @@ export function matcher(query) {
   const source = given ? given[1] : query.replace(/[.*+?^${}()|[\]\\/]/g, "\\$&");
   const flags = given ? given[2] : query === query.toLowerCase() ? "i" : "";
   // An expression may take long for a long text; words never do.
-  const head = (/** @type {string} */ text) => (given && text.length > MAX_TEXT ? text.slice(0, MAX_TEXT) : text);
+  const head = (/** @type {string} */ text) => (given && text.length > MAX_SEARCHED ? text.slice(0, MAX_SEARCHED) : text);
   const one = new RegExp(source, flags);
   const all = new RegExp(source, flags + "g");
   return {

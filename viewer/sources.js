@@ -1,7 +1,11 @@
 // Who wrote the lines: pods and containers, with their colours in order of appearance.
 import { HUES } from "./colours.js";
+import { Trace } from "./traces.js";
 
-/** @typedef {{pod: string, container: string, hue: number, lines: number, level: number}} Source `level` is its last line's */
+/**
+ * @typedef {{pod: string, container: string, hue: number, lines: number, level: number, row: number, trace: Trace}} Source
+ *   `level` is its last line's, `row` the id of its last row
+ */
 
 export class Sources {
   constructor() {
@@ -23,7 +27,7 @@ export class Sources {
       this.containers.add(container);
       const first = inside.values().next().value;
       const hue = first === index ? HUES[(this.pods.size - 1) % HUES.length] : this.all[/** @type {number} */ (first)].hue;
-      this.all.push({ pod, container, hue, lines: 0, level: 0 });
+      this.all.push({ pod, container, hue, lines: 0, level: 0, row: -1, trace: new Trace() });
     }
     return index;
   }

@@ -1,14 +1,14 @@
 // What comes from the server, and how it is going.
 import { LogurtError, logurt } from "./client.js";
 import { Address } from "./client/address.js";
-import { breathe, h } from "./dom.js";
+import { breathe, h, SLICE } from "./dom.js";
 import { reasonOf, status } from "./status.js";
 import { gapText } from "./words.js";
 
 /** @typedef {import("./page.js").Viewer} Viewer @typedef {import("./columns.js").Wire} Wire */
 
-const SLICE = 8;
-const STRIDE = 64;
+// How many lines are taken between two looks at the clock.
+const BETWEEN_LOOKS = 64;
 const TAIL = "1000";
 
 export class Stream {
@@ -70,8 +70,8 @@ export class Stream {
       const level = columns.add(line);
       histogram.add(columns.newest, level);
       this.last = line.cursor;
-      if (line.cursor === this.at) this.#found(columns.end - 1);
-      if (i % STRIDE === STRIDE - 1 && performance.now() > until) {
+      if (line.cursor === this.at) this.#found(columns.rowOf(columns.end - 1));
+      if (i % BETWEEN_LOOKS === BETWEEN_LOOKS - 1 && performance.now() > until) {
         this.viewer.schedule();
         await breathe();
         if (signal.aborted) return;

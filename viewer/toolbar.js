@@ -1,5 +1,6 @@
 // What is above the list: the state, the search, levels, and the way to everything else.
 import { copyLink } from "./actions.js";
+import { match } from "./current.js";
 import { h } from "./dom.js";
 import { download } from "./export.js";
 import { KEYS } from "./keys.js";
@@ -38,7 +39,7 @@ export class Toolbar {
       type: "search", placeholder: "Search, or /regex/i", ariaLabel: "Search", spellcheck: false, autocomplete: "off", autocapitalize: "off",
       oninput: () => viewer.search(this.search.value),
       onkeydown: (/** @type {KeyboardEvent} */ event) => {
-        if (event.key === "Enter") viewer.match(event.shiftKey ? 1 : -1);
+        if (event.key === "Enter") match(viewer, event.shiftKey ? 1 : -1);
       },
     });
     this.found = h("output", { className: "found" });
@@ -60,8 +61,8 @@ export class Toolbar {
     this.node = h("div", { className: "toolbar", role: "toolbar", ariaLabel: "Log viewer" },
       h("div", { className: "status" }, h("h1", { title: "namespace" }, namespace || "Logs"), this.state, this.expiry),
       h("div", { className: "find", role: "search" }, this.search, this.found,
-        button("\u2191", () => viewer.match(-1), { ariaLabel: "Match before", title: "Match before (N)", className: "icon" }),
-        button("\u2193", () => viewer.match(1), { ariaLabel: "Next match", title: "Next match (n)", className: "icon" }), this.only),
+        button("\u2191", () => match(viewer, -1), { ariaLabel: "Match before", title: "Match before (N)", className: "icon" }),
+        button("\u2193", () => match(viewer, 1), { ariaLabel: "Next match", title: "Next match (n)", className: "icon" }), this.only),
       h("div", { className: "chips", role: "group", ariaLabel: "Levels" }, ...this.chips.map(({ chip }) => chip), this.conditions),
       h("div", { className: "ways" }, this.sources, button("Options", () => this.options.showModal()), button("?", () => this.help.showModal(), { ariaLabel: "Keys", title: "Keys (?)", className: "icon" })));
   }

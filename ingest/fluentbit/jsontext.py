@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from ingest.fluentbit import repair
-from ingest.fluentbit.budget import LARGE, LARGEST_RECORD, PIECE, SHORT_RECORD, TOGETHER, WHOLE
-from ingest.fluentbit.record import CONTAINER_KEYS, DATE_KEYS, VALUES, printed
+from ingest.fluentbit.budget import LARGEST_RECORD, PIECE, SHORT_RECORD, TOGETHER, WHOLE
+from ingest.fluentbit.merged import WORTHWHILE, columns_of_merged
+from ingest.fluentbit.record import CONTAINER_KEYS, DATE_KEYS, texts_of
 from ingest.fluentbit.shape import TIMED, UNTIMED, columns_of, dated
 from ingest.fluentbit.table import BROKEN, Object, Table, lost, of_rows, pause
 
@@ -38,6 +40,9 @@ _SEPARATORS, _GAP = b", \t\r\n", 16
 # Places that may be where a record starts, of which each is looked at.
 _GUESSES = 8
 
+# Records that are looked at to learn what members they have.
+_SAMPLES = 4
+
 _ROWS = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
 _ROW = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _STRINGS = msgspec.json.Decoder(list[str | Object | None])
@@ -54,9 +59,8 @@ class Codec:
 
     def texts(self, values: Sequence[msgspec.Raw | Row]) -> list[str] | None:
         """Return strings as they are, all else as JSON; None where that needs a closer look at each."""
-        data = msgspec.json.encode(values)
         try:
-            return printed(VALUES.decode(data)) if len(data) <= LARGE else None
+            return texts_of(values)
         except BROKEN:
             return None
 
@@ -65,10 +69,17 @@ class Codec:
         return raw
 
 
+_CODEC = Codec()
+
+
 def whole(body: bytes) -> Columns | None:
     """Decode a body that is as it should be: all records alike, nothing before them; None for any other."""
     is_array = body.startswith(b"[")
-    return _alike(body, is_array, TIMED) or _alike(body, is_array, _shapes_without_time(body))
+    columns = _alike(body, is_array, TIMED) or _alike(body, is_array, _shapes_without_time(body))
+    if columns or not is_array or len(body) < WORTHWHILE:
+        return columns
+    opening = _OPENING.match(body)
+    return _merged(body, opening[2] or b"") if opening else None
 
 
 def _alike(data: bytes | memoryview, is_array: bool, shapes: Sequence[Shape]) -> Columns | None:  # noqa: FBT001  # quicker
@@ -78,9 +89,23 @@ def _alike(data: bytes | memoryview, is_array: bool, shapes: Sequence[Shape]) ->
             records = shape.array.decode(data) if is_array else shape.one.decode_lines(data)
         except BROKEN:
             continue
-        if columns := columns_of(records, shape.times(records)):
+        if columns := columns_of(shape, records, shape.times(records), _CODEC):
             return columns
     return None
+
+
+def _merged(data: bytes | memoryview, mark: bytes) -> Columns | None:
+    """Decode records in which the application's members are; None for any other."""
+    if not isinstance(data, bytes) or len(data) < WORTHWHILE or not mark:
+        return None
+    starts = [start := data.find(mark)]
+    while len(starts) <= _SAMPLES and start >= 0:
+        starts.append(start := data.find(mark, start + 1))
+    try:
+        first = [_ROW.decode(data[start:end].rstrip(_SEPARATORS)) for start, end in pairwise(starts) if end > 0]
+    except BROKEN:
+        return None  # the mark stands inside of records too
+    return columns_of_merged(data, first, _CODEC) if first else None
 
 
 def _shapes_without_time(body: bytes) -> Shapes | tuple[()]:
@@ -126,7 +151,7 @@ class Body:
             if isinstance(found, list):
                 if len(found) > _MANY:
                     yield pause()
-                yield from of_rows(found, [""] * len(found), Codec(), self._budget)
+                yield from of_rows(found, [""] * len(found), _CODEC, self._budget)
             elif found:
                 yield found
             else:
@@ -159,6 +184,8 @@ class Body:
                 return Table(*columns)
             if len(data) > PIECE:
                 yield pause()
+        if self._is_array and data is not self._body and (columns := _merged(data, self._mark)):
+            return Table(*columns)
         if len(data) > 2 * PIECE:
             return None
         try:
@@ -211,7 +238,7 @@ class Body:
             found = [_rows_of(b"[%b]" % record) for record in records]
             rows = [row for one in found if one for row in one]
             yield lost(len(records) - len(rows))
-        yield from of_rows(rows, [""] * len(rows), Codec(), self._budget)
+        yield from of_rows(rows, [""] * len(rows), _CODEC, self._budget)
 
 
 def _rows_of(array: bytes) -> list[Row] | None:

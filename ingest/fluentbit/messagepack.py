@@ -48,6 +48,7 @@ _TIME, _SAME_TIME, _SMALL = b"\xa4time", 20, 32 << 10
 
 _ENTRY = msgspec.msgpack.Decoder(tuple[msgspec.Raw, dict[str, msgspec.Raw]])
 _ENTRIES = msgspec.msgpack.Decoder(list[tuple[msgspec.Raw, dict[str, msgspec.Raw]]])
+_CODEC = packed.Codec()
 _PAIR = msgspec.msgpack.Decoder(tuple[msgspec.Raw, msgspec.Raw])
 _ROW = msgspec.msgpack.Decoder(dict[str, msgspec.Raw])
 
@@ -141,7 +142,7 @@ class Body:
             kept = [(row, time) for (_, row), time in zip(part, times, strict=True) if time is not None]
             if not kept:
                 yield pause()._replace(readable=True)
-            yield from of_rows([row for row, _ in kept], [time for _, time in kept], packed.Codec(), self._budget)
+            yield from of_rows([row for row, _ in kept], [time for _, time in kept], _CODEC, self._budget)
 
 
 class _Walk:
@@ -220,7 +221,7 @@ def _alike(array: bytes) -> Columns | None:
             continue
         records = [record for _, record in pairs]
         times = shape.times(records) if shape in TIMED else times_of_events([head for head, _ in pairs])
-        if columns := columns_of(records, times):
+        if columns := columns_of(shape, records, times, _CODEC):
             return columns
     return None
 

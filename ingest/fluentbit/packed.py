@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import struct
 from math import isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -27,7 +26,7 @@ MALFORMED = (ValueError, TypeError, msgpack.UnpackException, RecursionError)
 # A larger value that is no string is not mended.
 _SMALL = 32 << 10
 # Headers of byte strings; text of some languages has these bytes as well, so this only rules them out.
-_MAY_HOLD_BYTES = re.compile(rb"[\xc4-\xc6]")
+_OF_BYTES = (b"\xc4", b"\xc5", b"\xc6")
 # The seconds of the markers around a group of records (Fluent Bit's log groups): -1 and -2.
 _MARKERS, _OF_MARKERS = frozenset((0xFFFFFFFF, 0xFFFFFFFE)), b"\xff\xff\xff"
 _EVENT_TIME = struct.Struct(">II")
@@ -82,7 +81,7 @@ def as_json(data: bytes) -> bytes:
 def _decoded(data: bytes) -> Any:
     """Decode a value; None if it is null or large, or holds bytes, which are text. Raises what is in MALFORMED."""
     value = _VALUE.decode(data) if len(data) <= LARGE else None
-    return None if _MAY_HOLD_BYTES.search(data) and _holds_bytes(value) else value
+    return None if any(header in data for header in _OF_BYTES) and _holds_bytes(value) else value
 
 
 def _holds_bytes(value: Any) -> bool:

@@ -15,7 +15,7 @@ from ingest.fluentbit.mend import text_of
 from ingest.fluentbit.times import LONGEST_TIME, time_of_number, time_of_sql, time_of_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import TypeAlias
 
     Members: TypeAlias = Mapping[str, msgspec.Raw]
@@ -26,11 +26,14 @@ DATE_KEYS = frozenset(("date", "timestamp", "@timestamp"))
 CONTAINER_KEYS = frozenset(("time", "stream", "_p", "logtag", "log", "message", "kubernetes"))
 _ALWAYS_OURS = ("_p", "logtag", "kubernetes", "log")
 # Where these are all that the application said, they are its text.
-_TEXT_KEYS = frozenset(("message", "msg", "log_processed"))
+TEXT_KEYS = frozenset(("message", "msg", "log_processed"))
 
 # Values of an array, whose floats stay as they were written.
-VALUES = msgspec.json.Decoder(list[Any], float_hook=lambda literal: msgspec.Raw(literal.encode()))
+_VALUES = msgspec.json.Decoder(list[Any], float_hook=lambda literal: msgspec.Raw(literal.encode()))
 _ENCODER, _STRING = msgspec.json.Encoder(), msgspec.json.Decoder(str)
+_RAWS = msgspec.json.Decoder(list[msgspec.Raw])
+# Escapes that JSON need not have.
+_ESCAPES = ("\\u", "\\/")
 
 
 def text(value: msgspec.Raw | Members) -> str:
@@ -42,7 +45,36 @@ def text(value: msgspec.Raw | Members) -> str:
     data = text_of(bytes(value) if isinstance(value, msgspec.Raw) else _json_of(value)).encode()
     if len(data) > LARGE and not data.startswith(b'"'):
         return msgspec.json.format(data, indent=-1).decode()
-    return printed(VALUES.decode(b"[%b]" % data))[0]
+    return printed(_VALUES.decode(b"[%b]" % data))[0]
+
+
+def texts_of(values: Sequence[Any]) -> list[str] | None:
+    """Return values, already in JSON, as texts: strings as they are, all else as it was sent.
+
+    Spaces go, and so do escapes that JSON need not have; returns None where there are very many of these. Raises what
+    msgspec raises of what is no JSON.
+    """
+    data = _ENCODER.encode(values)
+    compact = msgspec.json.format(data, indent=-1)
+    if len(compact) == len(data):
+        texts = _ENCODER.encode_lines(values).decode().split("\n")
+        texts.pop()
+    else:
+        texts = [str(raw, "utf-8") for raw in _RAWS.decode(compact)]
+    # To look for one byte is far quicker than for two.
+    is_escaped = b"\\" in compact and any(escape.encode() in compact for escape in _ESCAPES)
+    odd = [index for index, text in enumerate(texts) if text[0] == '"' or (is_escaped and _is_escaped(text))]
+    if odd:
+        data = f"[{','.join([texts[index] for index in odd])}]".encode()
+        if is_escaped and len(data) > LARGE:
+            return None
+        for index, text in zip(odd, printed(_VALUES.decode(data)), strict=True):
+            texts[index] = text
+    return texts
+
+
+def _is_escaped(text: str) -> bool:
+    return any(escape in text for escape in _ESCAPES)
 
 
 def printed(values: list[Any]) -> list[str]:
@@ -72,7 +104,7 @@ def merged(members: Members, time: str, stream: str | None, date: str) -> msgspe
         del others[next(iter(members))]
     if len(others) == 1:
         [(key, raw)] = others.items()
-        if key in _TEXT_KEYS:
+        if key in TEXT_KEYS:
             return raw
     return others or None
 

@@ -13,7 +13,7 @@ from ingest.fluentbit.times import LONGEST_TIME, are_times, times_of_dates
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ingest.fluentbit.table import Columns
+    from ingest.fluentbit.table import Codec, Columns
 
 # A member that must not be there.
 _ABSENT = (msgspec.UnsetType, msgspec.UNSET)
@@ -23,6 +23,8 @@ _METADATA = ("kubernetes", msgspec.Raw, msgspec.Raw(b""))
 _COMMON = (("stream", _STREAM | None, None), _METADATA)
 # The docker and cri multiline parsers and the docker parser put the text under `log`.
 _LOG = (("text", str), *_COMMON)
+# Something else does that for applications that log objects (Merge_Log Off, Decode_Field json log).
+_VALUES = (("text", msgspec.Raw), *_COMMON)
 # `Parser cri` puts it under `message`, which an empty line has not; but if there are members of others, they are text.
 _CRI = (("logtag", str), ("text", str), ("log", *_ABSENT), *_COMMON)
 _BARE_CRI = (("logtag", str), ("text", str, ""), ("stream", _STREAM, None), _METADATA)
@@ -35,10 +37,12 @@ class Shape(NamedTuple):
     one: msgspec.json.Decoder[Any]
     entries: msgspec.msgpack.Decoder[list[tuple[msgspec.Raw, Any]]]
     times: Callable[[list[Any]], list[str] | None]
+    has_values: bool  # whether texts may be objects as well, and are still encoded
 
 
-# Of records that have their text under `log`; under `message`, with an empty line or two; and with members of others.
-Shapes: TypeAlias = tuple[Shape, Shape, Shape]
+# Of records that have their text under `log`; under `message`, with an empty line or two; with members of others; and
+# those that have an object under `log`.
+Shapes: TypeAlias = tuple[Shape, Shape, Shape, Shape]
 
 
 def _shapes(*fields: Any, times: Callable[[list[Any]], list[str] | None], **rename: str) -> Shapes:
@@ -59,9 +63,11 @@ def _shapes(*fields: Any, times: Callable[[list[Any]], list[str] | None], **rena
             msgspec.json.Decoder(kind),
             msgspec.msgpack.Decoder(list[tuple[msgspec.Raw, kind]]),
             times,
+            text is _VALUES,
         )
 
-    return shape(_LOG, "log"), shape(bare_cri, "message", is_bare=True), shape(_CRI, "message")
+    bare = shape(bare_cri, "message", is_bare=True)
+    return shape(_LOG, "log"), bare, shape(_CRI, "message"), shape(_VALUES, "log")
 
 
 def _own_times(records: list[Any]) -> list[str] | None:
@@ -91,12 +97,17 @@ def dated(key: str) -> Shapes:
     )
 
 
-def columns_of(records: Sequence[Any], times: list[str] | None) -> Columns | None:
-    """Return decoded records as columns; None without their times, and without any."""
+def columns_of(shape: Shape, records: Sequence[Any], times: list[str] | None, codec: Codec) -> Columns | None:
+    """Return decoded records as columns; None without their times, without any, and where a text has to be found."""
     if not times:
         return None
+    texts: list[Any] | None = [record.text for record in records]
+    if shape.has_values and texts is not None:
+        texts = None if codec.null in texts else codec.texts(texts)
+    if texts is None:
+        return None
     return (
-        [record.text for record in records],
+        texts,
         times,
         [record.stream for record in records],
         [record.kubernetes for record in records],

@@ -30,7 +30,7 @@ _MOST_MEMBERS = 20_000
 # Steps of the budget that it takes to look for a text elsewhere, beside one for each member of the row.
 _STEPS_A_ROW = 3
 _STREAMS = frozenset(("stdout", "stderr"))
-_NOTHING = msgspec.Raw(b"")
+NOTHING = msgspec.Raw(b"")
 
 
 # Texts, times, streams and metadata, of one length.
@@ -94,7 +94,7 @@ def of_rows(rows: list[Row], sent: list[str], codec: Codec, budget: Budget) -> I
 def _of_rows(rows: list[Row], sent: list[str], codec: Codec, budget: Budget) -> Iterator[Table]:
     texts, times, missed = _strings(rows, "log", codec), _own_times(rows, codec), 0
     streams = [stream if stream in _STREAMS else None for stream in _strings(rows, "stream", codec)]
-    kubernetes = [row.get("kubernetes", _NOTHING) for row in rows]
+    kubernetes = [row.get("kubernetes", NOTHING) for row in rows]
     if None in texts and any("logtag" in row for row in rows):
         texts = _texts_of_cri(texts, rows, codec)
     odd = [index for index, text in enumerate(texts) if text is None]
@@ -155,10 +155,7 @@ def _find_texts(
         texts[index] = text
     for index, value in values.items() if found is None else ():
         try:
-            if isinstance(value, dict):
-                texts[index] = record.text({key: codec.as_json(raw) for key, raw in value.items()})
-            else:
-                texts[index] = record.text(codec.as_json(value))
+            texts[index] = _text(value, codec)
         except BROKEN:
             missed += 1
         size += _A_ROW + sum(map(len, rows[index].values()))
@@ -166,6 +163,15 @@ def _find_texts(
             yield pause()
             size = 0
     return missed
+
+
+def _text(value: msgspec.Raw | Row, codec: Codec) -> str:
+    """Return one value as a text, whatever is in it. Raises what is in BROKEN."""
+    if found := codec.texts([value]):
+        return found[0]
+    if isinstance(value, dict):
+        return record.text({key: codec.as_json(raw) for key, raw in value.items()})
+    return record.text(codec.as_json(value))
 
 
 def _strings(rows: list[Row], key: str, codec: Codec) -> list[str | None]:
@@ -199,7 +205,7 @@ def _dates(rows: list[Row], codec: Codec) -> list[str]:
         return [""] * len(rows)
     if not record.DATE_KEYS.issuperset(keys):
         keys = [record.date_key(row) for row in rows]
-    raws = [codec.as_json(row[key]) if key else _NOTHING for row, key in zip(rows, keys, strict=True)]
+    raws = [codec.as_json(row[key]) if key else NOTHING for row, key in zip(rows, keys, strict=True)]
     return times_of_dates(raws) or [_date(raw) for raw in raws]
 
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 LONGEST_TIME = 64
 _LONGEST_NUMBER = 32
+# No number with so few characters is beyond what `time_of_number` knows.
+_LONGEST_DATE = 20
 # The year 10000, which RFC 3339 does not have.
 _END_OF_TIME = 253_402_300_800
 # Json_date_format java_sql_timestamp: UTC, without saying so.
@@ -77,11 +79,7 @@ def time_of(seconds: int, fraction: int, digits: int) -> str:
 
 def times_of_dates(dates: Sequence[msgspec.Raw]) -> list[str] | None:
     """Return a column of dates in JSON, all in one of Fluent Bit's formats, as RFC 3339; None for any others."""
-    column, count = b"\n".join(dates), len(dates)
-    forms = column.translate(None, _DIGITS)
-    form = forms.partition(b"\n")[0]
-    if forms != b"\n".join([form] * count):
-        return None
+    column, form = _column(dates)
     if form == _DOUBLE:
         parts = column.replace(b".", b"\n").decode().split("\n")
         seconds, fractions = parts[::2], [fraction.ljust(_FRACTION, "0") for fraction in parts[1::2]]
@@ -95,6 +93,20 @@ def times_of_dates(dates: Sequence[msgspec.Raw]) -> list[str] | None:
     if form == _SQL_TIME:
         return (column[1:-1].replace(b" ", b"T").replace(b'"\n"', b"Z\n") + b"Z").decode().split("\n")
     return column[1:-1].decode().split('"\n"') if form == _ISO else None
+
+
+def are_dates(dates: Sequence[msgspec.Raw]) -> bool:
+    """Tell whether all dates are in one of Fluent Bit's formats; False if that has to be looked at closely."""
+    _, form = _column(dates)
+    return form in (_ISO, _SQL_TIME) or (form in (_INTEGER, _DOUBLE) and len(max(dates, key=len)) <= _LONGEST_DATE)
+
+
+def _column(dates: Sequence[msgspec.Raw]) -> tuple[bytes, bytes | None]:
+    """Return dates in JSON as lines, and what all have in common beside their digits; None if they differ."""
+    column = b"\n".join(dates)
+    forms = column.translate(None, _DIGITS)
+    form = forms.partition(b"\n")[0]
+    return column, form if forms == b"\n".join([form] * len(dates)) else None
 
 
 def _times(seconds: Sequence[int | str], fractions: Sequence[str]) -> list[str] | None:

@@ -7,7 +7,20 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from benchmarks import brokers, fanout, fluentbit, growth, ingest, memory, profile, replay, replicas, shapes, soak
+from benchmarks import (
+    brokers,
+    compressed,
+    fanout,
+    fluentbit,
+    growth,
+    ingest,
+    memory,
+    profile,
+    replay,
+    replicas,
+    shapes,
+    soak,
+)
 from benchmarks.plot import plot
 from benchmarks.process import Child
 from benchmarks.report import growth_plot
@@ -23,6 +36,7 @@ SMALL = {
     shapes: "--batch 4 --decodes 1 --rounds 1",
     brokers: "--records 80 --rounds 1 --batches 20 --connections 1,2 --filling 100 --lines 50 --mib 1",
     fanout: "--readers 3 --views 1,0 --rates 100 --pods 5 --seconds 0.2 --singles 0 --first-attempt 300 --scoped 4",
+    compressed: "--readers 3 --rate 100 --pods 5 --seconds 1",
     memory: "--readers 5 --idle-seconds 0.1 --lines 200 --batches 50 --bodies 2 --body-mib 1 --bursts 1",
     replay: "--mib 1 --readers 1,3 --repeat 2",
     replicas: "--nodes 1 --records 40 --rounds 1 --batches 20 --connections 1 --mib 1 --posts 2 --namespaces 2"
@@ -51,8 +65,9 @@ def test_replicas_deliver_every_line_that_is_fanned_out() -> None:
     assert [row[1] for row in tables["replicas-fan-out"].rows] == [100, 100, 100]
 
 
-def test_all_lines_that_a_fan_out_posts_are_received() -> None:
-    for table in fanout.run(options(fanout, SMALL[fanout])):
+@pytest.mark.parametrize("module", [fanout, compressed], ids=lambda module: module.__name__)
+def test_all_lines_that_are_posted_are_received(module: Any) -> None:
+    for table in module.run(options(module, SMALL[module])):
         assert [row[table.columns.index("delivered %")] for row in table.rows] == [100] * len(table.rows)
 
 

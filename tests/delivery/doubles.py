@@ -218,17 +218,25 @@ def _named(event: Event) -> Event:
 
 def frames(data: bytes) -> list[bytes]:
     """Take unmasked, final text frames apart (RFC 6455, section 5.2)."""
-    payloads, at = [], 0
+    parsed = parsed_frames(data)
+    assert not any(is_compressed for is_compressed, _ in parsed)
+    return [payload for _, payload in parsed]
+
+
+def parsed_frames(data: bytes) -> list[tuple[bool, bytes]]:
+    """Do the same with frames that may be compressed; tell which are (RFC 7692, section 6)."""
+    parsed, at = [], 0
     while at < len(data):
-        assert data[at] == 0x81
+        assert data[at] in {0x81, 0xC1}
+        is_compressed = data[at] == 0xC1
         length, at = data[at + 1], at + 2
         wide = {126: 2, 127: 8}.get(length, 0)
         if wide:
             length, at = int.from_bytes(data[at : at + wide], "big"), at + wide
         assert at + length <= len(data)
-        payloads.append(data[at : at + length])
+        parsed.append((is_compressed, data[at : at + length]))
         at += length
-    return payloads
+    return parsed
 
 
 def dechunk(data: bytes) -> bytes:

@@ -115,3 +115,24 @@ def test_the_time_of_lines_that_come_in_the_middle_of_a_flush_begins_with_them()
     assert sum(rig.hub.delays.counts) == 2
     assert first >= 0.5
     assert rig.hub.delays.sum - before - first < 0.1
+
+
+@pytest.mark.parametrize(("late", "tick"), [(0.0, 0.002), (0.01, 0.0), (0.01, 0.002)])
+def test_feeds_are_flushed_less_often_while_flushes_begin_late(late: float, tick: float) -> None:
+    rig = Rig()
+    client = rig.join()
+    rig.settle()
+    rig.publish("1")
+    rig.clock.now += late  # the loop was busy
+    rig.clock.tick = tick  # with each look
+    rig.clock.run_one()
+    rig.clock.tick = 0
+    [feed] = rig.hub.feeds.values()
+    assert feed.rest <= 0.1
+    interval = max(FLUSH_INTERVAL, feed.rest)
+    assert (interval > FLUSH_INTERVAL) is (late > 0 and tick > 0)
+    rig.publish("2")
+    rig.clock.advance(max(0.0, feed.flushed_at + interval * 0.99 - rig.clock.now))
+    assert client.texts() == ["1"]
+    rig.clock.advance(interval * 0.02)
+    assert client.texts() == ["1", "2"]

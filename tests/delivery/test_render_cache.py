@@ -60,7 +60,7 @@ def test_each_view_gets_the_chunks_of_its_own_sources() -> None:
     assert [client.texts() for client in (one, other, every)] == [["a", "a"], ["b", "b"], ["a", "b", "b", "a"]]
 
 
-@pytest.mark.parametrize("way", ["a flush", "a large chunk", "an eviction", "a reader who joins"])
+@pytest.mark.parametrize("way", ["a flush", "a large chunk", "an eviction"])
 def test_what_is_rendered_is_let_go_at_once(way: str) -> None:
     rig = Rig()
     clients = [rig.join(seen) for seen in ALIKE]
@@ -70,8 +70,6 @@ def test_what_is_rendered_is_let_go_at_once(way: str) -> None:
         rig.settle()
     elif way == "an eviction":
         rig.hub.expire(float("inf"))
-    elif way == "a reader who joins":
-        rig.join()
     assert any(client.socket.writes for client in clients)
     assert kept(rig) == 0
 

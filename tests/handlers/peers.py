@@ -55,11 +55,11 @@ def received(uri: str, *fields: tuple[str, str], version: str = "HTTP/1.1", host
     return HTTPServerRequest(start_line=RequestStartLine("GET", uri, version), headers=headers)
 
 
-def client_frame(opcode: int, payload: bytes = b"", *, fin: bool = True) -> bytes:
+def client_frame(opcode: int, payload: bytes = b"", *, fin: bool = True, compressed: bool = False) -> bytes:
     """A masked frame (RFC 6455, section 5.2), with a mask that changes nothing."""
     size = len(payload)
     length = bytes([0x80 | size]) if size < 126 else bytes([0x80 | 127]) + size.to_bytes(8)
-    return bytes([0x80 * fin | opcode]) + length + bytes(4) + payload
+    return bytes([0x80 * fin | 0x40 * compressed | opcode]) + length + bytes(4) + payload
 
 
 def with_send_buffer(size: int) -> pytest.MarkDecorator:

@@ -226,7 +226,7 @@ async def test_a_client_that_is_gone_before_it_is_answered_leaves_nothing_behind
 async def test_a_client_that_takes_nothing_is_cut_off_when_its_stream_ends(
     live: LiveServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("handlers.session.GOODBYE_SECONDS", 0.01)
+    monkeypatch.setattr("handlers.http_session.GOODBYE_SECONDS", 0.01)
     await live.write(*["x" * 1000] * 12_000)
     peer = connect(4096)
     await peer.get(await live.sign(), "tail=all")

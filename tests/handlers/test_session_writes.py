@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from tornado.iostream import IOStream
 
 from buffer.selector import Selector
-from handlers.session import HttpSession, Visit
+from handlers.http_session import HttpSession
+from handlers.session import Visit
 from handlers.tokens import Grant
 from handlers.transport import Transport
 from protocol import STOPPING

@@ -27,6 +27,7 @@ ARGUMENTS = (
     "--disable-sync",
 )
 playwright = pytest.importorskip("playwright.async_api", reason="playwright is not installed")
+axe = pytest.importorskip("axe_playwright_python.async_playwright", reason="axe-playwright-python is not installed")
 MARKS = [
     pytest.mark.timeout(120),
     pytest.mark.skipif(not CHROMIUM.exists(), reason=f"{CHROMIUM} is not installed"),
@@ -61,6 +62,12 @@ async def opened(
         yield page
         assert await page.evaluate("violations") == []
     assert complaints == []
+
+
+async def barriers(page: Any) -> list[Any]:
+    """Return what axe-core finds on the page that keeps people from using it."""
+    found: list[Any] = (await axe.Axe().run(page)).response["violations"]
+    return found
 
 
 def record(text: str, pod: str = "web-0", stream: str = "stdout", time: str | None = None) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from tests.handlers.test_browser import CHROMIUM, browser
 from tests.handlers.test_browser_restarts import GAP, check, under_load
 from tests.handlers.test_ingest import batch
 from tests.process import asked, posted, token
+from tests.viewer.browser import record, write
 from tests.viewer.relay import answer, relay
 from tests.wire import request
 
@@ -212,6 +214,74 @@ async def test_a_page_that_sleeps_while_its_token_expires_goes_on_with_a_new_one
         assert await got(page, 2) == [1, 2]
         # Which comes first when it wakes, the timer or the end of the stream, is up to the browser.
         assert await page.evaluate("window.renewals") in (1, 2)
+
+
+async def test_what_the_server_had_dropped_before_the_viewer_came_back_has_a_row_in_its_place(
+    start: Callable[..., Process],
+) -> None:
+    process = start(BUFFER_NAMESPACE_MIB="1")
+    await write(process, [record("before", pod="quiet")])
+    link = f"/view#token={await token(process, 'myapp')}"
+    async with relay(process.port) as proxy, page_of(proxy.url(link)) as page:
+        await page.locator('.state:text-is("Live")').wait_for()
+        proxy.refusal = answer("503 Service Unavailable", "nobody is in")
+        proxy.cut()
+        await page.locator(".state[title='nobody is in']").wait_for()
+        for first in range(0, 5000, 100):
+            await write(process, [record(f"{n} {'x' * 500}") for n in range(first, first + 100)])
+        proxy.refusal = b""
+        await page.get_by_text("4999 xxx").wait_for()
+        await page.keyboard.press("Home")
+        await page.locator(".gap").wait_for()
+        before, rule, gap, after, *_ = await page.locator(".row span:last-child").all_inner_texts()
+        assert before == "before"
+        assert re.fullmatch(r"[\d:.]*Connected again after \d+ s", rule)
+        assert int(after.split()[0]) > 0
+        assert gap.endswith("Some lines are missing here: they had left the server before this page came back")
+
+
+async def test_what_the_viewer_was_too_slow_for_has_a_row_in_its_place_with_its_number(
+    start: Callable[..., Process],
+) -> None:
+    process = start(BUFFER_NAMESPACE_MIB="1")
+    await write(process, [record("-1")])
+    async with page_of(f"http://127.0.0.1:{process.port}/view#token={await token(process, 'myapp')}") as page:
+        await page.locator('.state:text-is("Live")').wait_for()
+        async with asleep(page):
+            for first in range(0, 40_000, 500):
+                await write(process, [record(f"{n} {'x' * 500}") for n in range(first, first + 500)])
+        await page.get_by_text("39999 xxx").wait_for()
+        await page.get_by_role("button", name="Options").click()
+        async with page.expect_download() as download:
+            await page.get_by_role("button", name="Text").last.click()
+        texts = (await (await download.value).path()).read_text().splitlines()
+        gaps = [index for index, text in enumerate(texts) if text.startswith("[logurt]")]
+        numbers = [0 if index in gaps else int(text.split()[2]) for index, text in enumerate(texts)]
+        lost = [numbers[index + 1] - numbers[index - 1] - 1 for index in gaps]
+        assert sum(lost) == 40_001 - (len(texts) - len(gaps))
+        assert [texts[index] for index in gaps] == [
+            f"[logurt] {count:,} lines are missing here: this page could not keep up" for count in lost
+        ]
+        assert min(lost) > 0
+
+
+async def test_the_viewer_says_why_a_proxy_answers_503_and_goes_on_after_it(start: Callable[..., Process]) -> None:
+    process = start()
+    await posted(process, batch("one"))
+    link = f"/view#token={await token(process, 'myapp')}"
+    async with relay(process.port) as proxy, page_of(proxy.url(link)) as page:
+        await page.locator('.state:text-is("Live")').wait_for()
+        proxy.refusal = answer("503 Service Unavailable", "nobody is in")
+        proxy.cut()
+        shown = page.locator(".state[title='nobody is in']")
+        await shown.wait_for()
+        assert re.fullmatch(r"Reconnecting in \d s", await shown.inner_text())
+        await posted(process, batch("two"))
+        proxy.refusal = b""
+        await page.get_by_text("two", exact=True).wait_for()
+        await page.locator('.state:text-is("Live")').wait_for()
+        assert await page.get_by_text("one", exact=True).count() == 1
+        assert await page.locator(".gap").count() == 0
 
 
 async def test_the_viewer_sends_its_token_in_two_headers_and_nowhere_else(start: Callable[..., Process]) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.viewer.browser import MARKS, opened, record, rows, state, write
+from tests.viewer.browser import MARKS, barriers, opened, record, rows, state, write
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,9 +52,6 @@ TOO_PALE = """() => {
     }
     return found;
 }"""
-NAMELESS = """() => [...document.querySelectorAll("button, input, select, a")]
-    .filter((node) => !(node.ariaLabel || node.textContent.trim() || node.labels?.length))
-    .map((node) => node.outerHTML)"""
 
 
 async def downloaded(page: Any, tmp_path: Path) -> list[dict[str, Any]]:
@@ -65,6 +62,12 @@ async def downloaded(page: Any, tmp_path: Path) -> list[dict[str, Any]]:
     await (await download.value).save_as(path)
     await page.get_by_role("button", name="Close").click()
     return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+async def layouts(devtools: Any) -> float:
+    """Return how often the page has been laid out."""
+    metrics = (await devtools.send("Performance.getMetrics"))["metrics"]
+    return next(float(metric["value"]) for metric in metrics if metric["name"] == "LayoutCount")
 
 
 async def test_it_shows_every_line_once_and_follows(start: Callable[..., Process], tmp_path: Path) -> None:
@@ -104,6 +107,20 @@ async def test_a_paused_row_stays_under_the_pointer_while_all_around_it_leaves(s
         await page.keyboard.press("Home")
         await page.locator(".gone").first.wait_for()
         assert "older lines have left this page" in await page.locator(".gone").first.inner_text()
+
+
+async def test_to_draw_other_rows_takes_a_few_layouts_and_not_one_a_row(start: Callable[..., Process]) -> None:
+    process = start()
+    await write(process, [record(f"line {n}") for n in range(500)])
+    async with opened(process, "tail=all") as page:
+        await rows(page, 500)
+        await state(page, "Live")
+        devtools = await page.context.new_cdp_session(page)
+        await devtools.send("Performance.enable")
+        before = await layouts(devtools)
+        await write(process, [record(f"line {n}") for n in range(500, 1000)])
+        await page.get_by_text("line 999", exact=True).wait_for()
+        assert await layouts(devtools) - before < 10
 
 
 async def test_hostile_lines_are_text_and_nothing_else(start: Callable[..., Process]) -> None:
@@ -196,8 +213,13 @@ async def test_everything_has_a_name_and_can_be_read(start: Callable[..., Proces
         await rows(page, 40)
         await page.keyboard.press("n")
         await page.keyboard.press("Enter")
-        assert await page.evaluate(NAMELESS) == []
+        assert await barriers(page) == []
         assert await page.evaluate(TOO_PALE) == []
+        for name in ("Sources", "Options", "Keys"):
+            await page.get_by_role("button", name=name).click()
+            await page.get_by_role("dialog", name=name).wait_for()
+            assert await barriers(page) == []
+            await page.keyboard.press("Escape")
         assert await page.evaluate("document.documentElement.scrollWidth") == 320
 
 

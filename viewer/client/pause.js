@@ -82,7 +82,7 @@ export class Watchdog {
  * Let others run: without it, a body that has all arrived would be read in one long task.
  * @returns {Promise<void>}
  */
-export function breathe() {
+export function letOthersRun() {
   const { scheduler } = /** @type {{scheduler?: {yield?: () => Promise<void>}}} */ (/** @type {unknown} */ (globalThis));
   return scheduler?.yield ? scheduler.yield() : new Promise((resolve) => setTimeout(resolve));
 }

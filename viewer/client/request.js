@@ -1,7 +1,7 @@
 // Requests by fetch: their answers, their refusals, and bodies that are read line by line.
 
 import { Cut, notLogurt, refusal } from "./errors.js";
-import { Watchdog, breathe } from "./pause.js";
+import { Watchdog, letOthersRun } from "./pause.js";
 
 // For how long text is handed on without a pause, in ms.
 const SLICE_MS = 8;
@@ -84,7 +84,7 @@ export async function* textOf(response, { signal, silence }) {
       rest = text.slice(end);
       watchdog.hear(); // whoever takes the text may have taken their time
       if (performance.now() - since > SLICE_MS) {
-        await breathe();
+        await letOthersRun();
         since = performance.now();
       }
     }

@@ -1,0 +1,140 @@
+"""Bodies of JSON whose records have the application's members among Fluent Bit's, decoded in one go.
+
+Merge_Log puts them there, and with Keep_Log Off nothing else says what the application wrote. The first records show
+which members there are, and in what order. Since a text must not depend on which records come together, a body in which
+anything is not as these let expect, the order of members included, is read a record at a time instead.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+
+import msgspec
+
+from ingest.fluentbit.record import DATE_KEYS, TEXT_KEYS
+from ingest.fluentbit.table import BROKEN, NOTHING
+from ingest.fluentbit.times import LONGEST_TIME, are_dates, are_times, times_of_dates
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ingest.fluentbit.table import Codec, Columns, Row
+
+# A smaller body is read a record at a time before a type for its records is made.
+WORTHWHILE = 8 << 10
+_MOST_KEYS, _LONGEST_KEY = 64, 128
+# More take too long in one go.
+_MOST_RECORDS = 4096
+_UNSET = msgspec.UNSET
+_OPTIONAL = msgspec.Raw | msgspec.UnsetType
+# Fluent Bit's own members, and what they are called here. Records that are alike have the same of these, but for `log`.
+_OURS: dict[str, tuple[str, Any]] = {
+    "time": ("time", Annotated[str, msgspec.Meta(max_length=LONGEST_TIME)]),
+    "stream": ("stream", Literal["stdout", "stderr"]),
+    "_p": ("partial", msgspec.Raw),
+    "log": ("log", str | msgspec.UnsetType),
+    "kubernetes": ("kubernetes", msgspec.Raw),
+}
+
+
+class _Layout(NamedTuple):
+    """How such records are decoded, which of Fluent Bit's members they have, and what holds the others, by key."""
+
+    records: msgspec.json.Decoder[list[Any]]
+    ours: frozenset[str]
+    is_dated: bool
+    others: dict[str, str]
+
+
+def columns_of_merged(body: bytes, first: Sequence[Row], codec: Codec) -> Columns | None:
+    """Decode an array of records of which the first are known; None if they are not all of that layout."""
+    keys = _in_order(first)
+    layout = _layout(keys) if keys else None
+    try:
+        records = layout.records.decode(body) if layout else []
+    except BROKEN:
+        return None
+    # Encoded again they are what was sent, unless there is something that the type does not show.
+    if layout is None or not 0 < len(records) <= _MOST_RECORDS or msgspec.json.encode(records) != body:
+        return None
+    times = _times(layout, records)
+    streams = [record.stream for record in records] if "stream" in layout.ours else [None] * len(records)
+    kubernetes = [record.kubernetes for record in records] if "kubernetes" in layout.ours else [NOTHING] * len(records)
+    texts = _texts(layout, records, codec) if times else None
+    return None if texts is None or times is None else (texts, times, streams, kubernetes)
+
+
+def _in_order(rows: Sequence[Row]) -> tuple[str, ...]:
+    """Return the keys of some records, each before those that follow it; none if there are very many."""
+    keys = list[str]()
+    for row in rows:
+        place = len(keys)
+        for key in reversed(row):
+            if key not in keys:
+                keys.insert(place, key)
+            place = keys.index(key)
+        if len(keys) > _MOST_KEYS:
+            return ()
+    return () if "logtag" in keys or any(len(key) > _LONGEST_KEY for key in keys) else tuple(keys)
+
+
+@lru_cache(64)
+def _layout(keys: tuple[str, ...]) -> _Layout:
+    date = {keys[0]: ("date", msgspec.Raw)} if keys[0] in DATE_KEYS else {}
+    ours = date | _OURS
+    others = {key: f"other{number}" for number, key in enumerate(keys) if key not in ours}
+    required = [(name, kind) for key, (name, kind) in ours.items() if key in keys and key != "log"]
+    types = {ours[key][0] if key in ours else others[key]: _OPTIONAL for key in keys}
+    types |= {"log": _OURS["log"][1]} | dict(required)
+    fields = [(name, kind) if (name, kind) in required else (name, kind, _UNSET) for name, kind in types.items()]
+    # What they have not may be set to nothing as well.
+    absent = [(name, _OPTIONAL, _UNSET) for name, _ in _OURS.values() if name not in types]
+    kind: Any = msgspec.defstruct(
+        "Record",
+        [*fields, *absent],
+        rename={name: key for key, (name, _) in ours.items()} | {name: key for key, name in others.items()},
+        forbid_unknown_fields=True,
+        kw_only=True,
+        gc=False,
+    )
+    return _Layout(msgspec.json.Decoder(list[kind]), frozenset(keys), bool(date), others)
+
+
+def _times(layout: _Layout, records: Sequence[Any]) -> list[str] | None:
+    """Return their own times or dates, "" where there is neither; None if one of them is none."""
+    dates = [record.date for record in records] if layout.is_dated else []
+    if "time" not in layout.ours:
+        return times_of_dates(dates) if dates else [""] * len(records)
+    times = [record.time for record in records]
+    return times if are_times(times) and (not dates or are_dates(dates)) else None
+
+
+def _texts(layout: _Layout, records: Sequence[Any], codec: Codec) -> list[str] | None:
+    """Return the texts: what is under `log`, or else the application's members together, which is all that is kept."""
+    merged = [record for record in records if record.log is _UNSET]
+    nothing, is_dated = _UNSET, layout.is_dated
+    for record in merged:
+        record.time = record.stream = record.partial = record.kubernetes = nothing
+        if is_dated:
+            record.date = nothing
+    values = merged
+    if layout.others.keys() <= TEXT_KEYS:
+        if len(layout.others) != 1:
+            return None
+        [name] = layout.others.values()
+        values = [getattr(record, name) for record in merged]
+        if any(value is nothing for value in values):
+            return None
+    elif not TEXT_KEYS.isdisjoint(layout.others):
+        # One that has nothing else would be the text by itself.
+        names = [name for key, name in layout.others.items() if key not in TEXT_KEYS]
+        if not any(all(getattr(record, name) is not nothing for record in merged) for name in names):
+            return None
+    found = codec.texts(values)
+    if found is None or "{}" in found:
+        return None
+    if len(found) == len(records):
+        return found
+    texts = iter(found)
+    return [next(texts) if record.log is _UNSET else record.log for record in records]

@@ -1,0 +1,178 @@
+"""permessage-deflate between the server and clients of all kinds."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import zlib
+from typing import TYPE_CHECKING
+
+import pytest
+import websockets
+from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
+
+from delivery.deflate import Deflate
+from handlers.deflate import agree
+from tests.handlers.peers import CLOSE, TEXT, client_frame, nobody_is_left, until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.conftest import LiveServer
+    from tests.handlers.peers import Peer
+
+    Connect = Callable[..., Peer]
+
+LINES = [f"{number} GET /products/{number % 7} HTTP/1.1 200" for number in range(200)]
+OFFER = "permessage-deflate"
+
+
+@pytest.mark.parametrize(
+    ("offered", "deflate", "answer"),
+    [
+        ("", Deflate(), ""),
+        ("; client_no_context_takeover", Deflate(), ""),
+        ("; client_max_window_bits", Deflate(), ""),
+        ("; client_max_window_bits=8", Deflate(), ""),
+        (";server_no_context_takeover", Deflate(keeps_window=False), "; server_no_context_takeover"),
+        ("; server_max_window_bits=10", Deflate(10), "; server_max_window_bits=10"),
+        ('; server_max_window_bits="15"', Deflate(15), "; server_max_window_bits=15"),
+        (
+            " ; SERVER_MAX_WINDOW_BITS = 9 ; server_no_context_takeover; client_max_window_bits=15",
+            Deflate(9, keeps_window=False),
+            "; server_no_context_takeover; server_max_window_bits=9",
+        ),
+    ],
+)
+def test_an_offer_is_taken_with_the_parameters_that_it_has(offered: str, deflate: Deflate, answer: str) -> None:
+    agreed = agree([OFFER + offered])
+    assert agreed == (deflate, f"{OFFER}; client_no_context_takeover{answer}")
+
+
+@pytest.mark.parametrize(
+    "offered",
+    [
+        "",
+        "foo",
+        "permessage-bzip2",
+        "permessage-deflate; what",
+        "permessage-deflate; server_no_context_takeover=1",
+        "permessage-deflate; client_no_context_takeover=true",
+        "permessage-deflate; server_max_window_bits",
+        "permessage-deflate; server_max_window_bits=7",
+        "permessage-deflate; server_max_window_bits=16",
+        "permessage-deflate; server_max_window_bits=010",
+        "permessage-deflate; server_max_window_bits=-9",
+        "permessage-deflate; client_max_window_bits=7",
+        "permessage-deflate; server_max_window_bits=10; server_max_window_bits=11",
+        "permessage-deflate; client_no_context_takeover; client_no_context_takeover",
+        "permessage-deflate; server_max_window_bits=8",  # which no library writes
+        "permessage-deflate; ",
+        ";;;===,,,",
+    ],
+)
+def test_other_offers_are_declined(offered: str) -> None:
+    assert agree([offered] if offered else []) is None
+
+
+def test_the_first_offer_that_can_be_taken_is() -> None:
+    one, other = "permessage-deflate; server_max_window_bits=8", "permessage-deflate; server_max_window_bits=11"
+    agreed = agree([f"foo, {one}", f"{other}, permessage-deflate"])
+    assert agreed is not None
+    assert agreed.deflate == Deflate(11)
+
+
+def test_no_more_than_a_few_offers_are_looked_at() -> None:
+    assert agree(["foo," * 16 + OFFER]) is None
+
+
+def url(live: LiveServer, token: str, query: str) -> str:
+    return f"ws://127.0.0.1:{live.port}/logs?token={token}&tail=all&{query}"
+
+
+@pytest.mark.parametrize("query", ["", "batch=true", "format=json", "format=json&batch=true"])
+@pytest.mark.parametrize(
+    "offer",
+    [
+        ClientPerMessageDeflateFactory(),
+        ClientPerMessageDeflateFactory(client_max_window_bits=True),
+        ClientPerMessageDeflateFactory(server_no_context_takeover=True, client_no_context_takeover=True),
+        ClientPerMessageDeflateFactory(server_max_window_bits=9),
+    ],
+)
+async def test_a_client_of_another_library_reads_every_line_whatever_it_offers(
+    live: LiveServer, offer: ClientPerMessageDeflateFactory, query: str
+) -> None:
+    await live.write(*LINES[:100])
+    seen = list[str]()
+    async with websockets.connect(url(live, await live.sign(), query), extensions=[offer], max_size=None) as client:
+        await live.write(*LINES[100:150])
+        await live.write(*LINES[150:])
+        while len(seen) < len(LINES):
+            async with asyncio.timeout(5):
+                messages = str(await client.recv()).split("\n")
+            decoded = [json.loads(message) for message in messages] if "json" in query else []
+            seen += [one["log"] for one in decoded if one["type"] == "line"] if decoded else messages
+    assert seen == LINES
+    await until(lambda: nobody_is_left(live))
+
+
+async def test_readers_of_one_view_with_and_without_compression_get_the_same(live: LiveServer) -> None:
+    await live.write(*LINES)
+    for compression in ("deflate", None, "deflate"):
+        async with websockets.connect(url(live, await live.sign(), "follow=false"), compression=compression) as client:
+            assert [message async for message in client] == LINES
+
+
+async def test_a_client_that_offers_nothing_gets_no_extension(live: LiveServer, connect: Connect) -> None:
+    assert "Extensions" not in await connect().upgrade(await live.sign())
+    head = await connect().upgrade(await live.sign(), Sec_WebSocket_Extensions="foo; bar=1")
+    assert "Extensions" not in head
+
+
+async def compressed(peer: Peer, payload: bytes) -> None:
+    """Have a client send a message that is compressed, or claims to be."""
+    await peer.send(client_frame(TEXT, payload, compressed=True))
+
+
+async def test_a_token_may_be_renewed_in_a_message_that_is_compressed(live: LiveServer, connect: Connect) -> None:
+    peer = connect()
+    await peer.upgrade(await live.sign(expires_in=60), Sec_WebSocket_Extensions=OFFER)
+    [session] = live.services.sessions
+    before = session.expires_at
+    for _ in range(2):  # no message refers to the one before
+        deflater = zlib.compressobj(wbits=-15)
+        message = json.dumps({"token": await live.sign(expires_in=600)}).encode()
+        await compressed(peer, (deflater.compress(message) + deflater.flush(zlib.Z_SYNC_FLUSH))[:-4])
+    await until(lambda: session.expires_at > before)
+
+
+@pytest.mark.parametrize("payload", [b"\xff\xff\xff", b"not deflate"])
+async def test_a_message_that_cannot_be_inflated_ends_the_connection(
+    live: LiveServer, connect: Connect, payload: bytes
+) -> None:
+    peer = connect()
+    await peer.upgrade(await live.sign(), Sec_WebSocket_Extensions=OFFER)
+    await compressed(peer, payload)
+    assert await peer.rest() == b""
+    await until(lambda: nobody_is_left(live))
+
+
+async def test_a_message_that_inflates_beyond_its_bound_is_not_inflated(live: LiveServer, connect: Connect) -> None:
+    peer = connect()
+    await peer.upgrade(await live.sign(), Sec_WebSocket_Extensions=OFFER)
+    deflater = zlib.compressobj(9, wbits=-15)
+    await compressed(peer, (deflater.compress(b" " * (10 << 20)) + deflater.flush(zlib.Z_SYNC_FLUSH))[:-4])
+    frame = await peer.frame()
+    assert (frame.opcode, frame.close_code) == (CLOSE, 1009)
+    await until(lambda: nobody_is_left(live))
+
+
+async def test_without_an_agreement_a_compressed_message_ends_the_connection(
+    live: LiveServer, connect: Connect
+) -> None:
+    peer = connect()
+    await peer.upgrade(await live.sign())
+    await compressed(peer, b"\x02\x00")
+    assert await peer.rest() == b""
+    await until(lambda: nobody_is_left(live))
