@@ -11,6 +11,7 @@ publishes a chunk hears of it as all others do.
     ledger      what was written of each source      losses      what was missed of it
     shares      for how long each message is kept    peers       among how many replicas
     followers   what is followed here                held        what the stream held at first
+    absence     what nobody may tell any more
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from buffer.broker import BrokerUnavailable, Lagging
+from buffer.jetstream.absence import Absence
 from buffer.jetstream.client import end_task
 from buffer.jetstream.connection import Connection, Servers
 from buffer.jetstream.desk import Desk
@@ -89,6 +91,7 @@ class JetStreamBroker:
         self._followers: Followers | None = None  # likewise
         self._answered_at = self._monotonic()  # when the leader did
         self._is_answered = False
+        self._absence: Absence | None = None  # while the leader is out of reach
         self._checking = asyncio.Lock()
         self._checks = self._checked = 0  # how many have begun, and the last one that came to its end
         self._pulse_now = asyncio.Event()
@@ -198,11 +201,26 @@ class JetStreamBroker:
         async with self._checking:
             if self._checked <= asked:
                 self._checks += 1
+                epoch = self.epoch
                 self._is_answered = await self._check_stream() and await self._check_epoch()
                 self._checked = self._checks
-                if self._is_answered:
+                if not self._is_answered:
+                    self._note_absence()
+                else:
                     self._answered_at = self._monotonic()
+                    absence, self._absence = self._absence, None
+                    if (
+                        absence is not None
+                        and self.epoch == epoch
+                        and absence.hides(self._epoch.state, self._answered_at)
+                    ):
+                        self._begin_anew()
             return self._is_answered
+
+    def _note_absence(self) -> None:
+        if self._absence is None and self._followers is not None:
+            last = max(self._epoch.highest, self._followers.highest)
+            self._absence = Absence(last, self._monotonic(), self._stream.settings)
 
     async def _check_stream(self) -> bool:
         """Make or check the stream, once a connection; tell whether it is as it should be."""
@@ -259,6 +277,7 @@ class JetStreamBroker:
     def _note_connected(self) -> None:
         self._answered_at = self._monotonic()
         self._fits = False
+        self._note_absence()
         self._pulse_now.set()
         self._publisher.connected()
         if self._followers is not None:
@@ -288,7 +307,11 @@ class JetStreamBroker:
         """Begin anew with a numbering that was not known before."""
         self.epoch = epoch
         self._ledger.clear()
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        """Drop everything that was delivered, and load what there is."""
         if self._desk is not None:
-            self._desk.receiver.restart(epoch)
+            self._desk.receiver.restart(self.epoch)
         if self._followers is not None:
             self._followers.restart()

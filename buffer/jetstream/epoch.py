@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from buffer.jetstream.stream import StreamState
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -65,7 +67,8 @@ class Ack(msgspec.Struct):
 class Epoch:
     """What the epoch is. `changed(epoch)` is called when it is learnt, and when it has become another one.
 
-    `highest` is the highest number that has been seen; `monotonic` returns seconds.
+    `highest` is the highest number that has been seen, `state` that of the stream when the leader was last asked;
+    `monotonic` returns seconds.
     """
 
     def __init__(
@@ -78,6 +81,7 @@ class Epoch:
     ) -> None:
         self.name = ""  # not known yet
         self.highest = 0
+        self.state = StreamState()
         self._number = 0  # that of its message
         self._acked = (-1.0, 0)  # when the message was written last from here, and its number then
         self._written_at = 0.0
@@ -96,6 +100,7 @@ class Epoch:
         held = None if state is None else await self._read()
         if state is None or held is None:
             return False
+        self.state = state
         if not held.number and await self._is_the_same():
             return await self._write(self.name, held)
         if not held.number or self._have_gone_back(state.last_seq < highest):

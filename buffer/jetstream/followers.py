@@ -23,6 +23,11 @@ class Followers:
         self._by_namespace: dict[str, Follower] = {}
         self._peeked: list[Follower] = []  # those whose turn is still to come
 
+    @property
+    def highest(self) -> int:
+        """The highest number that any of them has delivered."""
+        return max((follower.last for follower in self._by_namespace.values()), default=0)
+
     def add_reader(self, namespace: str) -> Follower:
         """Return the follower of a namespace, for one more reader."""
         follower = self._by_namespace.get(namespace)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from typing import TYPE_CHECKING, Any
 from unittest.mock import AsyncMock
@@ -13,6 +14,7 @@ from buffer.jetstream.connection import Connection
 from buffer.jetstream.stream import StreamMissing
 from tests.buffer.factories import chunk, source
 from tests.buffer.jetstream.doubles import Recorder, options
+from tests.buffer.jetstream.proxy import Proxy
 
 if TYPE_CHECKING:
     from benchmarks.cluster.nats_server import NatsServer
@@ -313,6 +315,51 @@ async def test_a_new_numbering_is_loaded_anew(replicas: Replicas) -> None:
     await heard.until(lambda: heard.loads[2:] == [("n", "begins", 0), ("n", "ends", 0)])
     await broker.publish([chunk(0, "after")])
     await heard.until_texts("after")
+
+
+async def test_a_replica_that_was_cut_off_until_all_that_it_knew_was_gone_begins_anew(
+    replicas: Replicas, own_nats: NatsServer
+) -> None:
+    proxy, chance = Proxy(own_nats.port), random.Random(1)
+    await proxy.start()
+    a, _ = await replicas.start(url=own_nats.url, max_bytes=200_000)
+    b, heard = await replicas.start(url=proxy.url, max_bytes=200_000)
+    await b.follow("n")
+    await a.publish([chunk(0, "one")])
+    await heard.until_texts("one")
+    assert await b.check()
+    proxy.hold()
+    await a.publish([chunk(0, "two", writer=source(pod="web-1"))])  # of this one, nothing is left, nor will be
+    for _ in range(5):
+        await a.publish([chunk(0, chance.randbytes(4000).hex(), writer=source("other", f"{n}")) for n in range(20)])
+        assert await a.check()
+    proxy.cut()
+    proxy.let_go()
+    await heard.until(lambda: len(heard.epochs) == 2)
+    assert heard.epochs == [b.epoch] * 2
+    await a.publish([chunk(0, "three")])
+    await heard.until_texts("three")
+    await b.close()
+    await proxy.close()
+
+
+async def test_a_replica_that_was_cut_off_for_a_moment_goes_on(replicas: Replicas, own_nats: NatsServer) -> None:
+    proxy = Proxy(own_nats.port)
+    await proxy.start()
+    a, _ = await replicas.start(url=own_nats.url)
+    b, heard = await replicas.start(url=proxy.url)
+    await b.follow("n")
+    await a.publish([chunk(0, "one")])
+    await heard.until_texts("one")
+    proxy.hold()
+    await a.publish([chunk(0, "two", writer=source(pod="web-1"))])
+    proxy.cut()
+    proxy.let_go()
+    await heard.until_texts("one", "two")
+    assert await b.check()
+    assert len(heard.epochs) == 1
+    await b.close()
+    await proxy.close()
 
 
 async def test_a_cursor_waits_for_the_whole_and_is_refused_if_that_does_not_come(

@@ -136,3 +136,12 @@ async def test_once_closed_nothing_is_forgotten_any_more(party: Party) -> None:
     party.followers.close()
     await asyncio.sleep(0.01)
     assert not party.bench.heard.events
+
+
+async def test_the_highest_number_is_that_of_the_follower_that_is_furthest(party: Party) -> None:
+    assert party.followers.highest == 0
+    party.bench.answers.store(10, chunk(0, "one"))
+    await party.loaded("a")
+    party.bench.answers.store(12, chunk(0, "two"))
+    await party.loaded("b")
+    assert party.followers.highest == 12
