@@ -36,7 +36,7 @@ class FairSelector(selectors.EpollSelector):
         keys, ready = self.get_map(), list[tuple[selectors.SelectorKey, int]]()
         for file, event in self._events.poll(seconds, MOST_EVENTS):
             key = keys.get(file)
-            # An error or a hang-up wakes whoever waits for either.
+            # An error or a hang-up wakes readers and writers alike.
             events = selectors.EVENT_WRITE * bool(event & ~select.EPOLLIN)
             events |= selectors.EVENT_READ * bool(event & ~select.EPOLLOUT)
             if key is not None:

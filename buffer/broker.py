@@ -48,7 +48,7 @@ class Receiver(Protocol):
     def skip(self, first: int, until: int) -> None:
         """Note that nobody knows what the numbers from `first` to before `until` stood for: a cursor there is doubtful.
 
-        A cursor for the first line of `first` is not: whoever holds it has seen what came before, and nothing else.
+        A cursor for the first line of `first` is not: its reader has seen what came before, and nothing else.
         """
 
     def reach(self, namespace: str, seq: int) -> None:

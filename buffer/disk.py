@@ -277,7 +277,7 @@ class DiskBroker:
                 self._delivered += 1
             self._ready.popleft()
             self._delivered = 0
-            if not request.done.done():  # whoever published it may have given up
+            if not request.done.done():  # the publisher may have given up
                 request.done.set_result(None)
         if not self._is_writing or self._patience is None:
             self._idle.set()

@@ -42,7 +42,7 @@ class Worker:
         future: asyncio.Future[Outcome[object]] = self._loop.create_future()
 
         def hand_over(outcome: Outcome[object]) -> None:
-            if not future.done():  # whoever waited may have given up
+            if not future.done():  # the caller may have given up
                 future.set_result(outcome)
 
         self.submit(work, hand_over)

@@ -1,8 +1,8 @@
 """Compressed WebSocket messages (permessage-deflate, RFC 7692), once for all readers of a view.
 
 The usual way has a compressor for each connection, which takes 260 KB and does the same work for every reader. Here a
-range is compressed once, by a compressor that begins anew with it: nothing refers to an earlier range, so whoever comes
-to that position can decode it, whatever its connection has carried before. Within a range, messages refer to those
+range is compressed once, by a compressor that begins anew with it: nothing refers to an earlier range, so a client
+can decode it whatever its connection has carried before. Within a range, messages refer to those
 before them, which is where most of the gain is.
 """
 

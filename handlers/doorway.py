@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     # Serves a connection, given the address of its peer.
     Serve = Callable[[IOStream, Any], None]
 
-# So much tells whom a connection is for. It is looked at and left in the kernel, for whoever serves the connection.
+# Enough to tell whom a connection is for. It is only peeked at, and stays in the kernel.
 _GLANCE = 64
 # Connections that are served by the slower one in a pass of the event loop: it takes a tenth of a millisecond for each
 # to read its first request. A thousand readers that come back at once must not hold everybody else up.
@@ -25,7 +25,7 @@ AT_ONCE = 16
 
 
 class Doorway:
-    """Waits for the first bytes of connections, for so many seconds, and tells by these who is to serve them.
+    """Waits so many seconds for the first bytes of each connection, and decides by these who serves it.
 
     `quick(said)` returns what serves a connection at little cost, if there is such a thing; others are left to `slow`,
     a few at a time.

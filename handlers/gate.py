@@ -57,7 +57,7 @@ class Gate:
         entered, is_light = 0, True
         while self._waiting and is_light and entered < _LIGHT:
             turn, is_light = self._waiting[0]
-            if turn.done():  # whoever waited has given up
+            if turn.done():  # the waiter has given up
                 is_light = True
             elif entered and not is_light:
                 break

@@ -30,7 +30,7 @@ class RawStream:
         self._loop = asyncio.get_running_loop()
         self._is_watched = False  # whether the event loop tells when something arrives
         self._take_some = partial(connection.recv, RECEIVE_BYTES)
-        self._take: Callable[[], Any] = self._take_some  # what receives it then, for whoever waits
+        self._take: Callable[[], Any] = self._take_some  # what receives it then
         self._waiter: asyncio.Future[Any] | None = None
         self._deadline = math.inf  # on the loop's clock, of all that is waited for
         self._alarm: asyncio.TimerHandle | None = None  # no later than that while somebody waits
@@ -85,7 +85,7 @@ class RawStream:
         return waiter
 
     def _arrived(self) -> None:
-        # Received right here, or the event loop would tell of it a second time before whoever waits can run.
+        # Received right here, or the event loop would report it a second time before the waiter can run.
         waiter = self._waiter
         if waiter is None or waiter.done():
             self._stop_watching()
@@ -113,7 +113,7 @@ class RawStream:
     def _check_deadline(self) -> None:
         self._alarm = None
         if self._waiter is None or self._waiter.done():
-            return  # there is a new one for whoever waits next
+            return  # the next wait sets a new one
         if self._deadline > self._loop.time():
             self._set_alarm()
             return

@@ -119,7 +119,7 @@ class Tokens:
         self._keys = (key, previous_key) if previous_key else (key,)
         self._lifetime = lifetime
         self._now = now
-        # One link is often opened by many, and again by whoever comes back.
+        # A link is often opened by many people, and again each time they come back.
         self._verified = lru_cache(MAX_REMEMBERED)(partial(_verified, self._keys))
 
     def sign(self, request: SignRequest) -> Signed:

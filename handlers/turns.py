@@ -1,7 +1,7 @@
 """Turns: what one sender posts with one tag is stored in the order in which its heads arrived.
 
 Fluent Bit posts several chunks of one file at the same time, and a small later one may be complete before a large
-earlier one. Whoever posts from elsewhere cannot hold them up, nor can a connection that has stalled.
+earlier one. Senders elsewhere cannot hold them up, nor can a connection that has stalled.
 """
 
 from __future__ import annotations

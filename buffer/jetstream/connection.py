@@ -4,7 +4,7 @@ nats-py connects, encrypts, authenticates, and connects again when a connection 
 of all kinds come to one inbox, and each is handed to the callable that waits for it. And the connection can be cut and
 made to another server, because one that was isolated from its peers still answers pings.
 
-What is sent while there is no connection is dropped: whoever sends it has a timeout of its own.
+What is sent while there is no connection is dropped: every sender has a timeout of its own.
 """
 
 from __future__ import annotations

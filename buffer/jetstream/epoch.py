@@ -1,6 +1,6 @@
 """The epoch: the name of the stream's numbering, kept in a message of the stream itself.
 
-Whoever finds no such message writes one, on the condition that there still is none: of several, one succeeds, and the
+A replica that finds no such message writes one, unless there is one by then: of several, one succeeds, and the
 others read what it has written. Wherever the stream's messages go, the epoch goes with them, so a stream that was lost,
 purged or made anew never passes for the old one. (Its time of creation would: that does not change when all nodes of a
 stream lose what they held.) The message is written again every now and then, since the stream drops its oldest messages

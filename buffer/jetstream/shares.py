@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from buffer.source import Source
 
-# No message is kept for less: what evicts by itself must not do so before whoever was cut off can be back.
+# No message is kept for less: a replica that was cut off must get the chance to come back before it is evicted.
 MIN_SECONDS = 30
 
 # How far back the rate of a source looks: it is that of a burst divided by this, right after the burst.

@@ -2,7 +2,7 @@
 
     logurt.<namespace>        what is stored, in the stream
     logurt.$epoch             the epoch message, in the stream too
-    logurt-live.<namespace>   each message again as soon as it is stored, for whoever is there
+    logurt-live.<namespace>   each message again as soon as it is stored, for all who listen
     logurt-peers              replicas that publish say so
 
 A part of a subject must not hold dots, blanks, `*` or `>`, and servers bound the length of a line of their protocol. So
