@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 # How long a client may take to read the end of its stream; Tornado gives a WebSocket's closing handshake as long.
 GOODBYE_SECONDS = 5
 
-# How much is read at a time of what nobody asked for.
+# How much unexpected input is read at a time.
 _INPUT_BYTES = 4096
 # How soon an EventSource comes back after a cut.
 _FIRST_RETRY_MS = 2000

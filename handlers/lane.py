@@ -68,7 +68,7 @@ class Lane:
         self.max_head = max_head
         self.idle_seconds = idle_seconds
         self.body_seconds = body_seconds
-        self.dropped = memoryview(bytearray(RECEIVE_BYTES))  # where what nobody wants is received
+        self.dropped = memoryview(bytearray(RECEIVE_BYTES))  # where unwanted bytes are received
         self._ingests = {f"POST {path} HTTP/1.1\r\n".encode(): ingest for path, ingest in ingests.items()}
         self._tasks: dict[LaneConnection, asyncio.Task[None]] = {}
         self._handled = 0  # bytes of requests, in this pass of the event loop and some before it

@@ -100,7 +100,7 @@ class Narrowing:
 def _narrowed(name: str, admitted: Names | None, asked: Names | None) -> Names | None:
     if admitted is None or asked is None:
         return asked or admitted
-    # Every name must be in the scope, so that nobody waits for lines that never come.
+    # Every name must be in the scope, or a reader would wait for lines that never come.
     if not all(Names.of(pattern) & admitted for pattern in asked.patterns):
         raise OutOfScope(name)
     return admitted & asked

@@ -33,7 +33,7 @@ class RawStream:
         self._take: Callable[[], Any] = self._take_some  # what receives it then
         self._waiter: asyncio.Future[Any] | None = None
         self._deadline = math.inf  # on the loop's clock, of all that is waited for
-        self._alarm: asyncio.TimerHandle | None = None  # no later than that while somebody waits
+        self._alarm: asyncio.TimerHandle | None = None  # no later than that while there is a waiter
 
     def receive(self) -> asyncio.Future[bytes]:
         """Return what arrives next, at most RECEIVE_BYTES; nothing at the end. Raises OSError."""

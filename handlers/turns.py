@@ -78,7 +78,7 @@ class Turns:
         return len(self._last)
 
     def take(self, tag: str, received: Callable[[], int]) -> Turn:
-        """Return the turn of a new request; without a tag it waits for nobody. It must be ended.
+        """Return the turn of a new request; without a tag it does not wait. It must be ended.
 
         `received()` returns how many bytes of its body have arrived.
         """

@@ -90,7 +90,7 @@ class FileHandler(AssetHandler):
 
 
 def view_of(request: HTTPServerRequest) -> str | None:
-    """Return where a browser is led that asks for lines as if they were a page; None for anybody else.
+    """Return where a browser is led that asks for lines as if they were a page; None for all other requests.
 
     The address is relative, for there may be a path in front that only a proxy knows. Token and parameters go into the
     fragment, which no browser sends.

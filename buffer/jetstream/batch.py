@@ -61,7 +61,7 @@ class Batch:
         elif status == _NOT_FOUND:
             self.was_last = True
         else:
-            await asyncio.sleep(_REFUSED_SECONDS)  # nobody has the stream now
+            await asyncio.sleep(_REFUSED_SECONDS)  # no server has the stream right now
         return None
 
     def end(self) -> None:

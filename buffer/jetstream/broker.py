@@ -11,7 +11,7 @@ publishes a chunk hears of it as all others do.
     ledger      what was written of each source      losses      what was missed of it
     shares      for how long each message is kept    peers       among how many replicas
     followers   what is followed here                held        what the stream held at first
-    absence     what nobody may tell any more
+    absence     when too much may have been missed
 """
 
 from __future__ import annotations
@@ -247,7 +247,7 @@ class JetStreamBroker:
         return False
 
     async def _beat(self) -> None:
-        """See once a second to everything that nobody else would think of."""
+        """Do once a second what nothing else triggers."""
         beats = 0
         while True:
             try:

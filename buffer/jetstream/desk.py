@@ -102,7 +102,7 @@ class Desk:
         return messages, batch.was_last
 
     def schedule(self, one: Waiting) -> None:
-        """Have somebody deliver what it has heard, when its turn comes."""
+        """Have a follower deliver what it has heard, when its turn comes."""
         self._waiting[one] = None
         self._run_soon()
 

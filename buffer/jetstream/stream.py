@@ -97,7 +97,7 @@ class Stream:
     async def ensure(self, first_seq: int) -> None:
         """Make the stream, numbered from `first_seq`, or check the one that there is. Raises BrokerUnavailable."""
         self._check_payload()
-        for _ in range(2):  # somebody else may make it between two steps
+        for _ in range(2):  # another replica may make it between two steps
             answer = await self._ask("INFO", None, _ASK_SECONDS)
             if answer is not None and answer.error is not None and answer.error.err_code == _STREAM_NOT_FOUND:
                 answer = await self._ask("CREATE", self._config(first_seq), _MAKE_SECONDS)

@@ -89,7 +89,7 @@ def by_record(body: bytes, position: int, until: int, budget: Budget, *, mark: b
 
 
 def _piece(body: bytes, position: int, budget: Budget, *, is_array: bool) -> Scan:
-    """Return the value that starts here; None if nobody knows where it ends."""
+    """Return the value that starts here; None if its end cannot be told."""
     junk = _JUNK.match(body, position) if is_array else None
     if junk:
         return Value(junk.end(), b"", sure=True)

@@ -85,7 +85,7 @@ UNTIMED = _shapes(
 )
 
 
-# Hardly anybody has more than one such key. To make shapes takes a tenth of a millisecond.
+# Few set-ups have more than one such key. Making shapes takes a tenth of a millisecond.
 @lru_cache(16)
 def dated(key: str) -> Shapes:
     """Return the shapes of records whose only time is the date that the output writes first, under this key."""
