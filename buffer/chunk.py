@@ -2,7 +2,7 @@
 
 A chunk is the unit of storage, of transport and of eviction. The text of all its lines is one bytes object, joined by
 newlines. Only a chunk in which some line holds a newline of its own also keeps where each line ends. Times stay the
-text that was sent: nanoseconds and offset survive, and ingest does not pay for parsing times that may never be asked for.
+text that was sent: nanoseconds and offset survive, and ingest need not parse times that may never be asked for.
 """
 
 from __future__ import annotations

@@ -9,8 +9,8 @@ What is promised, whatever a body holds:
 - Where a record does not say where it ends, the start of the next one is unknown. All that follows is lost, and
   counted as well as can be. In a body with a record a line, what follows is the rest of the line.
 - A record is lost as well if it is followed by what is neither a record nor the end: a damaged bracket or length may
-  have ended it too early, with what was inside it among its own members. Only where a damaged length happens to lead to
-  the end of another whole value cannot be recognised, since MessagePack has nothing to check it by.
+  have ended it too early, with what was inside it among its own members. Only a damaged length that happens to lead to
+  the end of another whole value goes unnoticed, since MessagePack has nothing to check it by.
 - A record of more than 4 MiB is skipped. Odd records of one body may take some seconds in all, a few milliseconds at a
   time; then the rest of the body is lost, and counted.
 - No pod can name the file that its lines are in: where a record contradicts the tag, the tag is right.
