@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from buffer.chunk import Chunk
     from delivery.cursor import Cursor
 
-# A smaller range, of a packet or two, is sent as it is, and so is a smaller message that may not refer to others.
-LEAST_BYTES, LEAST_ALONE = 2048, 256
+# A smaller range, of a packet or two, is sent as it is, and so is a smaller message that may not refer to others. One
+# that may is no shorter than this once it is compressed, and there may be tens of thousands of these in a range.
+LEAST_BYTES, LEAST_ALONE, _LEAST_BESIDE = 2048, 256, 6
 # What ends a message after a flush, and is left out (RFC 7692, section 7.2.1): an empty block without compression.
 _FLUSHED = 4
 _LEVEL = 1
@@ -61,9 +62,10 @@ class Deflated:
         make = isal_zlib.compressobj if isinstance(self.inner, WebSocketBatches) else zlib_ng.compressobj
         bits, keeps_window = -self.deflate.window_bits, self.deflate.keeps_window
         compressor, flush = make(_LEVEL, zlib.DEFLATED, bits), zlib.Z_SYNC_FLUSH
+        least = _LEAST_BESIDE if keeps_window else LEAST_ALONE
         parts = list[bytes]()
         for message in self.inner.messages(pieces):
-            if not message or (not keeps_window and len(message) < LEAST_ALONE):
+            if len(message) < least:
                 parts += (_HEADERS[len(message)], message)
                 continue
             data = compressor.compress(message) + compressor.flush(flush)

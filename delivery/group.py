@@ -133,9 +133,9 @@ class Group:
     def may_promote(self, reader: Reader) -> bool:
         """Tell whether a reader that has caught up may become live; if not, it gets a turn after the next flush.
 
-        One that has joined since something fresh came would be given that, although it began behind it.
+        To one that has joined since something fresh came, that is backlog, if it is to have it at all.
         """
-        if reader.position <= (self.fresh_seq, 0):
+        if reader.joined <= self.fresh_seq:
             return True
         self._held[reader] = None
         return False

@@ -183,7 +183,7 @@ class Hub:
         group = self._feeds.add(view, self.store.ring(view.selector.namespace))
         reader = Reader(group, write, ended, follows=follow)
         next_seq = self.store.next_seq(view.selector.namespace)
-        reader.position, reader.first = Position(next_seq, 0), next_seq
+        reader.position, reader.joined, reader.first = Position(next_seq, 0), next_seq, next_seq
         if not follow and not (start.is_everything and view.selector.namespace in self._loads):
             reader.end = next_seq
         if start.cursor is None:

@@ -70,6 +70,7 @@ class Reader:
         "follows",
         "gap",
         "group",
+        "joined",
         "live_announced",
         "lost",
         "missing",
@@ -92,6 +93,7 @@ class Reader:
         # Lines written to it. Those of a live reader are counted by its group, for all live readers at once: until it
         # is live no more, this is less by what the group had counted when it became live.
         self.counted = 0
+        self.joined = OLDEST.seq  # the sequence number from which on all came after it had joined
         self.first = OLDEST.seq  # the sequence number from which on all that comes is meant for this reader
         self.began = NEVER  # the number of the chunk that it began with, once that is found
         self.end = NEVER  # sequence number to stop at; NEVER if it follows, or what it came for is still being loaded
@@ -175,7 +177,7 @@ class Reader:
         """Read on from the beginning of a new numbering, whatever it was doing in the old one."""
         if self.state is not State.GATHERING:
             self.begin_at(OLDEST)
-        self.position, self.first = OLDEST, OLDEST.seq
+        self.position, self.joined, self.first = OLDEST, OLDEST.seq, OLDEST.seq
         if self.end < NEVER:
             self.end = OLDEST.seq  # what it came for has left
         self.cursor = self.missing = self.since = None

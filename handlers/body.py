@@ -18,7 +18,7 @@ class Body:
     raised before the body is over: `refuse` notes the error, and the rest of the body is dropped as it comes.
     """
 
-    __slots__ = ("_budget", "_parts", "_refusal", "_sender", "_size", "limit")
+    __slots__ = ("_budget", "_empty", "_parts", "_refusal", "_sender", "_size", "limit")
 
     def __init__(self, budget: Budget, limit: int, sender: str | None) -> None:
         self._budget = budget
@@ -26,12 +26,18 @@ class Body:
         self.limit = limit
         self._parts: list[bytes | bytearray] = []
         self._size = 0
+        self._empty = 0  # of these, bytes of the last piece that are yet to come
         self._refusal: Exception | None = None
 
     @property
     def size(self) -> int:
-        """How many bytes of it are kept."""
+        """How many bytes of it are kept, or have a place to come to."""
         return self._size
+
+    @property
+    def arrived(self) -> int:
+        """How many bytes of it have come and are kept."""
+        return self._size - self._empty
 
     @property
     def refused(self) -> bool:
@@ -50,12 +56,17 @@ class Body:
             self._parts.append(part)
 
     def piece(self, size: int) -> bytearray | None:
-        """Return a buffer for the next `size` bytes of the body, to be filled at once; None if the body is refused."""
+        """Return a buffer for the next `size` bytes of the body, to be filled first; None if the body is refused."""
         if not self._takes(size):
             return None
         piece = bytearray(size)
         self._parts.append(piece)
+        self._empty = size
         return piece
+
+    def filled(self, size: int) -> None:
+        """Note that so many more bytes of the last piece have come."""
+        self._empty -= size
 
     def hold(self, size: int) -> None:
         """Charge the budget with `size` bytes for this body, instead of what it was charged. Raises Overloaded."""
@@ -77,7 +88,7 @@ class Body:
 
     def _give_back(self) -> None:
         self.hold(0)
-        self._parts = []
+        self._parts, self._empty = [], 0
 
     def _takes(self, size: int) -> bool:
         """Charge the budget with so many more bytes; False if the body is refused, be it for that."""

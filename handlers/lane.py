@@ -207,6 +207,7 @@ class LaneConnection:
         try:
             if (left := self._take_unread(upload.body, length)) > 0:
                 await self._receive_body(upload.body, left)
+                upload.turn.arrived()
                 await self._lane.turn(upload.body.size)
             return await ingest.answer(upload)
         finally:
@@ -224,7 +225,7 @@ class LaneConnection:
         stream.expect_within(self._lane.body_seconds)
         while left:
             if (piece := body.piece(min(left, _PIECE))) is not None:
-                left -= await stream.fill(memoryview(piece))
+                left -= await stream.fill(memoryview(piece), body.filled)
             else:
                 left -= await stream.receive_into(self._lane.dropped[:left])
 

@@ -46,11 +46,13 @@ class RawStream:
             raise ConnectionAbortedError
         return size
 
-    async def fill(self, buffer: memoryview) -> int:
-        """Fill a buffer; return its size. Raises OSError."""
+    async def fill(self, buffer: memoryview, filled: Callable[[int], None]) -> int:
+        """Fill a buffer; return its size. `filled(size)` is called for each part that comes. Raises OSError."""
         left = buffer
         while left:
-            left = left[await self.receive_into(left) :]
+            size = await self.receive_into(left)
+            filled(size)
+            left = left[size:]
         return len(buffer)
 
     async def send(self, data: bytes, seconds: float) -> None:

@@ -47,7 +47,7 @@ class Upload:
             self.turn.end()
 
     def _received(self) -> int:
-        return self.body.size
+        return self.body.arrived
 
     def close(self) -> None:
         """Give back the memory of the body, and let the next request with this tag have its turn."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import msgspec
 
-from ingest.fluentbit.record import DATE_KEYS, TEXT_KEYS
+from ingest.fluentbit.record import CONTAINER_KEYS, DATE_KEYS, TEXT_KEYS
 from ingest.fluentbit.table import BROKEN, NOTHING
 from ingest.fluentbit.times import LONGEST_TIME, are_dates, are_times, times_of_dates
 
@@ -36,6 +36,8 @@ _OURS: dict[str, tuple[str, Any]] = {
     "log": ("log", str | msgspec.UnsetType),
     "kubernetes": ("kubernetes", msgspec.Raw),
 }
+# What tells that the member before it is a date, or that it is one itself.
+_TELLING = CONTAINER_KEYS | DATE_KEYS
 
 
 class _Layout(NamedTuple):
@@ -76,7 +78,14 @@ def _in_order(rows: Sequence[Row]) -> tuple[str, ...]:
             place = keys.index(key)
         if len(keys) > _MOST_KEYS:
             return ()
-    return () if "logtag" in keys or any(len(key) > _LONGEST_KEY for key in keys) else tuple(keys)
+    is_unusual = not keys or "logtag" in keys or any(len(key) > _LONGEST_KEY for key in keys)
+    return () if is_unusual or not _begin_alike(keys) else tuple(keys)
+
+
+def _begin_alike(keys: Sequence[str]) -> bool:
+    """Tell whether all such records begin with the same member, or none with what may be a date where it stands."""
+    first = keys[0]
+    return first in DATE_KEYS or (first in _OURS and first != "log") or _TELLING.isdisjoint(keys)
 
 
 @lru_cache(64)
@@ -88,8 +97,8 @@ def _layout(keys: tuple[str, ...]) -> _Layout:
     types = {ours[key][0] if key in ours else others[key]: _OPTIONAL for key in keys}
     types |= {"log": _OURS["log"][1]} | dict(required)
     fields = [(name, kind) if (name, kind) in required else (name, kind, _UNSET) for name, kind in types.items()]
-    # What they have not may be set to nothing as well.
-    absent = [(name, _OPTIONAL, _UNSET) for name, _ in _OURS.values() if name not in types]
+    # What they have not is there to be set to nothing as well.
+    absent = [(name, msgspec.UnsetType, _UNSET) for name, _ in _OURS.values() if name not in types]
     kind: Any = msgspec.defstruct(
         "Record",
         [*fields, *absent],

@@ -68,6 +68,10 @@ def number_of(event: Event) -> int:
     return int(text.split()[0])
 
 
+def lines_of(events: list[Event]) -> list[Event]:
+    return [event for event in events if event.kind == "line" and event.payload != "more"]
+
+
 class Visit:
     """One reader's time with the hub, and what it must see of it.
 
@@ -95,6 +99,7 @@ class Visit:
         self._floor = (0, 0)
         self._state = State.GATHERING
         self._position: Position | tuple[int, int] = client.reader.position
+        self._before = 0  # events that it had been sent when the numbering started anew
 
     @property
     def due(self) -> list[Line]:
@@ -108,6 +113,14 @@ class Visit:
             self.later += shown
         if self._loads_all:
             self._loaded += shown
+
+    def restart(self, log: list[Line]) -> None:
+        """Note that the numbering has started anew: nothing that was due until now will come any more."""
+        self.check(log)
+        self._before = len(self.client.events())
+        self.is_found = True
+        self.backlog, self.later, self._loaded = [], [], []
+        self.first_gap = (None, "restarted")
 
     def end_load(self) -> None:
         """Note that its namespace has been loaded."""
@@ -149,18 +162,20 @@ class Visit:
         self.is_found = True
 
     def line_events(self) -> list[Event]:
-        return [event for event in self.client.events() if event.kind == "line" and event.payload != "more"]
+        return lines_of(self.client.events())
 
     def check(self, log: list[Line]) -> None:
         """Hold what the reader has been sent so far against what it may be sent."""
-        events = self.client.events()
         assert self.client.reader.lines == len(self.line_events()), "counted wrong"
+        kinds = [event.kind for event in self.client.events()]
+        assert kinds.count("live") <= (tells_live(self.view) and self.client.follow)
+        events = self.client.events()[self._before :]
         if not self.is_found:
             assert not events, "written to before it was known where it begins"
             return
         # A line and notices take fewer bytes than the patched bound of a write.
         assert all(len(data) <= 2 * ranges.MAX_WRITE_BYTES for data in self.client.socket.writes), "written too much"
-        numbers = [number_of(event) for event in self.line_events()]
+        numbers = [number_of(event) for event in lines_of(events)]
         assert numbers == sorted(set(numbers)), "out of order, or twice"
         assert all(shows(self.view, log[number]) for number in numbers), "out of scope"
         gaps = [gap_of(event) for event in events if event.kind == "gap"]
@@ -172,9 +187,8 @@ class Visit:
         if not self.view.text:
             assert len(numbers) + sum(lost or 0 for lost, _ in gaps) <= len(self.due), "lost what was not due"
         kinds = [event.kind for event in events]
-        assert kinds.count("live") <= (tells_live(self.view) and self.client.follow)
         if "live" in kinds:
-            after = [number_of(e) for e in events[kinds.index("live") :] if e.kind == "line" and e.payload != "more"]
+            after = [number_of(event) for event in lines_of(events[kinds.index("live") :])]
             backlog = {line.number for line in (*self.backlog, *self._loaded)}
             assert not backlog & set(after), "backlog after the live notice"
         assert not (self.is_loading and "live" in kinds), "live while the namespace was being loaded"
@@ -184,8 +198,8 @@ class Visit:
         """Hold what the reader has been sent, now that all is written, against what it must be sent."""
         assert self.is_found
         self.check(log)
-        events, due = self.client.events(), self.due
-        numbers = [number_of(event) for event in self.line_events()]
+        events, due = self.client.events()[self._before :], self.due
+        numbers = [number_of(event) for event in lines_of(events)]
         gaps = [gap_of(event) for event in events if event.kind == "gap"]
         assert (self.first_gap in gaps) == (self.first_gap is not None)
         if not self.view.text:
@@ -193,4 +207,5 @@ class Visit:
         elif all(line.seq in retained for line in due) and (None, "evicted") not in gaps:
             assert numbers == [line.number for line in due]
         assert self.client.ends == (not self.client.follow)
-        assert [event.kind for event in events].count("live") == (tells_live(self.view) and self.client.follow)
+        kinds = [event.kind for event in self.client.events()]
+        assert kinds.count("live") == (tells_live(self.view) and self.client.follow)

@@ -97,6 +97,13 @@ def test_little_is_sent_as_it_is(inner: WebSocketMessages) -> None:
         assert [flag for flag, _ in parsed_frames(sealed(alone, texts))] == [False, True]
 
 
+def test_messages_that_nothing_makes_shorter_are_sent_as_they_are() -> None:
+    lines = ["x" * (number % 9) for number in range(2000)]
+    parsed = parsed_frames(sealed(Deflated(WebSocketMessages(), Deflate()), lines))
+    assert [is_compressed for is_compressed, _ in parsed] == [len(line) > 5 for line in lines]
+    assert sum(len(payload) for _, payload in parsed) <= sum(map(len, lines))
+
+
 def test_an_empty_line_is_an_empty_message() -> None:
     client = peer(Deflate())
     assert inflated(client, sealed(Deflated(WebSocketMessages(), Deflate()), ["", *LINES, ""]))[:: len(LINES) + 1] == [

@@ -441,6 +441,21 @@ def test_many_quiet_namespaces_do_not_keep_a_new_one_from_holding_a_line() -> No
     assert "n000" not in rig.store.rings
 
 
+def test_what_waits_for_a_flush_when_a_reader_joins_comes_before_its_live_notice() -> None:
+    rig = Rig()
+    other = rig.join(view(format=JSON))
+    rig.settle()
+    rig.publish("1")
+    rig.clock.run_due()
+    rig.publish("2")
+    client = rig.join(view(format=JSON))
+    rig.settle()
+    rig.publish("3")
+    rig.settle()
+    assert [event.kind for event in client.events()] == ["line", "line", "live", "line"]
+    assert [event.kind for event in other.events()] == ["live", "line", "line", "line"]
+
+
 def test_a_reader_that_was_live_and_fell_behind_is_not_told_that_it_is_live_again() -> None:
     rig = Rig()
     client = rig.join(view(format=JSON))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from unittest.mock import patch
 
 import pytest
@@ -23,7 +23,7 @@ from delivery.framing import Chunked, PlainLines, ServerSentEvents, WebSocketBat
 from delivery.hub import HubStatistics
 from delivery.reader import Start
 from delivery.view import View
-from tests.buffer.factories import ARRIVED, EPOCH, names, selector
+from tests.buffer.factories import ARRIVED, EPOCH, chunk, names, selector
 from tests.delivery.doubles import JSON, MESSAGES, TEXT, Rig
 from tests.delivery.model import Begin, Line, Visit, number_of
 
@@ -95,6 +95,15 @@ VIEWS = st.builds(
 )
 
 
+class Delivery(NamedTuple):
+    """A chunk as the broker has it."""
+
+    seq: int
+    lines: list[Line]
+    times: list[str]
+    arrived: float
+
+
 class HubMachine(RuleBasedStateMachine):
     @initialize(
         views=st.lists(VIEWS, min_size=1, max_size=2),
@@ -119,6 +128,11 @@ class HubMachine(RuleBasedStateMachine):
         self.rig = Rig(namespace_chunks * 1500, total_chunks * 1500, max_age=25, tick=tick)
         self.rig.clock.run = self.watching
         self.log: list[Line] = []
+        self.stream: list[Delivery] = []  # all that has come of this numbering
+        self.epoch = EPOCH
+        self.ahead: dict[str, list[Delivery]] = {}  # what a load has yet to bring once more, by namespace
+        self.received = 0  # lines, however often each has come
+        self.dropped = 0  # lines that nobody has counted
         self.visits: list[Visit] = []
         self.loading: set[str] = set()
         for namespace in loading:
@@ -146,6 +160,7 @@ class HubMachine(RuleBasedStateMachine):
         self, writers: list[Source], streams: list[str], late: list[int | None], *, multiline: bool, hole: int
     ) -> None:
         for writer in writers:
+            self.bring(writer.namespace)
             self.rig.seq += hole
             arrived, first = ARRIVED + self.rig.seq + 1, len(self.log)
             lines, times = [], []
@@ -156,18 +171,38 @@ class HubMachine(RuleBasedStateMachine):
                 lines.append(Line(number, place, writer, stream, f"{number} {parity}{more}", time))
                 zone = "+00:00" if number % 5 == 0 else "Z"
                 times.append("" if seconds is None else rfc3339(time).replace("Z", zone))
-            self.receive(writer, lines, times, arrived)
+            self.rig.seq += 1
+            self.log += lines
+            self.stream.append(Delivery(self.rig.seq, lines, times, arrived))
+            self.receive(self.stream[-1])
 
-    def receive(self, writer: Source, lines: list[Line], times: list[str], arrived: float) -> None:
+    def receive(self, delivery: Delivery) -> None:
+        seq, lines, times, arrived = delivery
         texts, streams = [line.text for line in lines], [line.stream for line in lines]
-        self.log += lines
+        self.received += len(lines)
         for visit in self.visits:
             visit.publish(lines)
-        self.watching(lambda: self.rig.publish(*texts, writer=writer, streams=streams, times=times, arrived=arrived))
+        made = chunk(seq, *texts, writer=lines[0].writer, streams=streams, times=times, arrived=arrived)
+        self.watching(lambda: self.rig.hub.receive(made))
+
+    def bring(self, namespace: str, deliveries: int | None = None) -> None:
+        """Have a load bring some of what it has yet to bring, or all of it."""
+        ahead = self.ahead.get(namespace, [])
+        for delivery in ahead[:deliveries]:
+            self.receive(delivery)
+        del ahead[:deliveries]
+
+    def known(self) -> list[Line]:
+        """What is known of this numbering, although it may have left."""
+        ahead = {delivery.seq for deliveries in self.ahead.values() for delivery in deliveries}
+        return [line for delivery in self.stream if delivery.seq not in ahead for line in delivery.lines]
 
     def visit(self, view: View, start: Start, begin: Begin, *, follow: bool, room: int | None) -> None:
+        namespace = view.selector.namespace
+        if begin != Begin() and self.ahead.get(namespace):
+            self.end_load_of(namespace)  # which is waited for
         client = self.rig.join(view, start, follow=follow, room=room)
-        self.visits.append(Visit(client, begin, self.log, is_loading=view.selector.namespace in self.loading))
+        self.visits.append(Visit(client, begin, self.known(), is_loading=namespace in self.loading))
         self.watching(lambda: None)
 
     @rule(
@@ -191,7 +226,7 @@ class HubMachine(RuleBasedStateMachine):
         self.end(visit)
         last = data.draw(st.sampled_from(had))
         cursor, begin = Cursor.parse(last.cursor), Begin(after=number_of(last))
-        if restarted:
+        if restarted or cursor.epoch != self.epoch:
             cursor, begin = cursor._replace(epoch="another"), Begin(is_restarted=True)
         self.visit(visit.view, Start(cursor=cursor), begin, follow=visit.client.follow, room=room)
 
@@ -205,8 +240,8 @@ class HubMachine(RuleBasedStateMachine):
     def join_ahead(self, data: st.DataObject, room: int | None, seq: int, line: int, *, follow: bool) -> None:
         """Join with a cursor after the namespace's last line, or with one that has not been given out there yet."""
         view = data.draw(st.sampled_from(self.views))
-        seen = [one.seq for one in self.log if one.writer.namespace == view.selector.namespace]
-        cursor = Cursor(EPOCH, max(seen, default=0) + 1 + seq, line)
+        seen = [one.seq for one in self.stream if one.lines[0].writer.namespace == view.selector.namespace]
+        cursor = Cursor(self.epoch, max(seen, default=0) + 1 + seq, line)
         is_ahead = (seq, line) != (0, 0)
         begin = Begin(is_restarted=True) if is_ahead else Begin(after=len(self.log) - 1)
         self.visit(view, Start(tail=0, cursor=cursor), begin, follow=follow, room=room)
@@ -235,7 +270,41 @@ class HubMachine(RuleBasedStateMachine):
     def end_load(self, data: st.DataObject) -> None:
         self.end_load_of(data.draw(st.sampled_from(sorted(self.loading))))
 
+    @precondition(lambda self: any(self.ahead.values()))
+    @rule(data=st.data(), deliveries=st.integers(1, 4))
+    def go_on_with_load(self, data: st.DataObject, deliveries: int) -> None:
+        self.bring(data.draw(st.sampled_from(sorted(self.ahead))), deliveries)
+
+    @rule(namespace=st.sampled_from(["n", "m"]))
+    def forget(self, namespace: str) -> None:
+        """Forget a namespace that nobody reads, and load it anew."""
+        if any(visit.view.selector.namespace == namespace for visit in self.visits):
+            return
+        ring = self.rig.store.ring(namespace)
+        self.dropped += 0 if ring is None else ring.lines
+        self.rig.hub.forget(namespace)
+        self.rig.hub.begin_load(namespace)
+        self.loading.add(namespace)
+        self.ahead[namespace] = [one for one in self.stream if one.lines[0].writer.namespace == namespace]
+
+    @rule(times=st.sampled_from([0, 0, 0, 1, 2]))
+    def restart(self, times: int) -> None:
+        """Begin the numbering anew, and all loads."""
+        for _ in range(times):
+            for visit in [visit for visit in self.visits if visit.client.ends]:
+                visit.check_all_sent(self.log, self.retained(visit.view.selector.namespace))
+                self.end(visit)
+            self.dropped += sum(ring.lines for ring in self.rig.store.rings.values())
+            self.epoch += "x"
+            self.rig.hub.restart(self.epoch)
+            self.rig.seq, self.stream, self.ahead = 0, [], {}
+            for namespace in self.loading:
+                self.rig.hub.begin_load(namespace)
+            for visit in self.visits:
+                visit.restart(self.log)
+
     def end_load_of(self, namespace: str) -> None:
+        self.bring(namespace)
         self.loading.remove(namespace)
         for visit in self.visits:
             if visit.view.selector.namespace == namespace:
@@ -280,7 +349,7 @@ class HubMachine(RuleBasedStateMachine):
             assert set(ring.pods) == {source.pod for source in ring.logs}
         assert store.bytes == sum(ring.bytes for ring in store.rings.values()) <= store.limits.total_bytes
         statistics = store.statistics()
-        assert statistics.lines + statistics.lines_evicted + statistics.lines_expired == len(self.log)
+        assert statistics.lines + statistics.lines_evicted + statistics.lines_expired == self.received - self.dropped
 
     @invariant()
     def feeds_know_who_sees_what_and_keep_nothing_else(self) -> None:

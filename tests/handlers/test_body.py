@@ -13,7 +13,11 @@ def test_a_body_is_its_parts_in_order() -> None:
     body.add(b"one ")
     piece = body.piece(4)
     assert piece is not None
+    assert body.arrived == 4
     piece[:] = b"two "
+    body.filled(3)
+    body.filled(1)
+    assert body.arrived == 8
     body.add(b"three")
     assert body.whole() == b"one two three"
     assert budget.taken == 13

@@ -764,6 +764,23 @@ async def test_bodies_of_one_tag_are_stored_in_the_order_of_their_heads(live: Li
     assert (await backlog(live))[-1] == "second"
 
 
+async def test_a_body_that_comes_slowly_but_steadily_is_stored_before_a_later_one(
+    live: LiveServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("handlers.turns.PACE_SECONDS", 0.15)
+    monkeypatch.setattr("handlers.turns.MAX_WAIT_SECONDS", 60)
+    large, step = batch("first", "x" * 300_000), 24 << 10
+    async with connected(live.port) as first:
+        await first.send(head(PATH, TOKEN, "Fluent-Tag: t", f"Content-Length: {len(large)}"))
+        await inflight(live, 1)
+        second = asyncio.create_task(posted(live, batch("second"), TOKEN, "Fluent-Tag: t"))
+        for start in range(0, len(large), step):
+            await asyncio.wait([second], timeout=0.04)
+            await first.send(large[start : start + step])
+        assert [(await first.answer()).status, (await second).status] == [200, 200]
+    assert (await backlog(live))[0::2] == ["first", "second"]
+
+
 # The log
 
 

@@ -61,12 +61,13 @@ async def test_what_arrives_later_is_waited_for(pair: Pair) -> None:
 
 async def test_a_buffer_is_filled_from_all_that_comes_and_not_beyond(pair: Pair) -> None:
     ours, theirs = pair
-    stream, buffer = RawStream(ours), bytearray(6)
-    filling = asyncio.create_task(stream.fill(memoryview(buffer)))
+    stream, buffer, filled = RawStream(ours), bytearray(6), list[int]()
+    filling = asyncio.create_task(stream.fill(memoryview(buffer), filled.append))
     for sent in (b"abc", b"def, and more"):
         theirs.send(sent)
         await settle()
     assert (await filling, bytes(buffer), await stream.receive()) == (6, b"abcdef", b", and more")
+    assert filled == [3, 3]
     stream.release()
 
 
@@ -76,7 +77,7 @@ async def test_a_peer_that_leaves_amid_a_buffer_is_an_error(pair: Pair) -> None:
     theirs.send(b"abc")
     theirs.close()
     with pytest.raises(ConnectionAbortedError):
-        await stream.fill(memoryview(bytearray(6)))
+        await stream.fill(memoryview(bytearray(6)), list[int]().append)
     stream.release()
 
 
@@ -114,7 +115,7 @@ async def test_a_buffer_that_has_been_filled_is_let_go(pair: Pair) -> None:
     ours, theirs = pair
     stream, buffer = RawStream(ours), bytearray(3)
     theirs.send(b"abc")
-    await stream.fill(memoryview(buffer))
+    await stream.fill(memoryview(buffer), list[int]().append)
     buffer.clear()  # fails while there is a view of it
     stream.release()
 

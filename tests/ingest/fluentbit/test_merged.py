@@ -94,6 +94,21 @@ def test_what_is_not_as_the_first_records_let_expect_is_read_by_itself(odd: dict
     assert together([usual]) is not None
 
 
+@pytest.mark.parametrize("odd", [{"at": 1}, {"timestamp": 1, "level": "info"}])
+def test_a_member_that_may_be_a_date_by_where_it_stands_is_read_by_itself(odd: dict[str, Any]) -> None:
+    usual = {"log": "x", "at": 1, "timestamp": 1, "level": "info", "kubernetes": KUBERNETES}
+    assert together([usual, odd | {"kubernetes": KUBERNETES}]) is None
+
+
+@pytest.mark.parametrize("own", [("date",), ("time",), ("stream",), ("_p",), ("kubernetes",)])
+def test_members_of_fluent_bit_that_only_a_later_record_has_are_not_dropped(own: tuple[str, ...]) -> None:
+    assert together([merged(*own, level="info"), merged(level="info")], 1) is None
+
+
+def test_records_without_any_member_are_read_by_themselves() -> None:
+    assert together([{}, {}]) is None
+
+
 def test_spaces_and_members_that_come_twice_are_read_by_themselves() -> None:
     body = encoded([merged(level="info")])
     rows = msgspec.json.decode(body, type=list[dict[str, msgspec.Raw]])
