@@ -97,18 +97,20 @@ class World:
         self._writing = True
         self._reading = True
         self._tasks: set[asyncio.Task[None]] = set()
+        self._writers: list[asyncio.Task[None]] = []  # among them
 
     async def start(self, writers: int = 8) -> None:
         """Start the replicas, so many writers, and a new reader every half second."""
         for replica in self.replicas:
             await replica.start()
         for number in range(writers):
-            self._spawn(self._write(f"pod-{number}"))
+            self._writers.append(self._spawn(self._write(f"pod-{number}")))
         self._spawn(self._send_readers())
 
-    def _spawn(self, work: object) -> None:
+    def _spawn(self, work: object) -> asyncio.Task[None]:
         task: asyncio.Task[None] = asyncio.create_task(work)  # type: ignore[arg-type]
         self._tasks.add(task)
+        return task
 
     async def _write(self, pod: str) -> None:
         """Post requests one after the other, and each again until it is acknowledged, as Fluent Bit does."""
@@ -189,7 +191,9 @@ class World:
         return errors
 
     def _have_all(self) -> bool:
-        return all(reading.has_all(self.history) for reading in self.readings)
+        # What the writers are still about to write counts as well.
+        has_ended = all(task.done() for task in self._writers)
+        return has_ended and all(reading.has_all(self.history) for reading in self.readings)
 
     def summary(self) -> str:
         """Return what has happened, in one line."""
