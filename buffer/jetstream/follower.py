@@ -278,7 +278,7 @@ class Follower:
         for message in messages:
             if message.number > self.last:
                 self._losses.fetched(self.last + 1, message.number + 1)
-                self._deliver(message.number, message.data, is_fetched=True)
+                self._deliver(message.number, message.data)
             if self._desk.time() > turn_ends:
                 await asyncio.sleep(0)
                 turn_ends = self._desk.time() + _TURN_SECONDS
@@ -294,7 +294,7 @@ class Follower:
 
     # What is delivered
 
-    def _deliver(self, number: int, data: bytes, *, is_fetched: bool = False) -> None:
+    def _deliver(self, number: int, data: bytes) -> None:
         """Hand a message over, after what was lost before it."""
         self.last = number
         try:
@@ -309,8 +309,7 @@ class Follower:
         loss = self._losses.see(source, message.place, 0 if chunk is None else chunk.count, number)
         if loss is not None:
             self._desk.receiver.lose(source, loss.number, loss.lines)
-        if is_fetched and not self._loaded.is_set():
-            self.held.add(number if chunk is not None else message.place.previous)
+        self.held.add(number if chunk is not None else message.place.previous)
         if chunk is not None:
             chunk.seq = number
             self._desk.receiver.receive(chunk)

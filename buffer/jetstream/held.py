@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_left
+from bisect import bisect_left, insort
 
 
 class Held:
@@ -15,11 +15,17 @@ class Held:
 
     def __init__(self) -> None:
         self._numbers = array("Q")
-        self._watched_from = 0  # the first number that could be heard, once everything is loaded
+        self._watched_from = 0  # the first number that could be heard, once everything is loaded; 0 before
 
     def add(self, number: int) -> None:
-        """Note a message that the stream holds, or one that a farewell says has been there."""
-        self._numbers.append(number)
+        """Note a message that the stream holds, or one that a farewell says has been there.
+
+        Some come late: the server that everything was loaded from may not have had the last ones.
+        """
+        if not self._watched_from:
+            self._numbers.append(number)
+        elif number < self._watched_from:
+            insort(self._numbers, number)
 
     def close(self, watched_from: int) -> None:
         """Note that these were all, and that from this number on everything is heard."""

@@ -201,3 +201,24 @@ async def test_a_backlog_is_loaded_although_there_is_no_leader_to_ask(
     await bench.follower.wait(0)
     assert bench.heard.texts == ["10", "11", "12", "13"]
     assert bench.checks == 1
+
+
+@pytest.mark.parametrize("is_heard", [True, False])
+async def test_a_number_that_the_server_of_the_first_load_had_not_yet_is_not_doubtful(
+    bench: Bench,
+    is_heard: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    bench.desk.highest_known = lambda: 20
+    bench.answers.store(10, chunk(0, "one"))
+    bench.answers.copied = dict(bench.answers.stored)  # it lags behind, and there is no leader to say so
+    data = bench.answers.store(11, chunk(0, "two"))
+    bench.is_answered = bench.answers.is_led = False
+    bench.follower.start()
+    await bench.follower.wait(0)
+    bench.is_answered = bench.answers.is_led = True
+    bench.answers.copied = None
+    if is_heard:
+        bench.say(11, 10, data)
+    await bench.follower.wait(11)
+    assert bench.heard.texts == ["one", "two"]
+    assert [number for number in range(1, 22) if not bench.follower.held.doubts(number)] == [10, 11, 21]
