@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
+import zlib
+from dataclasses import replace
 from heapq import heappop, heappush
 from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import zstandard
+
 from buffer.store import Limits, Store
+from delivery.deflate import Deflated
+from delivery.encoded import Encoded, content
 from delivery.format import Json, Text
 from delivery.framing import Chunked, ServerSentEvents, WebSocketBatches, WebSocketMessages
 from delivery.hub import Hub
@@ -18,10 +25,11 @@ from protocol import GAP_REASONS
 from tests.buffer.factories import EPOCH, chunk, selector
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from buffer.chunk import Chunk
     from buffer.source import Source
+    from delivery.encoded import Coding
     from delivery.reader import Reader
 
 MIB = 1024 * 1024
@@ -130,7 +138,7 @@ class Client:
         self.hub.leave(self.reader)
 
     def events(self) -> list[Event]:
-        return events(self.view, self.socket.received)
+        return events(*without_compression(self.view, self.socket.writes))
 
     def texts(self) -> list[str]:
         """What it has been sent, notices included, as a person would read it."""
@@ -176,6 +184,36 @@ class Event(NamedTuple):
     kind: str
     payload: str
     cursor: str = ""
+
+
+def without_compression(seen: View, writes: Sequence[bytes]) -> tuple[View, bytes]:
+    """Decode what was written as a client does; return it with the view that would have been written so."""
+    framing, data = seen.framing, b"".join(writes)
+    if isinstance(framing, Deflated):
+        inflater = zlib.decompressobj(-framing.deflate.window_bits)
+        messages = [
+            inflater.decompress(payload + b"\0\0\xff\xff") if is_compressed else payload
+            for is_compressed, payload in parsed_frames(data)
+        ]
+        return replace(seen, framing=framing.inner), b"".join(map(MESSAGES.gap, messages))
+    if isinstance(framing, Encoded):
+        return replace(seen, framing=framing.inner), decoded(framing.coding, body(framing.coding, writes))
+    return seen, data
+
+
+def body(coding: Coding, parts: Sequence[bytes]) -> bytes:
+    """A whole body, as a session writes it."""
+    written = content(coding)
+    for part in parts:
+        written.add(part)
+    return written.begin + dechunk(b"".join(parts)) + written.end()
+
+
+def decoded(coding: Coding, data: bytes) -> bytes:
+    if coding == "gzip":
+        return gzip.decompress(data)
+    with zstandard.ZstdDecompressor().stream_reader(data, read_across_frames=True) as reader:
+        return reader.read()
 
 
 _GAP = re.compile(r"\[logurt\] (?:an unknown number of|(\d+)) lines? lost: (.*)")

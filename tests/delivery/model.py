@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, NamedTuple
 
 from delivery import ranges
+from delivery.encoded import Encoded
 from delivery.filter import TextFilter
 from delivery.format import Json
 from delivery.framing import Chunked, ServerSentEvents
@@ -59,7 +60,7 @@ def shows(view: View, line: Line) -> bool:
 
 
 def tells_live(view: View) -> bool:
-    framing = view.framing.inner if isinstance(view.framing, Chunked) else view.framing
+    framing = view.framing.inner if isinstance(view.framing, Chunked | Encoded) else view.framing
     return isinstance(view.format, Json) or isinstance(framing, ServerSentEvents)
 
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import gzip
 import zlib
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ from delivery.cursor import Cursor
 from delivery.encoded import Coding, Encoded, content
 from delivery.framing import PlainLines, ServerSentEvents, http_chunk
 from tests.buffer.factories import EPOCH, chunk
-from tests.delivery.doubles import dechunk
+from tests.delivery.doubles import body, dechunk, decoded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,21 +27,6 @@ def pieces(framing: Encoded | PlainLines | ServerSentEvents, *texts: Sequence[st
         framing.piece([line.encode() for line in lines], chunk(seq, *lines), None)
         for seq, lines in enumerate(texts, start=1)
     ]
-
-
-def body(coding: Coding, parts: Sequence[bytes]) -> bytes:
-    """A whole body, as a session writes it."""
-    written = content(coding)
-    for part in parts:
-        written.add(part)
-    return written.begin + dechunk(b"".join(parts)) + written.end()
-
-
-def decoded(coding: Coding, data: bytes) -> bytes:
-    if coding == "gzip":
-        return gzip.decompress(data)
-    with zstandard.ZstdDecompressor().stream_reader(data, read_across_frames=True) as reader:
-        return reader.read()
 
 
 @pytest.mark.parametrize("inner", INNER)

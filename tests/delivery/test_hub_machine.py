@@ -18,6 +18,8 @@ from buffer.source import Source
 from buffer.source_log import SOURCE_LOG_OVERHEAD
 from buffer.timestamp import rfc3339
 from delivery.cursor import Cursor
+from delivery.deflate import Deflate, Deflated
+from delivery.encoded import Encoded
 from delivery.filter import TextFilter
 from delivery.framing import Chunked, PlainLines, ServerSentEvents, WebSocketBatches
 from delivery.hub import HubStatistics
@@ -67,6 +69,11 @@ ENCODINGS = [
     (JSON, Chunked(PlainLines())),
     (TEXT, Chunked(ServerSentEvents())),
     (JSON, Chunked(ServerSentEvents())),
+    (TEXT, Deflated(MESSAGES, Deflate())),
+    (JSON, Deflated(WebSocketBatches(), Deflate(9))),
+    (TEXT, Encoded(ServerSentEvents(), "gzip")),
+    (JSON, Encoded(PlainLines(), "gzip")),
+    (JSON, Encoded(ServerSentEvents(), "zstd")),
 ]
 TEXT_FILTERS = [*[TextFilter()] * 4, TextFilter(("even",)), TextFilter((), ("even",)), TextFilter(("^1.*d$",))]
 
@@ -84,6 +91,7 @@ SMALL = {
     "delivery.ranges.WRITE_BYTES": 300,
     "delivery.ranges.MAX_WRITE_BYTES": 400,
     "delivery.group.BATCH": 1,
+    "delivery.deflate.LEAST_BYTES": 100,
 }
 ROOMS = st.sampled_from([None, None, 0, 60, 400])
 VIEWS = st.builds(
