@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 
 # A flush that begins later than this was held up: there is more to do than the event loop can. Until that is over,
-# feeds are flushed less often, so that flushes take a quarter of the time at most: the more lines a flush has, the less
+# feeds are flushed less often, so that flushes take half of the time at most: the more lines a flush has, the less
 # each of them costs. But no line waits for longer than the longest interval. All in seconds.
 _LATE = 0.005
-_SHARE = 4
+_SHARE = 2
 _LONGEST_INTERVAL = 0.1
 
 
