@@ -18,6 +18,7 @@ from benchmarks.viewer import ARGUMENTS, CHROMIUM, chromium
 
 _LINK = re.compile(r"http://\S+/view#token=\S+")
 _SIZE = {"width": 1280, "height": 720}
+_MIDDLE = 360  # of its height
 
 
 def main() -> None:
@@ -60,8 +61,9 @@ def take(link: str, folder: Path, seconds: float) -> None:
             page.mouse.move(640, 400)
             page.mouse.wheel(0, -600)
             page.get_by_role("searchbox").fill("order")
-            rows = page.locator('.row:has-text("{") .open button')
-            rows.nth(rows.count() // 2).click()
+            rows = page.locator('.row:has-text("{") .open button').all()
+            above_the_middle = [row for row in rows if (box := row.bounding_box()) and 100 < box["y"] < _MIDDLE]
+            above_the_middle[-1].click()  # what it opens is in the picture
             page.mouse.move(640, 20)
             page.wait_for_timeout(500)
         for theme, page in pages.items():
