@@ -8,7 +8,7 @@ const BAR = 4;
 
 export class Histogram {
   constructor() {
-    this.canvas = h("canvas", { className: "histogram", role: "img" });
+    this.canvas = h("canvas", { className: "histogram", role: "img", ariaLabel: "Lines and errors a second" });
   }
   lines = new Uint32Array(SECONDS);
   errors = new Uint32Array(SECONDS);
