@@ -103,7 +103,7 @@ def row_of(record: bytes) -> Row | None:
 
 def times_of(heads: list[msgspec.Raw]) -> list[str | None]:
     """Return the times of entries as RFC 3339, "" where there is none, and None for those that mark a group."""
-    times = None if any(_OF_MARKERS in bytes(head) for head in heads) else times_of_events(heads)
+    times = None if _OF_MARKERS in b"".join(heads) else times_of_events(heads)
     return [*times] if times else [_time(bytes(head)) for head in heads]
 
 
