@@ -125,18 +125,50 @@ async def test_a_request_that_comes_again_after_a_restart_is_not_stored_twice(tm
     await disk.broker.close()
 
 
-async def test_requests_that_come_while_one_is_written_share_a_transaction(tmp_path: Path) -> None:
-    disk, sizes = Disk(tmp_path), list[int]()
+async def test_requests_that_come_together_or_while_others_are_written_share_a_transaction(tmp_path: Path) -> None:
+    disk, sizes, begun, opened = Disk(tmp_path), list[int](), asyncio.Event(), threading.Event()
     await disk.start()
-    write = Database.write
+    loop, write = asyncio.get_running_loop(), Database.write
 
     def counting(database: Database, batch: Batch, now: float, key_seconds: float) -> None:
         sizes.append(len(batch.chunks))
+        loop.call_soon_threadsafe(begun.set)
+        opened.wait(10)
         write(database, batch, now, key_seconds)
 
     with patch.object(Database, "write", counting):
-        await asyncio.gather(*(disk.publish(str(number)) for number in range(10)))
-    assert sizes == [1, 9]
+        together = asyncio.gather(*(disk.publish(str(number)) for number in range(3)))
+        await begun.wait()
+        meanwhile = [asyncio.ensure_future(disk.publish(str(number))) for number in range(3, 10)]
+        for _ in range(10):
+            await asyncio.sleep(0)
+        opened.set()
+        await asyncio.gather(together, *meanwhile)
+    assert sizes == [3, 7]
+    await disk.broker.close()
+
+
+async def test_a_request_is_written_soon_although_others_keep_coming(tmp_path: Path) -> None:
+    disk = Disk(tmp_path)
+    await disk.start()
+    requests = [first := asyncio.ensure_future(disk.publish("first"))]
+    while not first.done():
+        requests.append(asyncio.ensure_future(disk.publish("another")))
+        await asyncio.sleep(0)
+    await asyncio.gather(*requests)
+    assert disk.receiver.texts[0] == "first"
+    await disk.broker.close()
+
+
+async def test_a_broker_that_is_closed_while_requests_are_gathered_writes_them(tmp_path: Path) -> None:
+    disk = Disk(tmp_path)
+    await disk.start()
+    await disk.publish("a")
+    publishing = asyncio.ensure_future(disk.publish("b"))
+    await asyncio.sleep(0)
+    await disk.restart()
+    await publishing
+    assert disk.receiver.texts == ["a", "b"]
     await disk.broker.close()
 
 
