@@ -7,6 +7,7 @@ anything is not as these let expect, the order of members included, is read a re
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 # A smaller body is read a record at a time before a type for its records is made.
 WORTHWHILE = 8 << 10
 _MOST_KEYS, _LONGEST_KEY = 64, 128
+# Characters of which msgspec takes no key.
+_ESCAPED = re.compile(r'["\\\x00-\x1f]')
 # More take too long in one go.
 _MOST_RECORDS = 4096
 _UNSET = msgspec.UNSET
@@ -78,7 +81,7 @@ def _in_order(rows: Sequence[Row]) -> tuple[str, ...]:
             place = keys.index(key)
         if len(keys) > _MOST_KEYS:
             return ()
-    is_unusual = not keys or "logtag" in keys or any(len(key) > _LONGEST_KEY for key in keys)
+    is_unusual = not keys or "logtag" in keys or any(len(key) > _LONGEST_KEY or _ESCAPED.search(key) for key in keys)
     return () if is_unusual or not _begin_alike(keys) else tuple(keys)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypeAlias
 import msgspec
 
 from ingest.fluentbit.record import DATE_KEYS
-from ingest.fluentbit.times import LONGEST_TIME, are_times, times_of_dates
+from ingest.fluentbit.times import AFTER, BEFORE, DATE_TEXT, LONGEST_TIME, are_times, times_of_dates
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 # A member that must not be there.
 _ABSENT = (msgspec.UnsetType, msgspec.UNSET)
 _STREAM = Literal["stdout", "stderr"]
-_DATE = float | Annotated[str, msgspec.Meta(min_length=len("2025-11-22T08:15:01"), max_length=LONGEST_TIME)]
+# What only looks like one is text of the application: an empty line has no other.
+_DATE = Annotated[float, msgspec.Meta(gt=AFTER, lt=BEFORE)] | Annotated[str, msgspec.Meta(pattern=DATE_TEXT)]
 _METADATA = ("kubernetes", msgspec.Raw, msgspec.Raw(b""))
 _COMMON = (("stream", _STREAM | None, None), _METADATA)
 # The docker and cri multiline parsers and the docker parser put the text under `log`.

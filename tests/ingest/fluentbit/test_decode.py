@@ -554,8 +554,13 @@ dates = st.sampled_from(
         {"date": 1763799301},
         {"date": 1763799301123},
         {"date": "soon"},
+        {"timestamp": -5},
+        {"date": 1e25},
+        {"@timestamp": "an hour and a half ago"},
     ]
 )
+# Of large bodies, members are learnt that the application has put in.
+metadata = st.sampled_from([{"namespace": "a"}, {"namespace": "a", "annotations": "a" * (8 << 10)}])
 
 
 def text_of(members: dict[str, Any], *, has_time: bool, date_key: str) -> str | None:
@@ -597,13 +602,14 @@ def line_of(members: dict[str, Any], sent: str) -> tuple[str, str] | None:
     return None if text is None else (text, time or sent)
 
 
-@given(shapes, dates)
-@example([{}] * 3, {"my_date": 1763799301.5})
-@example([{"logtag": "F", "a": None}] * 3, {})
+@given(shapes, dates, metadata)
+@example([{}] * 3, {"my_date": 1763799301.5}, {"namespace": "a"})
+@example([{"logtag": "F", "a": None}] * 3, {}, {"namespace": "a"})
+@example([{"logtag": "F", "time": TIME}] * 3, {"timestamp": -5}, {"namespace": "a"})
 def test_records_of_any_shapes_together_give_the_lines_of_each(
-    records: list[dict[str, Any]], date: dict[str, Any]
+    records: list[dict[str, Any]], date: dict[str, Any], kubernetes: dict[str, Any]
 ) -> None:
-    records = [{**date, **item, "kubernetes": {"namespace": "a"}} for item in records]
+    records = [{**date, **item, "kubernetes": kubernetes} for item in records]
     found = [line_of(item, "") for item in records]
     encoded = [msgspec.json.encode(item) for item in records]
     for body in (b"[%b]" % b",".join(encoded), b"\n".join(encoded), b"".join(encoded)):

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.fluentbit.budget import Budget
+from ingest.fluentbit.decode import decode
 from ingest.fluentbit.jsontext import Body, Codec
 from ingest.fluentbit.merged import columns_of_merged
 from ingest.fluentbit.table import Table, of_rows
@@ -121,6 +122,15 @@ def test_very_many_or_long_keys_are_not_learnt() -> None:
     assert together([merged(**{"k" * 200: 1})]) is None
 
 
+@pytest.mark.parametrize("key", ['a"b', "a\\b", "a\tb", "\x00", "", "\x7f", "\u2028", "__init__", "other0", "partial"])
+def test_keys_of_any_characters_are_read(key: str) -> None:
+    records = [merged(**{key: number}, level="info") for number in range(100)]
+    batches = [*decode(encoded(records), {})]
+    texts = [text for batch in batches for run in batch.runs for text in run.texts]
+    assert texts == [text for text, *_ in one_by_one(records)]
+    assert texts[7] == json.dumps({key: 7, "level": "info"}, separators=(",", ":"), ensure_ascii=False)
+
+
 def test_very_many_records_are_not_decoded_in_one_go() -> None:
     assert together([merged(*OURS, "kubernetes", a=1)] * 4096) is not None
     assert together([merged(*OURS, "kubernetes", a=1)] * 4097) is None
@@ -131,7 +141,9 @@ VALUES = st.recursive(
     lambda values: st.lists(values, max_size=2) | st.dictionaries(st.sampled_from("ab"), values, max_size=2),
     max_leaves=4,
 )
-KEYS = st.sampled_from(["level", "msg", "message", "log_processed", "user", "\u00e9", "date", "timestamp", "other"])
+KEYS = st.sampled_from(
+    ["level", "msg", "message", "log_processed", "user", "\u00e9", "date", "timestamp", "other", 'a"b', "\\", "\n", ""]
+)
 RECORDS = st.builds(
     lambda own, others, log: merged(*own, **({} if log is None else {"log": log}), **others),
     st.sets(st.sampled_from(sorted([*OURS, "kubernetes"])), max_size=1),
