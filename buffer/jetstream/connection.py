@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 # How soon a server that does not answer is given up, in seconds, and how long to wait between attempts.
 _CONNECT_SECONDS = 1
 _WAIT_SECONDS = 0.1
+# How soon a question is asked again, in seconds: a server that was killed may have taken it along.
+_AGAIN_SECONDS = 0.25
 # What nats-py may hold of what has not been sent yet, in bytes.
 _PENDING_BYTES = 64 * 1024 * 1024
 _CREDENTIALS_BYTES = 64 * 1024
@@ -135,19 +137,29 @@ class Connection:
         self._put(_command(subject, "", None, payload))
 
     async def ask(
-        self, subject: str, payload: bytes, seconds: float, headers: dict[str, str] | None = None
+        self,
+        subject: str,
+        payload: bytes,
+        seconds: float,
+        headers: dict[str, str] | None = None,
+        *,
+        is_question: bool = False,
     ) -> Msg | None:
-        """Send a message and return its first answer; None if there is none within so many seconds."""
-        answer: asyncio.Future[Msg] = asyncio.get_running_loop().create_future()
+        """Send a message and return its first answer; None if there is none within so many seconds.
+
+        A mere question, which changes nothing, is asked again and again meanwhile.
+        """
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Msg] = loop.create_future()
+        until = loop.time() + seconds
         token = self.expect(lambda msg: None if answer.done() else answer.set_result(msg))
-        self.send(subject, payload, token, headers)
         try:
-            async with asyncio.timeout(seconds):  # `wait_for` may miss that it is cancelled
-                return await answer
-        except TimeoutError:
-            return None
+            while not answer.done() and (left := until - loop.time()) > 0:
+                self.send(subject, payload, token, headers)
+                await asyncio.wait({answer}, timeout=min(left, _AGAIN_SECONDS) if is_question else left)
         finally:
             self.forget(token)
+        return answer.result() if answer.done() else None
 
     def cut(self) -> None:
         """Leave the server that there is a connection to; connect to another one, if there are several."""

@@ -133,7 +133,7 @@ class Epoch:
 
     async def _ask(self, request: object) -> Msg | None:
         subject = f"$JS.API.STREAM.MSG.GET.{self._stream.settings.name}"
-        return await self._connection.ask(subject, msgspec.json.encode(request), _ASK_SECONDS)
+        return await self._connection.ask(subject, msgspec.json.encode(request), _ASK_SECONDS, is_question=True)
 
     async def _read(self) -> _Held | None:
         """Return what the leader holds; None if it does not answer."""

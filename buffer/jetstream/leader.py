@@ -42,7 +42,7 @@ class Leader:
         return await self._ask({"seq": number, "next_by_subj": subject})
 
     async def _ask(self, request: dict[str, object]) -> int | None:
-        msg = await self._connection.ask(self._subject, msgspec.json.encode(request), _ASK_SECONDS)
+        msg = await self._connection.ask(self._subject, msgspec.json.encode(request), _ASK_SECONDS, is_question=True)
         if msg is None or not msg.data:
             return None
         answer = msgspec.json.decode(msg.data, type=_Answer)

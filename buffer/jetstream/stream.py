@@ -162,7 +162,8 @@ class Stream:
 
     async def _ask(self, verb: str, request: object, seconds: float) -> _Answer | None:
         payload = b"" if request is None else msgspec.json.encode(request)
-        msg = await self._connection.ask(f"$JS.API.STREAM.{verb}.{self.settings.name}", payload, seconds)
+        subject = f"$JS.API.STREAM.{verb}.{self.settings.name}"
+        msg = await self._connection.ask(subject, payload, seconds, is_question=verb == "INFO")
         return _decoded(msg)
 
 

@@ -75,7 +75,7 @@ class Answers:
     def send(self, _: str, payload: bytes, token: str) -> None:
         asyncio.get_running_loop().call_soon(self._answer_batch, json.loads(payload), token)
 
-    async def ask(self, subject: str, payload: bytes, _: float) -> Answer | None:
+    async def ask(self, subject: str, payload: bytes, _: float, *, is_question: bool) -> Answer | None:  # noqa: ARG002 - the signature
         self.asked.append(subject)
         await asyncio.sleep(0)
         request = json.loads(payload)

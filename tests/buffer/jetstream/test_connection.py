@@ -43,6 +43,26 @@ async def test_a_question_that_nobody_takes_has_an_empty_answer(nats: NatsServer
     await connection.close()
 
 
+async def test_a_question_that_got_lost_is_asked_again_and_all_else_is_sent_once(nats: NatsServer) -> None:
+    connection, _ = await opened(nats.url)
+    client, sent = await nats_py.connect(nats.url), list[bytes]()
+
+    async def answer(msg: Msg) -> None:
+        sent.append(msg.data)
+        if sent.count(msg.data) == 2:
+            await msg.respond(b"an answer")
+
+    await client.subscribe("some.subject", cb=answer)
+    await client.flush()
+    msg = await connection.ask("some.subject", b"question", 60, is_question=True)
+    assert msg is not None
+    assert msg.data == b"an answer"
+    assert await connection.ask("some.subject", b"order", 0.6) is None
+    assert sent == [b"question", b"question", b"order"]
+    await client.close()
+    await connection.close()
+
+
 async def test_what_is_heard_is_heard_again_on_the_next_connection(nats: NatsServer) -> None:
     proxy = Proxy(nats.port)
     await proxy.start()
