@@ -79,9 +79,13 @@ class Lane:
         return len(self._tasks)
 
     def accept(self, stream: IOStream, address: Any) -> None:
-        """Serve a new connection, of which nothing has been read."""
+        """Serve a new connection, of which nothing has been read although something has come."""
         stream.set_nodelay(True)  # or an answer to pipelined uploads would wait for the client's kernel
-        served = LaneConnection(self, stream.socket, address)
+        unread = b""
+        with suppress(OSError):
+            # At once: its head must not be overtaken by one that comes later, on a connection that is watched already.
+            unread = stream.socket.recv(RECEIVE_BYTES)
+        served = LaneConnection(self, stream.socket, address, unread)
         task = self._tasks[served] = asyncio.get_running_loop().create_task(served.serve())
         task.add_done_callback(served.end)  # not in the task: one that is cancelled before it has begun does nothing
 
@@ -135,13 +139,13 @@ class Lane:
 class LaneConnection:
     """A connection as long as it brings uploads."""
 
-    def __init__(self, lane: Lane, connection: socket.socket, address: Any) -> None:
+    def __init__(self, lane: Lane, connection: socket.socket, address: Any, unread: bytes) -> None:
         self._lane = lane
         self._stream = RawStream(connection)
         self._address = address
         self._sender = str(address[0]) if isinstance(address, tuple) else "0.0.0.0"  # noqa: S104 - as Tornado has it
         self.is_idle = True  # whether nothing is lost if it is closed now
-        self._unread = b""  # received, and not used yet
+        self._unread = unread  # received, and not used yet
         self._is_handed_over = False
 
     async def serve(self) -> None:

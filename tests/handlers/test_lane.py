@@ -184,6 +184,22 @@ async def test_the_heads_of_a_herd_are_spread_over_many_passes_of_the_event_loop
     assert most < 10
 
 
+async def test_an_upload_on_a_new_connection_is_not_overtaken_by_a_later_one_on_an_old_one(live: LiveServer) -> None:
+    tag = "Fluent-Tag: kube.web"
+    async with connected(live.port) as old:
+        for number in range(20):
+            await old.send(upload(f"{number} before", tag))
+            await old.answer()
+            with socket.create_connection(("127.0.0.1", live.port)) as new:  # without a turn of the event loop
+                new.sendall(upload(f"{number} new", tag))
+                old.send_at_once(upload(f"{number} old", tag))
+                assert (await old.answer()).json == STORED
+                new.setblocking(False)
+                await asyncio.get_running_loop().sock_recv(new, 4096)
+    wanted = [f"{number} {which}" for number in range(20) for which in ("before", "new", "old")]
+    assert await backlog(live) == wanted
+
+
 async def test_an_idle_connection_is_closed(live: LiveServer) -> None:
     async with connected(live.port) as wire:
         await wire.send(upload("x"))
