@@ -193,7 +193,7 @@ def pack(
     """
     # A character takes at most four bytes of UTF-8, so what is short enough in characters needs no exact count.
     characters, count = sum(map(len, texts)), len(texts)
-    if 4 * characters > max_line_bytes:
+    if 4 * characters > max_line_bytes and 4 * max(map(len, texts)) > max_line_bytes:
         texts = [_cut(text, max_line_bytes) if 4 * len(text) > max_line_bytes else text for text in texts]
         characters = sum(map(len, texts))
     step = min(CHUNK_LINES, count * CHUNK_BYTES // max(characters, 1))
