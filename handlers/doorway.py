@@ -49,7 +49,8 @@ class Doorway:
         """Have a connection served once it has said something, which it often has by now."""
         self._waiting[stream] = self._loop.call_later(self._seconds, self._close, stream)
         self._silent.add(stream)
-        self._look(stream, address)
+        if not self._is_served(stream, address):
+            self._loop.add_reader(stream.socket, self._look, stream, address)
 
     def close(self) -> None:
         """Close all connections that have said nothing."""
@@ -62,13 +63,16 @@ class Doorway:
         await self._silent.over(seconds)
 
     def _look(self, stream: IOStream, address: Any) -> None:
-        """Have a connection served, close it if it is at its end, or go on waiting."""
         self._loop.remove_reader(stream.socket)
+        if not self._is_served(stream, address):
+            self._loop.add_reader(stream.socket, self._look, stream, address)
+
+    def _is_served(self, stream: IOStream, address: Any) -> bool:
+        """Have a connection served, or close it if it is at its end; False if it has said nothing yet."""
         try:
             said = stream.socket.recv(_GLANCE, socket.MSG_PEEK)
         except BlockingIOError:
-            self._loop.add_reader(stream.socket, self._look, stream, address)
-            return
+            return False
         except OSError:
             said = b""
         if not said:
@@ -80,6 +84,7 @@ class Doorway:
             self._queue.append((stream, address))
             if not self._is_serving:
                 self._serve_some()
+        return True
 
     def _serve_some(self) -> None:
         """Serve some of those that have spoken; go on in the next pass of the event loop."""
