@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from buffer.broker import TURN_SECONDS, BrokerUnavailable
 from buffer.database import Batch, Database, DatabaseFailed
+from buffer.gathering import Gathering
 from buffer.worker import Worker
 
 if TYPE_CHECKING:
@@ -29,10 +30,6 @@ if TYPE_CHECKING:
 
 # How many chunks are read at a time at the start: they are delivered in a few milliseconds.
 _CHUNKS_A_READ = 256
-
-# Requests that come together are written together, since to wake the thread costs more than to write one. A transaction
-# begins once the event loop has turned so often without another request, and after so many seconds in any case.
-_QUIET_TURNS, _GATHERING_SECONDS = 4, 0.005
 
 # Chunks that have left the rings are deleted once there are so many of them, or after so many seconds: those that are
 # neighbours in the database cost hardly more than one alone.
@@ -83,7 +80,7 @@ class DiskBroker:
         self._known: set[bytes] = set()  # keys of requests from before the start
         self._known_until = 0.0  # in Unix seconds
         self._waiting: list[_Request] = []  # to be written
-        self._is_gathering = False  # more of what is to be written
+        self._gathering: Gathering  # from the start on: to wake the thread costs more than to write one more
         self._is_writing = False
         self._writing_up_to = 0  # the highest number of what is being written
         self._patience: asyncio.TimerHandle | None = None  # while something is being written
@@ -100,7 +97,9 @@ class DiskBroker:
 
     async def start(self, receiver: Receiver) -> None:
         """Deliver what has been kept, then whatever comes. Raises BrokerUnavailable if another process is at it."""
+        loop = asyncio.get_running_loop()
         self._receiver, self._worker = receiver, Worker("disk")
+        self._gathering = Gathering(lambda: len(self._waiting), self._write, call_soon=loop.call_soon, time=loop.time)
         try:
             await self._load(receiver)
         except DatabaseFailed as error:
@@ -200,18 +199,8 @@ class DiskBroker:
 
     def _gather(self) -> None:
         """Write what waits, and what comes right after it."""
-        if (self._waiting or self._unwritten) and not self._is_gathering and not self._is_writing:
-            self._is_gathering = True
-            self._gather_on(0, 0, asyncio.get_running_loop().time() + _GATHERING_SECONDS)
-
-    def _gather_on(self, known: int, quiet_turns: int, until: float) -> None:
-        loop, waiting = asyncio.get_running_loop(), len(self._waiting)
-        quiet_turns = quiet_turns + 1 if waiting == known else 0
-        if quiet_turns < _QUIET_TURNS and loop.time() < until:
-            loop.call_soon(self._gather_on, waiting, quiet_turns, until)
-        else:
-            self._is_gathering = False
-            self._write()
+        if (self._waiting or self._unwritten) and not self._is_writing:
+            self._gathering.begin()
 
     def _write(self, *, all_gone: bool = False) -> None:
         """Have the thread write what there is, unless it is writing already."""
