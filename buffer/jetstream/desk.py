@@ -20,9 +20,8 @@ if TYPE_CHECKING:
 
 # Namespaces that are fetched at the same time: that bounds what is on its way, in memory and on the network.
 _AT_ONCE = 8
-# How long to wait for the next message of a batch: the peer that was chosen to answer may be frozen. For the first one
-# it is worth while to ask again soon: the peer may have been killed, and the others answer at once.
-_BATCH_SECONDS, _SOON_SECONDS = 0.5, 0.15
+# How long to wait for the next message of a batch: the peer that was chosen to answer may be frozen.
+_BATCH_SECONDS = 0.5
 # How long messages are delivered before others get a turn, in seconds.
 _TURN_SECONDS = 0.005
 
@@ -91,20 +90,13 @@ class Desk:
         self._direct = f"$JS.API.DIRECT.GET.{stream_name}"
         self._run_later: asyncio.Handle | None = None
 
-    async def fetch(
-        self, first: int, subject: str, size: BatchSize, *, again: bool = False
-    ) -> tuple[Sequence[Fetched], bool]:
-        """Return a batch of messages of a subject from a number on, and whether the server has no more than these.
-
-        `again`: whether nothing has come the last time.
-        """
+    async def fetch(self, first: int, subject: str, size: BatchSize) -> tuple[Sequence[Fetched], bool]:
+        """Return a batch of messages of a subject from a number on, and whether the server has no more than these."""
         request = {"seq": first, "next_by_subj": subject, "batch": size.messages, "max_bytes": size.bytes}
         batch, messages = Batch(self.connection, self._direct, msgspec.json.encode(request)), list[Fetched]()
         try:
-            seconds = _BATCH_SECONDS if again else _SOON_SECONDS
-            while (message := await batch.next(seconds)) is not None:
+            while (message := await batch.next(_BATCH_SECONDS)) is not None:
                 messages.append(message)
-                seconds = _BATCH_SECONDS
         finally:
             batch.end()
         return messages, batch.was_last

@@ -253,7 +253,7 @@ class Follower:
         silent, size = 0, FIRST_BATCH
         while silent < _ATTEMPTS:
             async with self._desk.turn:
-                messages, was_last = await self._desk.fetch(self.last + 1, self._subject, size, again=silent > 0)
+                messages, was_last = await self._desk.fetch(self.last + 1, self._subject, size)
             if messages and not await self._may_deliver():
                 return False
             await self._deliver_all(messages)

@@ -73,19 +73,6 @@ async def test_a_batch_that_was_asked_for_has_both_bounds(bench: Bench) -> None:
     assert sent == [{"seq": 7, "next_by_subj": "test.n", "batch": 2, "max_bytes": 1000}]
 
 
-async def test_a_batch_that_does_not_begin_is_given_up_soon_but_not_the_second_time(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("buffer.jetstream.desk._BATCH_SECONDS", 60)
-    bench.answers.send = lambda *_: None  # type: ignore[method-assign]
-    size = BatchSize(2, 1000)
-    assert await asyncio.wait_for(bench.desk.fetch(7, "test.n", size), 10) == ([], False)
-    again = asyncio.create_task(bench.desk.fetch(7, "test.n", size, again=True))
-    done, _ = await asyncio.wait({again}, timeout=0.3)
-    assert not done
-    again.cancel()
-
-
 async def test_those_that_have_something_to_deliver_take_turns(bench: Bench) -> None:
     taken = list[str]()
     for name, steps in (("a", 3), ("b", 1), ("c", 2)):
