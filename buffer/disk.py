@@ -316,4 +316,6 @@ class DiskBroker:
 
     def _time_is_up(self) -> None:
         self._timer = None
+        if self._is_writing:
+            self._write_within(_GONE_SECONDS)
         self._write(all_gone=True)

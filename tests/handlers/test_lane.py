@@ -194,7 +194,7 @@ async def test_an_upload_on_a_new_connection_is_not_overtaken_by_a_later_one_on_
                 new.sendall(upload(f"{number} new", tag))
                 old.send_at_once(upload(f"{number} old", tag))
                 assert (await old.answer()).json == STORED
-                new.setblocking(False)
+                new.settimeout(0)
                 await asyncio.get_running_loop().sock_recv(new, 4096)
     wanted = [f"{number} {which}" for number in range(20) for which in ("before", "new", "old")]
     assert await backlog(live) == wanted
