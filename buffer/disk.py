@@ -1,9 +1,8 @@
 """The broker of a single process whose backlog, and whose cursors, survive a restart.
 
-Whatever comes in is written to a database before it is delivered, by a thread. A transaction takes all requests that
-have come while the one before was written, and those that come right after them. What leaves the rings is deleted again
-with one of the next. If the database cannot be written, logs are taken and delivered all the same. They are written
-once that works again; until then `weakness` says what is wrong.
+Whatever comes in is written to a database before it is delivered, by a thread, in transactions that take all requests
+that come together. What leaves the rings is deleted again with one of the next. If the database cannot be written, logs
+are taken and delivered all the same, and written once that works again; until then `weakness` says what is wrong.
 """
 
 from __future__ import annotations
@@ -80,7 +79,7 @@ class DiskBroker:
         self._known: set[bytes] = set()  # keys of requests from before the start
         self._known_until = 0.0  # in Unix seconds
         self._waiting: list[_Request] = []  # to be written
-        self._gathering: Gathering  # from the start on: to wake the thread costs more than to write one more
+        self._gathering: Gathering  # likewise; to wake the thread costs more than to write one more
         self._is_writing = False
         self._writing_up_to = 0  # the highest number of what is being written
         self._patience: asyncio.TimerHandle | None = None  # while something is being written

@@ -160,6 +160,35 @@ async def test_a_request_is_written_soon_although_others_keep_coming(tmp_path: P
     await disk.broker.close()
 
 
+async def test_what_the_rings_let_go_of_while_something_is_written_is_deleted_soon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("buffer.disk._GONE_SECONDS", 0)
+    disk, begun, opened, gone = Disk(tmp_path), asyncio.Event(), threading.Event(), list[int]()
+    await disk.start()
+    await disk.publish(*[str(number) for number in range(100)])
+    loop, write = asyncio.get_running_loop(), Database.write
+
+    def waiting(database: Database, batch: Batch, now: float, key_seconds: float) -> None:
+        loop.call_soon_threadsafe(begun.set)
+        opened.wait(10)
+        gone.extend(batch.gone)
+        write(database, batch, now, key_seconds)
+
+    with patch.object(Database, "write", waiting):
+        publishing = asyncio.ensure_future(disk.publish("another"))
+        await begun.wait()
+        for one in disk.receiver.chunks[:100]:
+            disk.broker.let_go(one)
+        for _ in range(10):  # until it would have been time for that
+            await asyncio.sleep(0)
+        opened.set()
+        await publishing
+        while len(gone) < 100:  # noqa: ASYNC110 - nothing tells the test
+            await asyncio.sleep(0)
+    await disk.broker.close()
+
+
 async def test_a_broker_that_is_closed_while_requests_are_gathered_writes_them(tmp_path: Path) -> None:
     disk = Disk(tmp_path)
     await disk.start()
