@@ -33,6 +33,8 @@ _KEYS = re.compile(
     rb'\[?[ \t\r\n]{0,16}+\{[ \t\r\n]{0,16}+"([^"\\\x00-\x1f]{0,64}+)"[ \t\r\n]{0,16}+:[ \t\r\n]{0,16}+'
     rb'(?:"[^"\\]{0,64}+"|[^,"]{0,64}+)(?:,[ \t\r\n]{0,16}+"([^"\\]{0,64}+)")?'
 )
+# So much of a body shows what its first record begins with.
+_BEGINNING = 16
 # To decode more rows than this takes a turn of its own.
 _MANY = 8192
 # What stands between records, and how much of it.
@@ -89,7 +91,8 @@ def _alike(data: bytes | memoryview, is_array: bool, shapes: Sequence[Shape]) ->
             records = shape.array.decode(data) if is_array else shape.one.decode_lines(data)
         except BROKEN:
             continue
-        if columns := columns_of(shape, records, shape.times(records), _CODEC):
+        opening = bytes(data[:_BEGINNING]) if shape.dates else b""
+        if columns := columns_of(shape, records, shape.times(records), _CODEC, opening):
             return columns
     return None
 

@@ -11,7 +11,7 @@ from ingest.fluentbit.record import DATE_KEYS
 from ingest.fluentbit.times import AFTER, BEFORE, DATE_TEXT, LONGEST_TIME, are_times, times_of_dates
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from ingest.fluentbit.table import Codec, Columns
 
@@ -39,6 +39,7 @@ class Shape(NamedTuple):
     entries: msgspec.msgpack.Decoder[list[tuple[msgspec.Raw, Any]]]
     times: Callable[[list[Any]], list[str] | None]
     has_values: bool  # whether texts may be objects as well, and are still encoded
+    dates: Mapping[str, bytes]  # what may be a date beside an empty line: members, by what a record begins with then
 
 
 # Of records that have their text under `log`; under `message`, with an empty line or two; with members of others; and
@@ -65,6 +66,7 @@ def _shapes(*fields: Any, times: Callable[[list[Any]], list[str] | None], **rena
             msgspec.msgpack.Decoder(list[tuple[msgspec.Raw, kind]]),
             times,
             text is _VALUES,
+            {name: f'{{"{key}"'.encode() for name, key in others.items()} if is_bare else {},
         )
 
     bare = shape(bare_cri, "message", is_bare=True)
@@ -98,14 +100,22 @@ def dated(key: str) -> Shapes:
     )
 
 
-def columns_of(shape: Shape, records: Sequence[Any], times: list[str] | None, codec: Codec) -> Columns | None:
-    """Return decoded records as columns; None without their times, without any, and where a text has to be found."""
+def columns_of(
+    shape: Shape, records: Sequence[Any], times: list[str] | None, codec: Codec, opening: bytes = b""
+) -> Columns | None:
+    """Return decoded records as columns; None without their times, without any, and where a text has to be found.
+
+    `opening` is what JSON begins with.
+    """
     if not times:
         return None
-    texts: list[Any] | None = [record.text for record in records]
-    if shape.has_values and texts is not None:
-        texts = None if codec.null in texts else codec.texts(texts)
-    if texts is None:
+    texts: list[Any] = [record.text for record in records]
+    if shape.has_values:
+        found = None if codec.null in texts else codec.texts(texts)
+        if found is None:
+            return None
+        texts = found
+    elif shape.dates and "" in texts and _may_hide_text(shape, records, opening):
         return None
     return (
         texts,
@@ -113,3 +123,9 @@ def columns_of(shape: Shape, records: Sequence[Any], times: list[str] | None, co
         [record.stream for record in records],
         [record.kubernetes for record in records],
     )
+
+
+def _may_hide_text(shape: Shape, records: Sequence[Any], opening: bytes) -> bool:
+    """Tell whether what passes for the date of an empty line may be the application's: its records begin otherwise."""
+    names = [name for name, beginning in shape.dates.items() if beginning not in opening]
+    return any(getattr(record, name) is not None for record in records if not record.text for name in names)

@@ -25,7 +25,7 @@ _END_OF_TIME = 253_402_300_800
 # Json_date_format java_sql_timestamp: UTC, without saying so.
 _SQL = re.compile(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d(?:\.\d{1,9})?)", re.ASCII)
 # All texts that are dates in capitals: RFC 3339, or the former without a zone.
-DATE_TEXT = rf"^(?:{TIMESTAMP.pattern.decode()}|{TIMESTAMP.pattern.decode().partition('(?:Z')[0].replace('T', ' ')})$"
+DATE_TEXT = rf"^(?:{TIMESTAMP.pattern.decode()}|{TIMESTAMP.pattern.decode().partition('(?:Z')[0].replace('T', ' ')})\Z"
 # Any number between these is a date.
 AFTER, BEFORE = 0, 10**20
 # What is left of dates without their digits: numbers, iso8601, java_sql_timestamp.

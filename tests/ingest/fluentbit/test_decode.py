@@ -530,7 +530,8 @@ json_values: st.SearchStrategy[Any] = st.recursive(
     max_leaves=5,
 )
 applications = st.dictionaries(
-    st.sampled_from(["a", "msg", "message", "log_processed", "level", "é", '"']), json_values
+    st.sampled_from(["a", "msg", "message", "log_processed", "level", "é", '"', "timestamp"]),
+    json_values | st.just(TIME) | st.just(1700000000),
 )
 shaped = st.fixed_dictionaries(
     {},
@@ -606,6 +607,9 @@ def line_of(members: dict[str, Any], sent: str) -> tuple[str, str] | None:
 @example([{}] * 3, {"my_date": 1763799301.5}, {"namespace": "a"})
 @example([{"logtag": "F", "a": None}] * 3, {}, {"namespace": "a"})
 @example([{"logtag": "F", "time": TIME}] * 3, {"timestamp": -5}, {"namespace": "a"})
+@example([{"logtag": "F", "time": TIME, "timestamp": TIME}] * 3, {}, {"namespace": "a"})
+@example([{"logtag": "F", "time": TIME, "timestamp": 1700000000}] * 3, {"date": 1700000000.1}, {"namespace": "a"})
+@example([{"logtag": "F", "time": TIME}] * 3, {"date": f"{TIME}\n"}, {"namespace": "a"})
 def test_records_of_any_shapes_together_give_the_lines_of_each(
     records: list[dict[str, Any]], date: dict[str, Any], kubernetes: dict[str, Any]
 ) -> None:

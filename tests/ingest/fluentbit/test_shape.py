@@ -13,11 +13,12 @@ TIME = "2025-11-22T08:15:01.123457790Z"
 
 def texts(shape: Shape, *records: dict[str, Any]) -> list[str] | None:
     """Return the texts of records; None if they are of another shape."""
+    data = msgspec.json.encode(records)
     try:
-        found = shape.array.decode(msgspec.json.encode(records))
+        found = shape.array.decode(data)
     except msgspec.ValidationError:
         return None
-    columns = columns_of(shape, found, shape.times(found), Codec())
+    columns = columns_of(shape, found, shape.times(found), Codec(), data)
     return columns[0] if columns else None
 
 
@@ -37,6 +38,14 @@ def test_a_record_of_parser_cri_may_be_an_empty_line_if_it_has_no_member_of_othe
     assert fitting(TIMED, {**cri, "message": "x"}, cri) == [["x", ""]]
     assert fitting(TIMED, {**cri, "message": "x", "a": 1}) == [["x"]]
     assert fitting(TIMED, {**cri, "message": "x", "a": 1}, {**cri, "a": 1}) == []
+
+
+@pytest.mark.parametrize(
+    "odd", [{"date": -5}, {"date": "soon"}, {"date": f"{TIME}\n"}, {"timestamp": 1.5}, {"date": 1.5, "timestamp": 1.5}]
+)
+def test_what_is_no_date_of_fluent_bit_may_be_the_text_of_a_record_of_parser_cri(odd: dict[str, Any]) -> None:
+    cri = {"time": TIME, "logtag": "F", "stream": "stdout"}
+    assert fitting(TIMED, {"date": 1.5, **cri, "message": "x"}, {**cri, **odd}) == []
 
 
 @pytest.mark.parametrize("key", ["date", "timestamp", "@timestamp", "my_date", "é"])
