@@ -35,10 +35,9 @@ _CHUNKS_A_READ = 256
 _GONE_A_WRITE = 64
 _GONE_SECONDS = 1.0
 
-# A write that takes longer than this, in seconds, counts as failed until it is over; so does closing the file.
-PATIENCE_SECONDS = 10.0
-
-# How soon it is tried again to write, in seconds, after that has failed.
+# A write that takes longer than this, in seconds, counts as failed until it is over. So does closing the file, for which
+# there is little patience left after such a write. And how soon it is tried again to write after that has failed.
+PATIENCE_SECONDS, _LITTLE_PATIENCE = 10.0, 1.0
 RETRY_SECONDS = 5.0
 
 # While nothing can be written, it is noted of so many sources that some of their chunks have left.
@@ -176,7 +175,8 @@ class DiskBroker:
         """Write and deliver what has come, and force all of it onto the disk."""
         self.problem = "it is closed"
         try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
+            is_stuck = self._is_writing and self._patience is None
+            async with asyncio.timeout(_LITTLE_PATIENCE if is_stuck else PATIENCE_SECONDS):
                 await self._idle.wait()
                 await self._close_database()
         except TimeoutError:
