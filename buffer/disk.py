@@ -35,8 +35,8 @@ _CHUNKS_A_READ = 256
 _GONE_A_WRITE = 64
 _GONE_SECONDS = 1.0
 
-# A write that takes longer than this, in seconds, counts as failed until it is over. So does closing the file, but there
-# is little patience left for it after such a write. And how soon it is tried again to write after that has failed.
+# A write that takes longer than this, in seconds, counts as failed until it is over. So does closing the file, but for
+# that there is little patience after such a write. And how soon it is tried again to write after that has failed.
 PATIENCE_SECONDS, _LITTLE_PATIENCE = 10.0, 1.0
 RETRY_SECONDS = 5.0
 
