@@ -88,7 +88,7 @@ def test_a_head_says_whether_another_request_may_follow(field: str, keep_alive: 
 
 
 def said(found: RequestHead | None) -> tuple[object, ...] | None:
-    return None if found is None else (found.fields, found.credentials, found.length, found.keep_alive)
+    return found and (found.fields, found.credentials, found.length, found.keep_alive)
 
 
 LENGTHS = st.sampled_from(["3", "17", "017", "+3", "3 ", " 3", "3,3", "", "x", "9" * 18, "9" * 19, "\xb2"])
