@@ -19,7 +19,7 @@ from tornado.httputil import format_timestamp
 from handlers import tcp
 from handlers.base import JSON
 from handlers.raw_stream import RECEIVE_BYTES, RawStream
-from handlers.request_head import Heads
+from handlers.request_head import parse_head
 
 if TYPE_CHECKING:
     import socket
@@ -142,7 +142,6 @@ class LaneConnection:
     def __init__(self, lane: Lane, connection: socket.socket, address: Any, unread: bytes) -> None:
         self._lane = lane
         self._stream = RawStream(connection)
-        self._heads = Heads()
         self._address = address
         self._sender = str(address[0]) if isinstance(address, tuple) else "0.0.0.0"  # noqa: S104 - as Tornado has it
         self.is_idle = True  # whether nothing is lost if it is closed now
@@ -171,7 +170,7 @@ class LaneConnection:
         await lane.turn(len(data))
         end = data.find(_HEAD_END) + len(_HEAD_END)
         ingest = lane.ingest_for(data)
-        head = self._heads.parse(data[:end]) if ingest is not None and len(_HEAD_END) <= end <= lane.max_head else None
+        head = parse_head(data[:end]) if ingest is not None and len(_HEAD_END) <= end <= lane.max_head else None
         if ingest is None or head is None or head.length is None:
             self._hand_over(data)
             return False

@@ -13,10 +13,6 @@ if TYPE_CHECKING:
 # A Content-Length of more digits is for Tornado to refuse.
 _MAX_DIGITS = 18
 
-# What stands before the length of the body, and how large a head may be for its bytes to be kept.
-_LENGTH = b"\r\nContent-Length: "
-_MOST_REPEATED = 1024
-
 # Headers that ask for more than to take a body of known length and answer.
 _UNUSUAL = ("Transfer-Encoding", "Expect", "Upgrade")
 
@@ -44,34 +40,6 @@ class RequestHead:
         if name in self.fields:
             value = f"{self.fields[name]},{value}"
         self.fields[name] = value
-
-
-class Heads:
-    """Parses the heads of one connection. Fluent Bit repeats itself there, but for the length of the body."""
-
-    __slots__ = ("_after", "_before", "_head")
-
-    def __init__(self) -> None:
-        self._before = self._after = b""  # of the last head, what stands around that length
-        self._head: RequestHead | None = None
-
-    def parse(self, data: bytes) -> RequestHead | None:
-        """Do what `parse_head` does. The head is that of the last call, which must not be in use any more."""
-        before, _, rest = data.partition(_LENGTH)
-        digits, _, after = rest.partition(b"\r\n")
-        head = self._head
-        if head is not None and before == self._before and after == self._after and _is_length(digits):
-            head.fields["Content-Length"] = digits.decode()
-            head.length = int(digits)
-            return head
-        head = parse_head(data)
-        is_usual = head is not None and head.length is not None and _is_length(digits) and len(data) <= _MOST_REPEATED
-        self._head, self._before, self._after = (head, before, after) if is_usual else (None, b"", b"")
-        return head
-
-
-def _is_length(digits: bytes) -> bool:
-    return digits.isdigit() and len(digits) <= _MAX_DIGITS
 
 
 def parse_head(data: bytes) -> RequestHead | None:

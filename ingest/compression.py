@@ -53,8 +53,6 @@ def decompress(body: bytes, encoding: str, limit: int) -> bytes:
     enough: a few hundred bytes that are compressed twice can become gigabytes on the way.
     Raises UnsupportedEncoding, BodyTooLarge, Undecodable.
     """
-    if not encoding and not body.startswith((_GZIP_MAGIC, _ZSTD_MAGIC)) and len(body) <= limit:
-        return body
     names = [name for part in encoding.split(",") if (name := part.strip().lower()) not in ("", "identity")]
     if not names and body.startswith(_GZIP_MAGIC):
         names = ["gzip"]

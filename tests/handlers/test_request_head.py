@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handlers.request_head import Heads, RequestHead, content_length, parse_head
+from handlers.request_head import content_length, parse_head
 from tests.wire import head
 
 PATH = "/_ingest/fluentbit"
@@ -85,36 +85,6 @@ def test_a_head_says_whether_another_request_may_follow(field: str, keep_alive: 
     found = parse_head(head(PATH, f"Content-Length: {length}", field))
     assert found is not None
     assert (found.keep_alive, found.length) == (keep_alive, length)
-
-
-def said(found: RequestHead | None) -> tuple[object, ...] | None:
-    return found and (found.fields, found.credentials, found.length, found.keep_alive)
-
-
-LENGTHS = st.sampled_from(["3", "17", "017", "+3", "3 ", " 3", "3,3", "", "x", "9" * 18, "9" * 19, "\xb2"])
-FIELDS = st.lists(
-    st.builds("Content-Length: {}".format, LENGTHS)
-    | st.builds("content-length: {}".format, LENGTHS)
-    | st.sampled_from(
-        ["Fluent-Tag: a", "Fluent-Tag: b", "Connection: close", "X: Content-Length: 5", "Y: " + "y" * 1000]
-    ),
-    max_size=4,
-)
-
-
-@given(st.lists(FIELDS, min_size=1, max_size=6))
-def test_heads_of_one_connection_say_what_each_would_say_alone(all_fields: list[list[str]]) -> None:
-    heads = Heads()
-    for fields in [*all_fields, *all_fields]:
-        data = head(PATH, *fields)
-        assert said(heads.parse(data)) == said(parse_head(data))
-
-
-def test_a_head_that_repeats_the_last_one_but_for_the_length_is_not_parsed_again() -> None:
-    heads = Heads()
-    first = heads.parse(head(PATH, "Content-Length: 17"))
-    assert heads.parse(head(PATH, "Content-Length: 3")) is first
-    assert heads.parse(head(PATH, "Content-Length: 3", "Fluent-Tag: a")) is not first
 
 
 @given(st.binary(max_size=200))
