@@ -72,13 +72,13 @@ class DiskBroker:
         self._now = now
         self._report = report
         self._worker: Worker  # from the start on
+        self._gathering: Gathering  # likewise: to wake the thread costs more than to write one more
         self._database: Database | None = None
         self._receiver: Receiver  # from the start on
         self._next_seq = 1
         self._known: set[bytes] = set()  # keys of requests from before the start
         self._known_until = 0.0  # in Unix seconds
         self._waiting: list[_Request] = []  # to be written
-        self._gathering: Gathering  # likewise; to wake the thread costs more than to write one more
         self._is_writing = False
         self._writing_up_to = 0  # the highest number of what is being written
         self._patience: asyncio.TimerHandle | None = None  # while something is being written
