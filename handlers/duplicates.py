@@ -7,13 +7,12 @@ a secret seed: pods choose their lines, and must not be able to make one body lo
 from __future__ import annotations
 
 import hashlib
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import xxhash
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Awaitable, Callable
 
 # Hashes that are remembered at most; each takes some 100 bytes, and there are at most two generations of them.
 MAX_REMEMBERED = 200_000
@@ -66,15 +65,11 @@ class Duplicates:
         self._forget()
         return key in self._stored or key in self._stored_before
 
-    @contextmanager
-    def storing(self, key: int | None) -> Iterator[None]:
-        """Remember a body (None: one that cannot be known again) once what is done here has worked."""
-        if key is None:
-            yield
-            return
+    async def remember(self, key: int, storing: Awaitable[None]) -> None:
+        """Wait until a body is stored, and remember it once that has worked."""
         self._storing.add(key)
         try:
-            yield
+            await storing
         finally:
             self._storing.discard(key)
         self._stored.add(key)

@@ -11,8 +11,7 @@ class Inflight:
 
     def __init__(self) -> None:
         self._requests: set[object] = set()
-        self._none = asyncio.Event()
-        self._none.set()
+        self._over: asyncio.Event | None = None  # while somebody waits for it
 
     def __len__(self) -> int:
         return len(self._requests)
@@ -23,15 +22,17 @@ class Inflight:
     def add(self, request: object) -> None:
         """Note that a request has begun."""
         self._requests.add(request)
-        self._none.clear()
 
     def remove(self, request: object) -> None:
         """Note that a request is over. Does nothing the second time."""
         self._requests.discard(request)
-        if not self._requests:
-            self._none.set()
+        if self._over is not None and not self._requests:
+            self._over.set()
+            self._over = None
 
     async def over(self, seconds: float) -> None:
         """Wait until no request is in flight, but only for so many seconds."""
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._none.wait(), seconds)
+        if self._requests:
+            self._over = self._over or asyncio.Event()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._over.wait(), seconds)

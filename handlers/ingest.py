@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from tornado.http1connection import HTTP1Connection
 
+    from handlers.intake import Receipt
     from handlers.services import Services
     from ingest.batch import Decoder
 
@@ -69,7 +70,7 @@ class Ingest:
         began = loop.time()
         statistics.bytes += upload.body.size
         try:
-            answer = await self._store(upload)
+            answer = self._accepted(await self._intake.store(upload))
         except Abandoned:
             statistics.abandoned += 1
             return None
@@ -79,8 +80,8 @@ class Ingest:
         statistics.requests[answer.status] += 1
         return answer
 
-    async def _store(self, upload: Upload) -> Answer:
-        receipt = await self._intake.store(upload)
+    def _accepted(self, receipt: Receipt) -> Answer:
+        """Return the answer to a body that is stored, and count its records."""
         statistics = self.services.ingest
         statistics.records += receipt.accepted
         statistics.skipped += receipt.skipped

@@ -82,9 +82,9 @@ class Intake:
         if not is_known and upload.is_abandoned():
             raise Abandoned
         self._services.sessions.check_not_stopping()  # it may have begun while this one was read
+        storing = self._services.broker.publish(read.chunks, key.to_bytes(16) if is_known else b"")
         # Without times of their own, equal records may well be different ones.
-        with duplicates.storing(key if is_known else None):
-            await self._services.broker.publish(read.chunks, key.to_bytes(16) if is_known else b"")
+        await (duplicates.remember(key, storing) if is_known else storing)
         throttle = self._services.throttle
         if read.skipped:
             throttle.note("records without text or namespace skipped", read.skipped, tag=upload.tag)

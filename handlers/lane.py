@@ -99,7 +99,7 @@ class Lane:
 
     async def turn(self, size: int) -> None:
         """Return once so many bytes may be handled: a herd of requests takes several passes of the event loop."""
-        while not self._may_handle(size):  # noqa: ASYNC110 - an event would let all of them go at once again
+        while not self.may_handle(size):  # noqa: ASYNC110 - an event would let all of them go at once again
             await asyncio.sleep(0)
 
     def drain(self) -> None:
@@ -121,7 +121,8 @@ class Lane:
         """Forget a connection that is closed or has been handed over."""
         del self._tasks[connection]
 
-    def _may_handle(self, size: int) -> bool:
+    def may_handle(self, size: int) -> bool:
+        """Tell whether so many bytes may be handled at once, and count them; else it takes a `turn`."""
         self._handled += size + _REQUEST
         if self._handled <= _AT_ONCE:
             return True
@@ -144,6 +145,7 @@ class LaneConnection:
         self._stream = RawStream(connection)
         self._address = address
         self._sender = str(address[0]) if isinstance(address, tuple) else "0.0.0.0"  # noqa: S104 - as Tornado has it
+        self._is_abandoned = partial(tcp.peer_has_closed, connection)
         self.is_idle = True  # whether nothing is lost if it is closed now
         self._unread = unread  # received, and not used yet
         self._is_handed_over = False
@@ -167,7 +169,8 @@ class LaneConnection:
         if not data:
             return False
         self.is_idle = False
-        await lane.turn(len(data))
+        if not lane.may_handle(len(data)):
+            await lane.turn(len(data))
         end = data.find(_HEAD_END) + len(_HEAD_END)
         ingest = lane.ingest_for(data)
         head = parse_head(data[:end]) if ingest is not None and len(_HEAD_END) <= end <= lane.max_head else None
@@ -180,10 +183,11 @@ class LaneConnection:
 
     async def _receive_head(self) -> bytes:
         """Receive until the head of a request is complete, or known to be none of an upload; b"" if there is none."""
-        lane, data = self._lane, self._unread
+        lane = self._lane
         self.is_idle = True
         self._stream.expect_within(lane.idle_seconds)
-        while not _may_be_complete(data) and len(data) <= lane.max_head and lane.may_be_upload(data):
+        data = self._unread or await self._stream.receive()
+        while data and not _may_be_complete(data) and len(data) <= lane.max_head and lane.may_be_upload(data):
             if not (received := await self._stream.receive()):
                 return b""
             data += received
@@ -191,31 +195,26 @@ class LaneConnection:
 
     async def _answer(self, ingest: Ingest, head: RequestHead, length: int) -> bool:
         """Receive and store an upload, and answer; tell whether another request may follow."""
-        services = self._lane.services
-        services.inflight.add(self)
-        try:
-            answer = await self._stored(ingest, head, length)
-        finally:
-            services.inflight.remove(self)
-        if answer is None:
-            return False
-        is_last = services.stopping or not head.keep_alive
-        await self._stream.send(_response(answer, services.now(), is_last=is_last), self._lane.idle_seconds)
-        return not is_last and not services.stopping  # which may have begun meanwhile
-
-    async def _stored(self, ingest: Ingest, head: RequestHead, length: int) -> Answer | None:
-        is_abandoned = partial(tcp.peer_has_closed, self._stream.socket)
+        lane, services = self._lane, self._lane.services
         upload = ingest.begin(
-            head.fields, head.credentials, sender=self._sender, length=length, is_abandoned=is_abandoned
+            head.fields, head.credentials, sender=self._sender, length=length, is_abandoned=self._is_abandoned
         )
+        services.inflight.add(self)
         try:
             if (left := self._take_unread(upload.body, length)) > 0:
                 await self._receive_body(upload.body, left)
                 upload.turn.arrived()
-                await self._lane.turn(upload.body.size)
-            return await ingest.answer(upload)
+                if not lane.may_handle(upload.body.size):
+                    await lane.turn(upload.body.size)
+            answer = await ingest.answer(upload)
         finally:
             upload.close()
+            services.inflight.remove(self)
+        if answer is None:
+            return False
+        is_last = services.stopping or not head.keep_alive
+        await self._stream.send(_response(answer, services.now(), is_last=is_last), lane.idle_seconds)
+        return not is_last and not services.stopping  # which may have begun meanwhile
 
     def _take_unread(self, body: Body, length: int) -> int:
         """Take what has come of a body with its head; return how much has not."""

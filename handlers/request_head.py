@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _MAX_DIGITS = 18
 
 # Headers that ask for more than to take a body of known length and answer.
-_UNUSUAL = ("Transfer-Encoding", "Expect", "Upgrade")
+_UNUSUAL = frozenset(("Transfer-Encoding", "Expect", "Upgrade"))
 
 
 class RequestHead:
@@ -34,12 +34,12 @@ class RequestHead:
 
     def on_header(self, raw_name: bytes, raw_value: bytes) -> None:
         """Take a field from the parser."""
-        name, value = _spelled(raw_name), raw_value.decode("latin-1").rstrip(" \t")
+        name, value, fields = _spelled(raw_name), raw_value.decode("latin-1").rstrip(" \t"), self.fields
         if name == "Authorization":
             self.credentials.append(value)
-        if name in self.fields:
-            value = f"{self.fields[name]},{value}"
-        self.fields[name] = value
+        if name in fields:
+            value = f"{fields[name]},{value}"
+        fields[name] = value
 
 
 def parse_head(data: bytes) -> RequestHead | None:
@@ -52,7 +52,7 @@ def parse_head(data: bytes) -> RequestHead | None:
         return None
     fields = head.fields
     # Of more hosts than one it is for Tornado to complain.
-    if "," not in fields.get("Host", ",") and not any(name in fields for name in _UNUSUAL):
+    if "," not in fields.get("Host", ",") and _UNUSUAL.isdisjoint(fields):
         head.length = content_length(fields)
         # Not what the parser says: it has forgotten by the end of a request without a body.
         options = fields.get("Connection", "")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+_MAGICS = (_GZIP_MAGIC, _ZSTD_MAGIC)
 _SNAPPY_STREAM = b"\xff\x06\x00\x00sNaPpY"
 # More members or frames than this is an attack on the time it takes to start each.
 _MAX_MEMBERS = 10_000
@@ -39,7 +40,7 @@ _ZLIB = type(zlib.decompressobj())
 
 def takes_long(body: bytes, encoding: str) -> bool:
     """Tell whether it may take more than some milliseconds to undo a body's Content-Encoding."""
-    if not encoding and not body.startswith((_GZIP_MAGIC, _ZSTD_MAGIC)):
+    if not encoding and not body.startswith(_MAGICS):
         return False
     is_zstd = body.startswith(_ZSTD_MAGIC)
     return len(body) * (_ZSTD_RATIO if is_zstd else _DEFLATE_RATIO) > _AT_ONCE
@@ -54,13 +55,12 @@ def decompress(body: bytes, encoding: str, limit: int) -> bytes:
     Raises UnsupportedEncoding, BodyTooLarge, Undecodable.
     """
     names = [name for part in encoding.split(",") if (name := part.strip().lower()) not in ("", "identity")]
-    if not names and body.startswith(_GZIP_MAGIC):
-        names = ["gzip"]
-    elif not names and body.startswith(_ZSTD_MAGIC):
-        names = ["zstd"]
-    if len(names) > 1 or any(name not in _DECODERS for name in names):
-        raise UnsupportedEncoding(encoding)
-    for name in names:
+    if not names and body.startswith(_MAGICS):
+        names = ["gzip" if body.startswith(_GZIP_MAGIC) else "zstd"]
+    if names:
+        name, *more = names
+        if more or name not in _DECODERS:
+            raise UnsupportedEncoding(encoding)
         body = _undo(body, name, limit)
     if len(body) > limit:
         raise BodyTooLarge(limit)

@@ -22,6 +22,15 @@ async def test_the_last_request_to_be_over_ends_the_wait() -> None:
     await asyncio.wait_for(waiting, 1)
 
 
+async def test_all_who_wait_are_told() -> None:
+    inflight = Inflight()
+    inflight.add("one")
+    waiting = [asyncio.ensure_future(inflight.over(60)) for _ in range(2)]
+    await asyncio.sleep(0)
+    inflight.remove("one")
+    await asyncio.wait_for(asyncio.gather(*waiting), 1)
+
+
 async def test_a_request_that_takes_too_long_is_not_waited_for() -> None:
     inflight = Inflight()
     inflight.add("slow")
