@@ -86,7 +86,7 @@ class Store:
         bytes_before = ring.bytes
         ring.append(chunk)
         evicted: list[Evicted] = []
-        while ring.bytes > self.limits.namespace_bytes and ring:
+        while ring.bytes > self.limits.namespace_bytes and ring.logs:
             evicted.append(self._evict(ring))
         self._account(ring, bytes_before)
         while self.bytes > self.limits.total_bytes and self._rings:
@@ -216,7 +216,7 @@ class Store:
     def _account(self, ring: Ring, bytes_before: int) -> None:
         """Update the sums over all rings after a change to this one, and drop it if it is empty."""
         self.bytes += ring.bytes - bytes_before
-        if ring:
+        if ring.logs:
             self._heaviest.set(ring.namespace, ring.bytes)
         else:
             self.bytes -= ring.bytes
