@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
@@ -209,7 +210,8 @@ def test_a_file_of_another_version_is_left_alone(tmp_path: Path) -> None:
     connection.close()
     with pytest.raises(DatabaseFailed, match=r"^backlog\.sqlite in it is of another version of logurt$"):
         Database(str(tmp_path))
-    assert sqlite3.connect(tmp_path / FILE).execute("PRAGMA user_version").fetchone() == (99,)
+    with closing(sqlite3.connect(tmp_path / FILE)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (99,)
 
 
 @pytest.mark.parametrize("statement", ["UPDATE chunks SET data = 'x'", "UPDATE sources SET identity = '[]'"])
@@ -260,14 +262,12 @@ def test_sources_that_are_held_are_not_forgotten_however_many(tmp_path: Path) ->
 
 def test_a_full_disk_is_told_and_everything_goes_on_once_there_is_room(tmp_path: Path) -> None:
     database = Database(str(tmp_path))
-    connection = sqlite3.connect(":memory:")
     full = sqlite3.OperationalError("database or disk is full")
     full.sqlite_errorcode = sqlite3.SQLITE_FULL
     with patch.object(Database, "_row", side_effect=full), pytest.raises(DatabaseFailed, match=r"^the disk is full$"):
         write(database, chunk(1, "a"))
     write(database, chunk(1, "a"))
     assert [one.seq for one in database.chunks()] == [1]
-    connection.close()
     database.close()
 
 

@@ -334,12 +334,13 @@ async def test_a_disk_that_does_not_answer_keeps_nobody_waiting_and_what_it_miss
 
 
 async def test_a_disk_that_does_not_answer_does_not_keep_the_process_from_ending(tmp_path: Path) -> None:
-    disk, opened, write = Disk(tmp_path), threading.Event(), Database.write
+    disk, opened, write, stuck = Disk(tmp_path), threading.Event(), Database.write, list[Database]()
     await disk.start()
 
-    def waiting(*given: object) -> None:
+    def waiting(database: Database, batch: Batch, now: float, key_seconds: float) -> None:
+        stuck.append(database)
         opened.wait(10)
-        write(*given)  # type: ignore[arg-type]
+        write(database, batch, now, key_seconds)
 
     with patch.object(Database, "write", waiting), patch("buffer.disk.PATIENCE_SECONDS", 0.01):
         await disk.publish("a")
@@ -350,6 +351,7 @@ async def test_a_disk_that_does_not_answer_does_not_keep_the_process_from_ending
         opened.set()
         while "disk" in [thread.name for thread in threading.enumerate()]:  # noqa: ASYNC110 - nothing tells the test
             await asyncio.sleep(0)
+    stuck[0].close()
 
 
 async def test_chunks_that_leave_while_the_disk_is_full_cost_no_memory(tmp_path: Path) -> None:

@@ -183,7 +183,10 @@ async def serving(
 
     # A task of our own, for asyncio would log it if one of its own were cancelled.
     def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        tasks.add(asyncio.create_task(serve(reader, writer)))
+        if server.is_serving():
+            tasks.add(asyncio.create_task(serve(reader, writer)))
+        else:  # its TLS handshake has taken until now
+            writer.close()
 
     server = await asyncio.start_server(handle, "127.0.0.1", 0, ssl=tls)
     try:

@@ -566,9 +566,11 @@ class Gate:
     def __init__(self, broker: Broker) -> None:
         self._publish = broker.publish
         self.reached = asyncio.Event()
+        self.requests = 0
         self.opened = asyncio.Event()
 
     async def publish(self, chunks: Sequence[Chunk], key: bytes) -> None:
+        self.requests += 1
         self.reached.set()
         await self.opened.wait()
         await self._publish(chunks, key)
@@ -648,7 +650,7 @@ async def test_a_stop_does_not_wait_for_ever_for_what_is_being_stored(
     async with connected(live.port) as first, connected(live.port) as second:
         for wire in (first, second):
             await wire.send(framed(framing))
-        await gate.reached.wait()
+        await until(lambda: gate.requests == 2)
         await asyncio.wait_for(live.server.stop(StopBounds(flush=0, drain=0, answers=0.05, close=0.05)), 5)
         await end_tasks()
         assert (await first.rest(), await second.rest()) == (b"", b"")

@@ -110,7 +110,7 @@ def test_group_markers_are_left_out() -> None:
         NEW.replace(b"\xda\x01\x2c", b"\xc1\x01\x2c"),
         NEW.replace(b"\x80\x82", b"\x80\x84"),
         b"\x92\x92" + TIME + b"\x80\xdd\xff\xff\xff\xff",
-        b"\x92\x92" + TIME + b"\x80\x81\xa1a" + b"\x91" * 3000 + b"\xc0",
+        b"\x92\x92" + TIME + b"\x80\x81\xa1a" + b"\x91" * 50_000 + b"\xc0",
     ],
 )
 def test_what_follows_a_malformed_entry_is_lost_and_counted(broken: bytes) -> None:
