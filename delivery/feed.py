@@ -128,7 +128,7 @@ class Feed:
         last = chunks[-1].seq
         for scope in self._scopes.of_evicted(chunks[0].source, was_last=evicted[-1].was_last):
             for group in scope.groups:
-                if group.behind or group.fresh_seq <= last:
+                if group.behind or group.is_flushing or group.fresh_seq <= last:
                     group.count_lost(chunks, self._flush_time)
         self.clear_caches()
 
@@ -174,10 +174,9 @@ class Feed:
         """Go on with the flush that has begun, for as long as there is time; tell whether it is done."""
         time = self._flush_time()
         for group in list(self._flushing):
-            if time.is_over():
+            if time.is_over() or not group.go_on(time):
                 break
             del self._flushing[group]
-            group.flush_now(time)
         self.clear_caches()
         return not self._flushing
 

@@ -7,14 +7,14 @@ behind reads on in the ring, range by range. What several readers need, they all
 from __future__ import annotations
 
 from bisect import bisect_left
-from itertools import islice
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from buffer.ring import Position, Since, Tail
+from buffer.ring import Position
 from delivery import ranges
 from delivery.ranges import Range, from_position, render_range
 from delivery.reader import NEVER, OLDEST, Reader, State
+from delivery.round import ROUND_SECONDS, Round, write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
 
 # How long a group may render in a flush before its filter counts as slow, in seconds.
 RENDER_SECONDS = 0.0025
-
-# Readers written to before the clock is looked at again.
-BATCH = 512
 
 
 class Group:
@@ -48,6 +45,7 @@ class Group:
         "_growth",
         "_held",
         "_range",
+        "_round",
         "_step_bytes",
         "_wake",
         "behind",
@@ -75,6 +73,7 @@ class Group:
         self.fresh_seq = NEVER  # the number of the first of the fresh chunks, above all others if there are none
         self._fresh: list[Chunk] = []  # arrived since the last flush
         self._fresh_bytes = 0  # about how much they are once rendered
+        self._round: Round | None = None  # while a flush goes on that has not reached all live readers
         self._range: Range | None = None  # the last one rendered for readers that are behind
         self._held: dict[Reader, None] = {}  # those that wait for the next flush to become live
 
@@ -82,6 +81,11 @@ class Group:
     def kept_range(self) -> Range | None:
         """The range that is kept for the readers that are behind, if any."""
         return self._range
+
+    @property
+    def is_flushing(self) -> bool:
+        """Whether a flush goes on that has not reached all live readers yet."""
+        return self._round is not None
 
     def offer(self, chunk: Chunk) -> int:
         """Keep a chunk for the next flush, if anyone is live; return about how many bytes there are to flush."""
@@ -96,31 +100,36 @@ class Group:
 
     def flush(self, time: Slice) -> None:
         """Write what is fresh to the live readers; those that cannot take it or are not reached in time fall behind."""
+        self._break_off()
         if time.is_over():
             self._flush_ranges(self._take_fresh(), time)
         else:
-            self.flush_now(time)
+            self.go_on(time)
+            self._break_off()
 
-    def flush_now(self, time: Slice) -> None:
-        """Do the same, knowing that there is time."""
+    def go_on(self, time: Slice) -> bool:
+        """Flush, knowing that there is time, or go on with a flush; tell whether all live readers have been reached."""
+        if self._round is not None:
+            stretch, readers = self._round
+            return self._reach(stretch, *write(readers, stretch.data, time.part(ROUND_SECONDS)))
         size = self._fresh_bytes
         fresh = self._take_fresh()
         if not fresh:
-            return
+            return True
         if size <= self._step_bytes and not self.is_slow:
             # Nearly always, this is all there is to a flush.
             data, lines = self._cache.render_flush(fresh)
             if not lines:
-                return
+                return True
             if len(data) <= ranges.MAX_WRITE_BYTES:
-                full, late = self._write(data, time)
-                if full or late:
-                    start, end = Position(fresh[0].seq, 0), Position(fresh[-1].seq + 1, 0)
-                    self._fall_behind(full, late, Range(start, end, data, lines))
-                else:
-                    self.lines += lines
-                return
+                full, unreached = write(self.live, data, time)
+                self.lines += lines
+                if not full and not unreached:
+                    return True
+                start, end = Position(fresh[0].seq, 0), Position(fresh[-1].seq + 1, 0)
+                return self._reach(Range(start, end, data, lines), full, unreached)
         self._flush_ranges(fresh, time)
+        return True
 
     def next_seq(self, otherwise: int) -> int:
         """Return the number of the first chunk that has not been flushed; `otherwise` if all have been."""
@@ -162,6 +171,8 @@ class Group:
         """
         if self.fresh_seq <= chunks[-1].seq:
             self.flush(flush_time())
+        elif self._round is not None and self._round.range.start.seq <= chunks[-1].seq:
+            self._break_off()
         kept = self._range
         if kept is not None and any(kept.start.seq <= chunk.seq and (chunk.seq, 0) < kept.end for chunk in chunks):
             self._range = None
@@ -180,7 +191,7 @@ class Group:
 
         What is fresh came before: the live readers are given it first. `next_seq` is the number they then wait for.
         """
-        if self._fresh:
+        if self._fresh or self._round is not None:
             self.flush(flush_time())
         lines = loss.lines if self.view.stream is None else None  # nobody knows of which streams they were
         live = [reader for reader in self.live if reader.misses(loss)]
@@ -221,28 +232,6 @@ class Group:
             lost += self.view.count(chunks[first], line) - counts[first]
         return lost
 
-    def search(self, reader: Reader, ring: Ring | None, should_stop: Callable[[], bool]) -> None:
-        """Go on with a reader's search for the line to begin with, until that is found or the time is up."""
-        if ring is None:  # everything that was there when it joined has left
-            reader.begin_at(reader.position)
-            return
-        if reader.state is State.SEEKING:
-            assert reader.since is not None  # noqa: S101 - what the state means
-            walk = Since(reader.floor, done=False)
-            reader.floor, done = ring.since(reader.since, walk, self.sources, reader.position.seq, should_stop)
-            if not done:
-                return
-            reader.state = State.COUNTING
-        if reader.missing is None:
-            reader.position = reader.floor
-        else:
-            tail = Tail(reader.position, reader.missing)
-            reader.position, reader.missing = ring.tail(tail, self.sources, self.view, should_stop)
-            if reader.missing and reader.position > reader.floor:
-                return
-            reader.position = max(reader.position, reader.floor)
-        reader.begin_at(reader.position)
-
     def next_range(self, reader: Reader, ring: Ring, should_stop: Callable[[], bool]) -> Range | None:
         """Return what a reader that is behind reads next; None if it has caught up with the last flush."""
         start, before = reader.position, self.limit(reader)
@@ -275,21 +264,22 @@ class Group:
             rendering = time.part(RENDER_SECONDS)
             stretch = render_range(self.view, self._cache, position, from_position(fresh, position), rendering.is_over)
             self.is_slow = bool(self.view.text) and rendering.is_over()
-            self._fall_behind(*self._write(stretch.data, time), stretch)
+            self._fall_behind(*write(self.live, stretch.data, time), stretch)
             position = stretch.end
 
-    def _write(self, data: bytes, time: Slice) -> tuple[Sequence[Reader], Sequence[Reader]]:
-        """Write to the live readers; return those that could not take it all, and those not reached in time."""
-        if not data:
-            return (), ()
-        if len(self.live) <= BATCH:
-            return [reader for reader in self.live if not reader.write(data)], ()  # nearly always
-        readers, full = iter(self.live), list[Reader]()
-        for written in range(0, len(self.live), BATCH):
-            if written and time.is_over():
-                break
-            full += [reader for reader in islice(readers, BATCH) if not reader.write(data)]
-        return full, list(readers)
+    def _reach(self, stretch: Range, full: Sequence[Reader], unreached: Sequence[Reader]) -> bool:
+        """Have readers fall behind that could not take all of a range; tell whether all others have been reached."""
+        for reader in full:
+            self._demote(reader, stretch.end)
+        self._round = Round(stretch, dict.fromkeys(unreached)) if unreached else None
+        return not unreached
+
+    def _break_off(self) -> None:
+        """Have the readers fall behind that the round has not reached."""
+        if self._round is not None:
+            (stretch, late), self._round = self._round, None
+            self.lines -= stretch.lines  # until they are live no more: they have not been written these
+            self._fall_behind((), list(late), stretch)
 
     def _fall_behind(self, full: Sequence[Reader], late: Sequence[Reader], stretch: Range) -> None:
         """Count a range as written, and have live readers fall behind: `full` ones have it, `late` ones do not."""
@@ -312,6 +302,8 @@ class Group:
 
     def _drop(self, reader: Reader) -> None:
         """Take a reader off its list. With the last one that was behind goes what was rendered for them."""
+        if self._round is not None:
+            self._round.leave(reader)
         self.live.pop(reader, None)
         self.behind.pop(reader, None)
         self._held.pop(reader, None)

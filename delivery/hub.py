@@ -13,8 +13,8 @@ behind stop short of them. So each line reaches each reader in exactly one of th
 
 Nothing here waits, and nothing reads a clock: time and timers come from outside, as plain callables. Nothing takes long
 either: searching, filtering, expiring, joining and flushing are done in slices of a few milliseconds, and others get a
-turn in between. Groups that a flush does not reach in its slice are flushed in the next turn; readers of a group that
-it does not get through fall behind, as those with a full socket do.
+turn in between. A flush that does not get through in its slice goes on in the next turn, with the readers that it has
+not reached.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from delivery.histogram import Histogram
 from delivery.loads import Loads
 from delivery.numbering import Numbering
 from delivery.reader import NEVER, Reader, State
+from delivery.search import search
 from delivery.slice import LoopSlice
 from delivery.turns import Turns
 
@@ -249,7 +250,7 @@ class Hub:
             return True
         ring = self.store.ring(namespace)
         if reader.is_searching:
-            reader.group.search(reader, ring, time.is_over)
+            search(reader, ring, time.is_over)
         return reader.is_searching or self._write_next(reader, ring, time)
 
     def _gather(self, reader: Reader, time: Slice) -> bool:

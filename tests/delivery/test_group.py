@@ -285,21 +285,6 @@ def test_readers_at_different_lines_of_a_chunk_do_not_share() -> None:
     assert [client.texts() for client in (whole, part, other)] == [["a", "b", "c"], ["b", "c"], ["c"]]
 
 
-def test_readers_that_a_flush_does_not_reach_in_time_are_written_the_same_in_their_turns() -> None:
-    rig = Rig()
-    clients = [rig.join() for _ in range(10)]
-    rig.settle()
-    rig.publish("1")
-    rig.clock.tick = LOOP_SECONDS / 3
-    with patch("delivery.group.BATCH", 1):
-        rig.clock.run_one()
-    assert 0 < sum(client.reader.is_live for client in clients) < 10
-    rig.clock.run_due()
-    assert {tuple(client.texts()) for client in clients} == {("1",)}
-    assert len({id(data) for client in clients for data in client.socket.writes}) == 1
-    assert all(client.reader.is_live for client in clients)
-
-
 def test_a_flush_of_many_groups_takes_no_longer_than_its_slice() -> None:
     rig = Rig()
     clients = [rig.join(view(text=TextFilter((f"{number}|x",)))) for number in range(100)]
@@ -400,7 +385,7 @@ def test_fresh_lines_of_several_evicted_chunks_are_flushed_or_lost_but_never_bot
     for number in range(20):
         rig.publish(f"{number}")
     rig.clock.tick = LOOP_SECONDS / 3
-    with patch("delivery.group.BATCH", 1):
+    with patch("delivery.round.BATCH", 1):
         rig.publish("x" * 14_000)
     rig.clock.tick = 0
     rig.settle()

@@ -90,7 +90,7 @@ SMALL = {
     "delivery.view.STEP_WORK": 500,
     "delivery.ranges.WRITE_BYTES": 300,
     "delivery.ranges.MAX_WRITE_BYTES": 400,
-    "delivery.group.BATCH": 1,
+    "delivery.round.BATCH": 1,
     "delivery.deflate.LEAST_BYTES": 100,
 }
 ROOMS = st.sampled_from([None, None, 0, 60, 400])

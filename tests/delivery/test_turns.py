@@ -121,10 +121,9 @@ def test_readers_that_a_flush_did_not_reach_are_served_before_others_but_leave_t
     rig.publish("0")
     live = [rig.join(PLAIN, Start(tail=0)) for _ in range(40)]
     rig.settle()
-    rig.publish("1")
     rig.clock.tick = LOOP_SECONDS / 10
-    with patch("delivery.group.BATCH", 1):
-        rig.clock.run_one()
+    with patch("delivery.round.BATCH", 1), patch("delivery.ranges.WRITE_BYTES", 1):
+        rig.publish("1")  # so much that it is flushed at once
     flushed = served(live)
     assert 0 < flushed < 15
     others = [rig.join(PLAIN) for _ in range(10)]
