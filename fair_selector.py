@@ -11,6 +11,10 @@ import math
 import os
 import select
 import selectors
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from _typeshed import FileDescriptorLike
 
 # Some ten milliseconds' worth of connections that come or go.
 MOST_EVENTS = 128
@@ -28,18 +32,37 @@ class FairSelector(selectors.EpollSelector):
         super().__init__()
         # Another descriptor of the same epoll instance, which has its own end.
         self._events = select.epoll.fromfd(os.dup(self.fileno()))
+        self._keys: dict[int, selectors.SelectorKey] = {}  # by descriptor: `get_map` takes longer to look one up
+
+    def register(self, fileobj: FileDescriptorLike, events: int, data: Any = None) -> selectors.SelectorKey:
+        """Watch a file."""
+        key = super().register(fileobj, events, data)
+        self._keys[key.fd] = key
+        return key
+
+    def modify(self, fileobj: FileDescriptorLike, events: int, data: Any = None) -> selectors.SelectorKey:
+        """Watch a file for other events."""
+        key = super().modify(fileobj, events, data)
+        self._keys[key.fd] = key
+        return key
+
+    def unregister(self, fileobj: FileDescriptorLike) -> selectors.SelectorKey:
+        """Watch a file no more."""
+        key = super().unregister(fileobj)
+        del self._keys[key.fd]
+        return key
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """Return some of the events that are ready, waiting at most `timeout` seconds (None: for ever) for one."""
         # Rounded up to what epoll knows, or it would be asked over and over until a timer is due.
-        seconds = -1 if timeout is None else max(0.0, math.ceil(timeout * 1e3) * 1e-3)
-        keys, ready = self.get_map(), list[tuple[selectors.SelectorKey, int]]()
+        seconds = -1 if timeout is None else math.ceil(timeout * 1e3) * 1e-3 if timeout > 0 else 0
+        ready: list[tuple[selectors.SelectorKey, int]] = []
         for file, event in self._events.poll(seconds, MOST_EVENTS):
-            key = keys.get(file)
-            # An error or a hang-up wakes readers and writers alike.
-            events = selectors.EVENT_WRITE * bool(event & ~select.EPOLLIN)
-            events |= selectors.EVENT_READ * bool(event & ~select.EPOLLOUT)
+            key = self._keys.get(file)
             if key is not None:
+                # An error or a hang-up wakes readers and writers alike.
+                events = selectors.EVENT_WRITE * bool(event & ~select.EPOLLIN)
+                events |= selectors.EVENT_READ * bool(event & ~select.EPOLLOUT)
                 ready.append((key, events & key.events))
         return ready
 

@@ -53,6 +53,19 @@ def test_it_tells_what_the_usual_one_tells(selector: FairSelector) -> None:
         assert found == expected != []
 
 
+def test_a_file_is_told_of_for_what_it_is_watched_for_last_and_no_longer_than_that(selector: FairSelector) -> None:
+    with ExitStack() as stack:
+        ours, theirs = pair(stack)
+        theirs.send(b"x")
+        selector.register(ours, selectors.EVENT_READ, "first")
+        key = selector.modify(ours, selectors.EVENT_WRITE, "second")
+        assert selector.select(0) == [(key, selectors.EVENT_WRITE)]
+        selector.unregister(ours)
+        assert selector.select(0) == []
+        key = selector.register(ours, selectors.EVENT_READ)
+        assert selector.select(0) == [(key, selectors.EVENT_READ)]
+
+
 @pytest.mark.parametrize("timeout", [0, -1, 0.0001, 0.002])
 def test_it_waits_no_longer_than_told_where_nothing_is_ready(selector: FairSelector, timeout: float) -> None:
     assert selector.select(timeout) == []
