@@ -96,6 +96,7 @@ class Broker(Protocol):
     async def publish(self, chunks: Sequence[Chunk], key: bytes = b"") -> None:
         """Store all chunks of a request. Once this returns, they will be delivered wherever they are followed.
 
+        May be begun outside of a task, where the timeouts of asyncio do not work until it has waited for something.
         `key` names the request: a request that comes again has the same one; empty if that cannot be told. Raises
         BrokerUnavailable unless all chunks were stored; then all of them must be published again, with the same key.
         """

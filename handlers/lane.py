@@ -2,8 +2,9 @@
 
 Most requests hold a few records, and cost Tornado several times what storing these does. A connection that begins with
 an upload comes here. Requests whose first line is that of an upload, and whose head asks for no more than to take a
-body of known length, are received and answered by one coroutine for each connection. At the first request for anything
-else, the connection goes over to Tornado for good, with what has been received and not been used: nothing is guessed.
+body of known length, are answered right where they arrive; a task is made only for one that has to wait, be it for its
+body or for the broker. At the first request for anything else, the connection goes over to Tornado for good, with what
+has been received and not been used: nothing is guessed.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from tornado.httputil import format_timestamp
 
-from handlers import tcp
+from handlers import eager, tcp
 from handlers.base import JSON
 from handlers.raw_stream import RECEIVE_BYTES, RawStream
 from handlers.request_head import parse_head
@@ -70,13 +71,13 @@ class Lane:
         self.body_seconds = body_seconds
         self.dropped = memoryview(bytearray(RECEIVE_BYTES))  # where unwanted bytes are received
         self._ingests = {f"POST {path} HTTP/1.1\r\n".encode(): ingest for path, ingest in ingests.items()}
-        self._tasks: dict[LaneConnection, asyncio.Task[None]] = {}
+        self._connections: dict[LaneConnection, None] = {}  # a dict, because it keeps an order
         self._handled = 0  # bytes of requests, in this pass of the event loop and some before it
         self._pass_ends: float | None = None  # on the loop's clock, once that is a lot
 
     def __len__(self) -> int:
         """Return how many connections there are."""
-        return len(self._tasks)
+        return len(self._connections)
 
     def accept(self, stream: IOStream, address: Any) -> None:
         """Serve a new connection, of which nothing has been read although something has come."""
@@ -85,9 +86,12 @@ class Lane:
         with suppress(OSError):
             # At once: its head must not be overtaken by one that comes later, on a connection that is watched already.
             unread = stream.socket.recv(RECEIVE_BYTES)
-        served = LaneConnection(self, stream.socket, address, unread)
-        task = self._tasks[served] = asyncio.get_running_loop().create_task(served.serve())
-        task.add_done_callback(served.end)  # not in the task: one that is cancelled before it has begun does nothing
+        served = LaneConnection(self, stream.socket, address)
+        self._connections[served] = None
+        if unread:
+            served.begin(unread)
+        else:
+            served.wait()
 
     def ingest_for(self, data: bytes) -> Ingest | None:
         """Return what takes the request that begins with this; None if it is not an upload."""
@@ -104,22 +108,25 @@ class Lane:
 
     def drain(self) -> None:
         """Close all connections without a request. The others close once they have answered it."""
-        for connection, task in self._tasks.items():
+        for connection in list(self._connections):
             if connection.is_idle:
-                task.cancel()
+                connection.close()
 
     async def close(self, seconds: float) -> None:
         """Close all connections: those that send an answer have so many seconds for it."""
-        if self._tasks:
-            _, pending = await asyncio.wait(self._tasks.values(), timeout=seconds)
+        self.drain()
+        if tasks := [connection.task for connection in self._connections if connection.task is not None]:
+            _, pending = await asyncio.wait(tasks, timeout=seconds)
             for task in pending:
                 task.cancel()
             if pending:
                 await asyncio.wait(pending)
+        for connection in list(self._connections):
+            connection.close()
 
     def forget(self, connection: LaneConnection) -> None:
         """Forget a connection that is closed or has been handed over."""
-        del self._tasks[connection]
+        del self._connections[connection]
 
     def may_handle(self, size: int) -> bool:
         """Tell whether so many bytes may be handled at once, and count them; else it takes a `turn`."""
@@ -138,29 +145,65 @@ class Lane:
 
 
 class LaneConnection:
-    """A connection as long as it brings uploads."""
+    """A connection as long as it brings uploads. `task` is there only while one of them has to wait for something."""
 
-    def __init__(self, lane: Lane, connection: socket.socket, address: Any, unread: bytes) -> None:
+    def __init__(self, lane: Lane, connection: socket.socket, address: Any) -> None:
         self._lane = lane
         self._stream = RawStream(connection)
         self._address = address
         self._sender = str(address[0]) if isinstance(address, tuple) else "0.0.0.0"  # noqa: S104 - as Tornado has it
         self._is_abandoned = partial(tcp.peer_has_closed, connection)
+        self.task: asyncio.Task[None] | None = None
         self.is_idle = True  # whether nothing is lost if it is closed now
-        self._unread = unread  # received, and not used yet
-        self._is_handed_over = False
+        self._unread = b""  # received, and not used yet
+        self._is_over = False  # closed, or with Tornado
+        self._may_follow = False  # whether another request may
+        self._stream.expect_within(lane.idle_seconds)
 
-    async def serve(self) -> None:
-        """Answer uploads one after the other, until the client leaves or asks for something else."""
+    def wait(self) -> None:
+        """Wait for a request."""
+        self.is_idle = True
+        self._stream.call_with_next(self.begin)
+
+    def begin(self, received: bytes) -> None:
+        """Answer what has come; nothing means that no more does."""
+        self._unread, self._may_follow = received, False
+        if not received:
+            self.close()
+            return
+        try:
+            self.task = eager.begin(self._serve())
+        except BaseException:
+            self.close()
+            raise
+        if self.task is None:
+            self._go_on()
+        else:
+            self.task.add_done_callback(self._go_on)
+
+    def close(self) -> None:
+        """Close the connection, unless Tornado has it. Does nothing the second time."""
+        if self._is_over:
+            return
+        self._let_go()
+        if self.task is not None:
+            self.task.cancel()
+        self._stream.socket.close()
+
+    def _go_on(self, _task: asyncio.Task[None] | None = None) -> None:
+        """Wait for the next request once all that had come are answered, or else close the connection."""
+        self.task = None
+        if self._may_follow and not self._is_over:
+            self.wait()
+        else:
+            self.close()
+
+    async def _serve(self) -> None:
+        """Answer uploads until all that has come is answered, the client leaves, or asks for something else."""
         with suppress(OSError):  # the client has gone, or what it sends does not come in time
-            while await self._serve_one():
-                pass
-
-    def end(self, _task: asyncio.Task[None]) -> None:
-        """Close the connection, unless Tornado has it."""
-        if not self._is_handed_over:
-            self._let_go()
-            self._stream.socket.close()
+            while self._unread and await self._serve_one():
+                self._may_follow = not self._unread
+                self._stream.expect_within(self._lane.idle_seconds)
 
     async def _serve_one(self) -> bool:
         """Answer an upload; tell whether another request may follow here."""
@@ -182,12 +225,10 @@ class LaneConnection:
         return await self._answer(ingest, head, head.length)
 
     async def _receive_head(self) -> bytes:
-        """Receive until the head of a request is complete, or known to be none of an upload; b"" if there is none."""
-        lane = self._lane
+        """Receive until the head of a request is complete, or known to be none of an upload; b"" if no more comes."""
+        lane, data = self._lane, self._unread
         self.is_idle = True
-        self._stream.expect_within(lane.idle_seconds)
-        data = self._unread or await self._stream.receive()
-        while data and not _may_be_complete(data) and len(data) <= lane.max_head and lane.may_be_upload(data):
+        while not _may_be_complete(data) and len(data) <= lane.max_head and lane.may_be_upload(data):
             if not (received := await self._stream.receive()):
                 return b""
             data += received
@@ -234,10 +275,10 @@ class LaneConnection:
 
     def _hand_over(self, unread: bytes) -> None:
         self._let_go()
-        self._is_handed_over = True
         self._lane.hand_over(self._stream.socket, self._address, unread)
 
     def _let_go(self) -> None:
+        self._is_over = True
         self._stream.release()
         self._lane.forget(self)
 

@@ -1,4 +1,4 @@
-"""Streams for connections that one coroutine reads and answers, and what is left of them for Tornado."""
+"""Streams for connections whose requests one coroutine reads and answers, and what is left of them for Tornado."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ class RawStream:
         self._take_some = partial(connection.recv, RECEIVE_BYTES)
         self._take: Callable[[], Any] = self._take_some  # what receives it then
         self._waiter: asyncio.Future[Any] | None = None
+        self._next: Callable[[bytes], None] | None = None  # what gets that where nobody waits
         self._deadline = math.inf  # on the loop's clock, of all that is waited for
         self._alarm: asyncio.TimerHandle | None = None  # no later than that while there is a waiter
 
@@ -62,6 +63,7 @@ class RawStream:
         except BlockingIOError:
             sent = 0
         if sent < len(data):
+            await asyncio.sleep(0)  # what has been begun without a task (see `eager`) goes on in one: timeouts need it
             async with asyncio.timeout(seconds):
                 await self._loop.sock_sendall(self.socket, data[sent:])
 
@@ -69,8 +71,15 @@ class RawStream:
         """Say how long all that is received from now on may take to come."""
         self._deadline = self._loop.time() + seconds
 
+    def call_with_next(self, received: Callable[[bytes], None]) -> None:
+        """Have `received` called with what arrives next: nothing at the end, nor if it does not come in time."""
+        self._next = received
+        self._watch()
+        self._set_alarm()
+
     def release(self) -> None:
         """Let go of the socket, which stays open. Does nothing the second time."""
+        self._next = None
         self._stop_watching()
         if self._alarm is not None:
             self._alarm.cancel()
@@ -80,16 +89,18 @@ class RawStream:
         """Have something received by `take` once it has arrived; return what will be what that returns."""
         self._take = take
         self._waiter = waiter = self._loop.create_future()
-        if not self._is_watched:
-            self._loop.add_reader(self.socket, self._arrived)
-            self._is_watched = True
+        self._watch()
         self._set_alarm()
         return waiter
 
+    @property
+    def _is_awaited(self) -> bool:
+        """Whether anybody waits for what arrives."""
+        return self._next is not None or (self._waiter is not None and not self._waiter.done())
+
     def _arrived(self) -> None:
         # Received right here, or the event loop would report it a second time before the waiter can run.
-        waiter = self._waiter
-        if waiter is None or waiter.done():
+        if not self._is_awaited:
             self._stop_watching()
             return
         try:
@@ -97,11 +108,22 @@ class RawStream:
         except BlockingIOError:
             return
         except OSError as error:
-            waiter.set_exception(error.with_traceback(None))  # which knows this frame (see `tune_gc` on cycles)
+            self._give(error.with_traceback(None))  # which knows this frame (see `tune_gc` on cycles)
         else:
-            waiter.set_result(received)
-        self._waiter = None
+            self._give(received)
+
+    def _give(self, outcome: Any) -> None:
+        """Give what has come, or an OSError, to whoever waits for it."""
+        call, waiter = self._next, self._waiter
+        self._next = self._waiter = None
         self._take = self._take_some  # the buffer is not to stay for the sake of this
+        is_error = isinstance(outcome, OSError)
+        if call is not None:
+            call(b"" if is_error else outcome)
+        elif waiter is not None and is_error:
+            waiter.set_exception(outcome)
+        elif waiter is not None:
+            waiter.set_result(outcome)
 
     def _set_alarm(self) -> None:
         """See to it that a deadline is noticed. One timer serves many requests."""
@@ -114,13 +136,17 @@ class RawStream:
 
     def _check_deadline(self) -> None:
         self._alarm = None
-        if self._waiter is None or self._waiter.done():
+        if not self._is_awaited:
             return  # the next wait sets a new one
         if self._deadline > self._loop.time():
             self._set_alarm()
-            return
-        self._waiter.set_exception(TimeoutError())
-        self._waiter = None
+        else:
+            self._give(TimeoutError())
+
+    def _watch(self) -> None:
+        if not self._is_watched:
+            self._loop.add_reader(self.socket, self._arrived)
+            self._is_watched = True
 
     def _stop_watching(self) -> None:
         if self._is_watched:

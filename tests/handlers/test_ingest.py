@@ -713,7 +713,7 @@ async def test_broken_bodies_count_for_what_they_are_when_inflated(live: LiveSer
 
 async def test_what_a_client_leaves_behind_is_not_stored_since_it_will_come_again(live: LiveServer) -> None:
     async with connected(live.port) as wire:
-        await wire.send(request(PATH, TOKEN, body=batch("hello")))
+        wire.send_at_once(request(PATH, TOKEN, body=batch("hello")))
     await taken(live, 0)
     assert await backlog(live) == []
 

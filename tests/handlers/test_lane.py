@@ -200,6 +200,28 @@ async def test_an_upload_on_a_new_connection_is_not_overtaken_by_a_later_one_on_
     assert await backlog(live) == wanted
 
 
+async def test_an_idle_connection_has_no_task(live: LiveServer) -> None:
+    before = asyncio.all_tasks()
+    async with connected(live.port) as wire:
+        await wire.send(upload("x"))
+        await wire.answer()
+        assert asyncio.all_tasks() <= before
+        assert live.server.connections == 1
+
+
+@pytest.mark.logs
+async def test_a_connection_whose_request_fails_for_a_reason_that_nobody_knows_is_closed(
+    live: LiveServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with connected(live.port) as wire:
+        await wire.send(upload("x"))
+        await wire.answer()
+        monkeypatch.setattr("handlers.lane.parse_head", lambda _: 1 / 0)
+        await wire.send(upload("x"))
+        assert await wire.rest() == b""
+    await until(lambda: not live.server.connections)
+
+
 async def test_an_idle_connection_is_closed(live: LiveServer) -> None:
     async with connected(live.port) as wire:
         await wire.send(upload("x"))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tornado.testing import bind_unused_port
 
 from handlers.raw_stream import RawStream, UnreadStream
-from tests.handlers.peers import let_timers_pass
+from tests.handlers.peers import let_timers_pass, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -118,6 +118,40 @@ async def test_a_buffer_that_has_been_filled_is_let_go(pair: Pair) -> None:
     await stream.fill(memoryview(buffer), list[int]().append)
     buffer.clear()  # fails while there is a view of it
     stream.release()
+
+
+@pytest.mark.parametrize("end", ["comes", "closes", "is reset", "is late"])
+async def test_where_nobody_waits_the_next_is_given_to_a_callback_once(pair: Pair, end: str) -> None:
+    ours, theirs = pair
+    stream, given = RawStream(ours), list[bytes]()
+    stream.expect_within(10)
+    stream.call_with_next(given.append)
+    if end == "comes":
+        theirs.send(b"one")
+    elif end == "is late":
+        let_timers_pass(11)
+    else:
+        if end == "is reset":
+            ours.send(b"never read")
+        theirs.close()
+    await until(lambda: given)
+    if end == "comes":
+        theirs.send(b"two")
+    await settle()
+    assert given == [b"one" if end == "comes" else b""]
+    if end == "comes":
+        assert await stream.receive() == b"two"
+    stream.release()
+
+
+async def test_a_stream_that_is_released_gives_nothing(pair: Pair) -> None:
+    ours, theirs = pair
+    stream, given = RawStream(ours), list[bytes]()
+    stream.call_with_next(given.append)
+    stream.release()
+    theirs.send(b"x")
+    await settle()
+    assert given == []
 
 
 async def test_what_the_kernel_does_not_take_at_once_is_sent_when_it_does(pair: Pair) -> None:
