@@ -42,6 +42,7 @@ class FairSelector(selectors.EpollSelector):
 
     def modify(self, fileobj: FileDescriptorLike, events: int, data: Any = None) -> selectors.SelectorKey:
         """Watch a file for other events."""
+        del self._keys[self.get_key(fileobj).fd]  # it is watched no more if this fails
         key = super().modify(fileobj, events, data)
         self._keys[key.fd] = key
         return key
@@ -69,4 +70,5 @@ class FairSelector(selectors.EpollSelector):
     def close(self) -> None:
         """Close both descriptors."""
         self._events.close()
+        self._keys.clear()
         super().close()

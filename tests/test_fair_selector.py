@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import selectors
 import socket
+import weakref
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -64,6 +66,29 @@ def test_a_file_is_told_of_for_what_it_is_watched_for_last_and_no_longer_than_th
         assert selector.select(0) == []
         key = selector.register(ours, selectors.EVENT_READ)
         assert selector.select(0) == [(key, selectors.EVENT_READ)]
+
+
+class Data:
+    """What is kept beside a file."""
+
+
+@pytest.mark.parametrize("end", ["unregister", "modify", "close"])
+def test_nothing_is_kept_of_a_file_that_is_not_watched_any_more(selector: FairSelector, end: str) -> None:
+    ours, theirs = os.pipe()
+    data = Data()
+    gone = weakref.ref(data)
+    selector.register(ours, selectors.EVENT_READ, data)
+    del data
+    os.close(ours)
+    os.close(theirs)
+    if end == "unregister":
+        selector.unregister(ours)
+    elif end == "modify":
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            selector.modify(ours, selectors.EVENT_WRITE)
+    else:
+        selector.close()
+    assert gone() is None
 
 
 @pytest.mark.parametrize("timeout", [0, -1, 0.0001, 0.002])
