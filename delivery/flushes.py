@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -9,6 +11,7 @@ if TYPE_CHECKING:
 
     from delivery.feed import Feed
     from delivery.histogram import Histogram
+    from delivery.slice import Slice
 
 
 # A flush that begins later than this was held up: there is more to do than the event loop can. Until that is over,
@@ -19,27 +22,41 @@ _SHARE = 2
 _LONGEST_INTERVAL = 0.1
 
 
+@dataclass(slots=True, eq=False)
+class _Flush:
+    """A flush that has begun. All times are in seconds."""
+
+    feed: Feed
+    waiting_since: float  # on the hub's clock
+    is_late: bool
+    spent: float = 0.0
+
+
 class Flushes:
     """Flushes feeds: at once after a quiet time; under load, so many seconds after the last flush began.
 
-    A flush that takes longer than its slice goes on in the next turn of the event loop. `delays` notes the seconds from
-    the first chunk that a flush writes to its last write. `monotonic` and `call_later` are as `Hub` says.
+    Those that `time()` leaves no time for go on in the next turn of the event loop, which begins with another one, so
+    that each gets some. `delays` notes the seconds from the first chunk that a flush writes to its last write.
+    `monotonic` and `call_later` are as `Hub` says.
     """
 
-    __slots__ = ("_call_later", "_delays", "_interval", "_monotonic")
+    __slots__ = ("_call_later", "_delays", "_interval", "_monotonic", "_time", "_under_way")
 
     def __init__(
         self,
         interval: float,
         delays: Histogram,
+        time: Callable[[], Slice],
         *,
         monotonic: Callable[[], float],
         call_later: Callable[[float, Callable[[], None]], object],
     ) -> None:
         self._interval = interval
         self._delays = delays
+        self._time = time
         self._monotonic = monotonic
         self._call_later = call_later
+        self._under_way: deque[_Flush] = deque()  # those that go on in the next turn
 
     def schedule(self, feed: Feed) -> None:
         """Have a feed flushed, if it has been offered something."""
@@ -55,17 +72,33 @@ class Flushes:
 
     def _flush(self, feed: Feed, due: float) -> None:
         now = self._monotonic()
-        self._go_on(feed, feed.begin_flush(now), 0.0, is_late=now - due > _LATE)
+        flush = _Flush(feed, feed.begin_flush(now), now - due > _LATE)
+        if self._under_way:
+            self._under_way.append(flush)
+        elif not self._go_on(flush):
+            self._under_way.append(flush)
+            self._call_later(0, self._take)
 
-    def _go_on(self, feed: Feed, waiting_since: float, spent: float, *, is_late: bool) -> None:
-        began = self._monotonic()
+    def _take(self) -> None:
+        """Go on with the flushes under way, for as long as there is time."""
+        self._under_way.rotate(-1)
+        for flush in list(self._under_way):
+            if self._go_on(flush):
+                self._under_way.remove(flush)
+            elif self._time().is_over():
+                break
+        if self._under_way:
+            self._call_later(0, self._take)
+
+    def _go_on(self, flush: _Flush) -> bool:
+        """Go on with a flush; tell whether it is done."""
+        feed, began = flush.feed, self._monotonic()
         is_done = feed.go_on()
         now = self._monotonic()
-        spent += now - began
-        if not is_done:
-            self._call_later(0, lambda: self._go_on(feed, waiting_since, spent, is_late=is_late))
-            return
-        self._delays.observe(now - waiting_since)
-        feed.rest = min(_SHARE * spent, _LONGEST_INTERVAL) if is_late else 0.0
-        feed.flush_scheduled = False
-        self.schedule(feed)
+        flush.spent += now - began
+        if is_done:
+            self._delays.observe(now - flush.waiting_since)
+            feed.rest = min(_SHARE * flush.spent, _LONGEST_INTERVAL) if flush.is_late else 0.0
+            feed.flush_scheduled = False
+            self.schedule(feed)
+        return is_done

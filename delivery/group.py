@@ -87,6 +87,11 @@ class Group:
         """Whether a flush goes on that has not reached all live readers yet."""
         return self._round is not None
 
+    def lines_written_to(self, reader: Reader) -> int:
+        """Return how many of the lines that are counted here a live reader has been written, or had been before."""
+        flush = self._round
+        return self.lines - flush.range.lines if flush is not None and reader in flush.unreached else self.lines
+
     def offer(self, chunk: Chunk) -> int:
         """Keep a chunk for the next flush, if anyone is live; return about how many bytes there are to flush."""
         # Readers that are behind find it in the ring. But they stop short of what is fresh, so whatever follows a fresh

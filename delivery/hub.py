@@ -90,9 +90,10 @@ class Hub:
         self._loads = Loads()
         self._served: set[Feed] = set()  # in this turn
         self._loop = LoopSlice(LOOP_SECONDS, monotonic=monotonic, call_later=call_later)
-        self._flushes = Flushes(flush_interval, self.delays, monotonic=monotonic, call_later=call_later)
+        flush_time = self._loop.current
+        self._flushes = Flushes(flush_interval, self.delays, flush_time, monotonic=monotonic, call_later=call_later)
         self._turns = Turns(self._serve, self._clear_caches, self._loop, monotonic=monotonic, call_later=call_later)
-        self._feeds = Feeds(self._turns.add_late, self._loop.current)
+        self._feeds = Feeds(self._turns.add_late, flush_time)
         self._expiry = Expiry(store, self._count_lost, monotonic=monotonic, call_later=call_later)
 
     @property

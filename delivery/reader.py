@@ -115,7 +115,7 @@ class Reader:
     @property
     def lines(self) -> int:
         """How many lines have been written to it."""
-        return self.counted + self.group.lines if self.is_live else self.counted
+        return self.counted + self.group.lines_written_to(self) if self.is_live else self.counted
 
     def become(self, state: State) -> None:
         """Change the state, and with it who counts the lines: the group does so for live readers."""

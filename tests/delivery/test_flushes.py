@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from unittest.mock import patch
+
 import pytest
 
 from delivery.hub import LOOP_SECONDS
@@ -136,3 +138,31 @@ def test_feeds_are_flushed_less_often_while_flushes_begin_late(late: float, tick
     assert client.texts() == ["1"]
     rig.clock.advance(interval * 0.02)
     assert client.texts() == ["1", "2"]
+
+
+@pytest.mark.parametrize("crowds", [1, 3, 6])
+@pytest.mark.parametrize("readers", [20, 100])
+def test_the_only_reader_of_a_namespace_is_not_held_up_by_crowds_in_others(crowds: int, readers: int) -> None:
+    rig = Rig()
+    namespaces = [f"crowd-{number}" for number in range(crowds)]
+    for namespace in namespaces:
+        for _ in range(readers):
+            rig.join(view(namespace))
+    client = rig.join(view("quiet"))
+    rig.settle()
+    rig.clock.tick = LOOP_SECONDS / 25
+    began = 0.0
+    with patch("delivery.round.BATCH", 1):
+        for step in range(4000):
+            if step == 30:
+                began = rig.clock.now
+                rig.publish("x", writer=source("quiet"))
+            if step % 2 == 0:  # there is always something new for the crowds
+                for namespace in namespaces:
+                    rig.publish("x", writer=source(namespace))
+            if not rig.clock.run_one():
+                rig.clock.advance(0.001)
+            if client.socket.writes:
+                break
+    assert client.texts() == ["x"]
+    assert rig.clock.now - began < 0.3

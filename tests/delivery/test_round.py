@@ -74,6 +74,15 @@ def test_the_lines_of_readers_that_leave_meanwhile_are_those_that_they_were_writ
     assert {client.reader.lines for client in reached[1:] + others[1:]} == {1}
 
 
+def test_the_lines_of_a_live_reader_are_those_that_it_was_written() -> None:
+    rig = Rig()
+    reached, others = interrupted(rig)
+    assert {client.reader.lines for client in reached} == {1}
+    assert {client.reader.lines for client in others} == {0}
+    rig.settle()
+    assert {client.reader.lines for client in reached + others} == {1}
+
+
 def test_if_all_leave_who_have_not_been_reached_the_flush_is_over() -> None:
     rig = Rig()
     reached, others = interrupted(rig)
