@@ -75,7 +75,8 @@ class Intake:
         upload.body.hold(len(data))
         del whole
         read = await self._read(data, upload)
-        if await upload.turn.come() and duplicates.has_stored(key):  # while this one waited
+        await upload.turn.come()
+        if duplicates.has_stored(key):  # while this one was inflated, was read, or waited
             return DUPLICATE
         # Whatever its client, if that has gone, sends again is known then, and not stored twice.
         is_known = duplicates.is_on and read.has_times

@@ -5,6 +5,7 @@ import gc
 import gzip
 import json
 import logging
+import random
 import re
 import zlib
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -752,6 +753,22 @@ async def test_a_body_that_comes_again_while_it_is_being_stored_is_sent_away(liv
     assert (await posted(live, body, TOKEN)).status == 503
     gate.opened.set()
     assert (await first).json == {"accepted": 1, "skipped": 0}
+
+
+@remembering
+@pytest.mark.parametrize("fields", [[], ["Fluent-Tag: t"]], ids=["no tag", "tag"])
+async def test_equal_bodies_that_are_inflated_and_read_at_the_same_time_are_stored_once(
+    live: LiveServer, fields: list[str]
+) -> None:
+    noise = random.Random(1)
+    texts = [f"{number} {noise.getrandbits(400):x}" for number in range(400)]
+    sent = request(PATH, TOKEN, "Content-Encoding: gzip", *fields, body=gzip.compress(batch(*texts)))
+    async with connected(live.port) as first, connected(live.port) as second, connected(live.port) as third:
+        for wire in (first, second, third):
+            wire.send_at_once(sent)
+        answers = [await wire.answer() for wire in (first, second, third)]
+    assert sorted(answer.json.get("accepted", 0) for answer in answers) == [0, 0, 400]
+    assert live.services.hub.store.statistics().lines == 400
 
 
 async def test_bodies_of_one_tag_are_stored_in_the_order_of_their_heads(live: LiveServer) -> None:
