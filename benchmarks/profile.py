@@ -7,7 +7,9 @@ allowed to look into other processes, as root is.
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -188,6 +190,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 if __name__ == "__main__":
+    if shutil.which("py-spy") is None:
+        sys.exit("py-spy is not installed: pip install py-spy")
     given = arguments(__doc__)
     add_arguments(given)
     report(given.parse_args(), run)
