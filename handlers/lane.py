@@ -182,18 +182,18 @@ class LaneConnection:
             self.task.add_done_callback(self._go_on)
 
     def close(self) -> None:
-        """Close the connection, unless Tornado has it. Does nothing the second time."""
-        if self._is_over:
-            return
-        self._let_go()
+        """Close the connection, once its task has ended, unless Tornado has it. Does nothing the second time."""
+        self._may_follow = False
         if self.task is not None:
             self.task.cancel()
-        self._stream.socket.close()
+        elif not self._is_over:
+            self._let_go()
+            self._stream.socket.close()
 
     def _go_on(self, _task: asyncio.Task[None] | None = None) -> None:
         """Wait for the next request once all that had come are answered, or else close the connection."""
         self.task = None
-        if self._may_follow and not self._is_over:
+        if self._may_follow:
             self.wait()
         else:
             self.close()
