@@ -6,11 +6,12 @@ Python 3.12 has such tasks, too; before, one is begun in the next pass of the ev
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from types import coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Generator
+    from collections.abc import Awaitable, Coroutine, Generator
 
 _T = TypeVar("_T")
 
@@ -24,24 +25,28 @@ def begin(work: Coroutine[Any, Any, _T]) -> asyncio.Task[_T] | None:
         awaited = work.send(None)
     except StopIteration:
         return None
-    return asyncio.get_running_loop().create_task(_rest(work, awaited))
+    return asyncio.get_running_loop().create_task(_rest(_going_on(work, awaited)))
 
 
-async def _rest(work: Coroutine[Any, Any, _T], awaited: object) -> _T:
-    return await _going_on(work, awaited)
+async def _rest(going_on: Awaitable[_T]) -> _T:
+    return await going_on
 
 
 @coroutine
 def _going_on(work: Coroutine[Any, Any, _T], awaited: object) -> Generator[Any, Any, _T]:
     """Hand what the coroutine waits for on to the task, and what the task is told on to the coroutine."""
     while True:
-        told: BaseException | None = None
         try:
             yield awaited
         except BaseException as error:  # noqa: BLE001 - above all, that it is cancelled
-            told = error.with_traceback(None)  # which knows this frame (see `tune_gc` on cycles)
+            go_on = partial(work.throw, error.with_traceback(None))
+        else:
+            go_on = partial(work.send, None)
+        del awaited  # tracebacks know this frame: it must know nothing of what failed (see `tune_gc` on cycles)
         try:
-            awaited = work.send(None) if told is None else work.throw(told)
+            awaited = go_on()
         except StopIteration as over:
             result: _T = over.value
             return result
+        finally:
+            del go_on
