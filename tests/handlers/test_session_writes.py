@@ -126,7 +126,7 @@ async def test_what_is_written_to_a_client_that_has_gone_goes_nowhere(live: Live
     assert (session.is_open, session.waiting) == (False, 0)
 
 
-def test_a_session_may_begin_where_the_client_has_gone_already(live: LiveServer) -> None:
+async def test_a_session_may_begin_where_the_client_has_gone_already(live: LiveServer) -> None:
     ours, theirs = socket.socketpair()
     theirs.close()
     stream = IOStream(ours)
