@@ -117,7 +117,8 @@ class Publisher:
         """Return once all chunks are stored. Raises BrokerUnavailable."""
         if not chunks:
             return
-        await asyncio.sleep(0)  # where this was begun without a task, it goes on in one: timeouts need it
+        if asyncio.current_task() is None:
+            await asyncio.sleep(0)  # it goes on in a task then, which timeouts need
         name = key.hex() or secrets.token_hex(16)
         request = _Request(asyncio.get_running_loop().create_future(), self._time() + GIVE_UP_SECONDS)
         request.left = len(chunks)
