@@ -25,7 +25,9 @@ def begin(work: Coroutine[Any, Any, _T]) -> asyncio.Task[_T] | None:
         awaited = work.send(None)
     except StopIteration:
         return None
-    return asyncio.get_running_loop().create_task(_rest(_going_on(work, awaited)))
+    rest = _rest(_going_on(work, awaited))
+    rest.send(None)  # or it would not be told if its task were cancelled before it runs
+    return asyncio.get_running_loop().create_task(rest)
 
 
 async def _rest(going_on: Awaitable[_T]) -> _T:
@@ -35,8 +37,12 @@ async def _rest(going_on: Awaitable[_T]) -> _T:
 @coroutine
 def _going_on(work: Coroutine[Any, Any, _T], awaited: object) -> Generator[Any, Any, _T]:
     """Hand what the coroutine waits for on to the task, and what the task is told on to the coroutine."""
+    is_in_task = False
     while True:
         try:
+            if not is_in_task:
+                is_in_task = True
+                yield
             yield awaited
         except BaseException as error:  # noqa: BLE001 - above all, that it is cancelled
             go_on = partial(work.throw, error.with_traceback(None))

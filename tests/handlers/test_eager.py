@@ -58,16 +58,17 @@ async def test_what_it_waits_for_may_fail() -> None:
     assert work.steps == ["begun", "over"]
 
 
-async def test_a_task_that_is_cancelled_ends_what_it_does() -> None:
+@pytest.mark.parametrize("turns", [0, 1], ids=["before it runs", "while it waits"])
+async def test_a_task_that_is_cancelled_ends_what_it_does(turns: int) -> None:
     work = Work()
     task = eager.begin(work.run())
     assert task is not None
-    await asyncio.sleep(0)
+    for _ in range(turns):
+        await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
     assert work.steps == ["begun", "over"]
-    assert work.awaited.cancelled()
 
 
 async def test_what_is_raised_before_anything_is_waited_for_is_raised_at_once() -> None:
