@@ -261,6 +261,8 @@ class Connection:
         await client.end()
 
     async def _note_error(self, error: Exception) -> None:
+        if isinstance(error, ConnectionResetError | BrokenPipeError) and self.last_error:
+            return  # a server that refuses us resets the connection too, and its reason is what helps
         self.last_error = str(error)
 
     async def _note_disconnected(self) -> None:

@@ -13,17 +13,16 @@ import pytest
 from tornado.httpclient import AsyncHTTPClient, HTTPError
 from tornado.websocket import WebSocketClosedError, websocket_connect
 
-from benchmarks.cluster.nats_server import NatsServer
-from benchmarks.cluster.processes import free_ports
 from tests.chaos.history import History, Reading
 from tests.chaos.seed import SEED
 from tests.conftest import API_SECRET, INGEST_SECRET
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable
 
     from tornado.websocket import WebSocketClientConnection
 
+    from benchmarks.cluster.nats_server import NatsServer
     from tests.process import Process
 
 _NAMESPACE = "shop"
@@ -117,14 +116,6 @@ class World:
         await asyncio.gather(*self._closing)
 
 
-@pytest.fixture
-def nats(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
-    made = NatsServer(tmp_path_factory.mktemp("nats"), free_ports(1)[0])
-    made.start()
-    yield made
-    made.kill()
-
-
 async def kill_a_replica(world: World) -> None:
     victim = world.random.choice(world.replicas)
     victim.signal(signal.SIGKILL)
@@ -153,11 +144,11 @@ async def replace_all(world: World) -> None:
 @pytest.mark.parametrize("fault", [kill_a_replica, freeze_a_replica, replace_all])
 async def test_every_line_is_accounted_for(
     start: Callable[..., Process],
-    nats: NatsServer,
+    own_nats: NatsServer,
     fault: Callable[[World], Awaitable[Any]],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    world = World(start, nats.url)
+    world = World(start, own_nats.url)
     for _ in range(3):
         await asyncio.to_thread(world.add)
     token = await world.token()

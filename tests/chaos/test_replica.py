@@ -7,34 +7,24 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmarks.cluster.nats_server import NatsServer
-from benchmarks.cluster.processes import free_ports
 from tests.buffer.jetstream.proxy import Proxy
 from tests.chaos.seed import SEED
 from tests.chaos.world import World
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-
-@pytest.fixture
-def nats(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
-    made = NatsServer(tmp_path_factory.mktemp("nats"), free_ports(1)[0])
-    made.start()
-    yield made
-    made.kill()
+    from benchmarks.cluster.nats_server import NatsServer
 
 
 @pytest.mark.timeout(120)
 @pytest.mark.logs
 @pytest.mark.parametrize("kept_seconds", [4, 30])
 async def test_a_replica_that_hangs_for_fifteen_seconds(
-    nats: NatsServer, kept_seconds: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    own_nats: NatsServer, kept_seconds: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("buffer.jetstream.shares.MIN_SECONDS", kept_seconds)
-    proxy = Proxy(nats.port)
+    proxy = Proxy(own_nats.port)
     await proxy.start()
-    world = World([[nats.url], [nats.url], [proxy.url]], seed=SEED, copies=1, kept_bytes=1)
+    world = World([[own_nats.url], [own_nats.url], [proxy.url]], seed=SEED, copies=1, kept_bytes=1)
     await world.start()
     stay = world.watch(world.replicas[2])
     await asyncio.sleep(3)

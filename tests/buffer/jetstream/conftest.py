@@ -4,8 +4,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmarks.cluster.nats_server import NatsServer
-from benchmarks.cluster.processes import free_ports
 from buffer.jetstream.connection import Connection, Servers
 from tests.buffer.jetstream.doubles import Replicas
 
@@ -14,14 +12,7 @@ if TYPE_CHECKING:
 
     from tornado.ioloop import IOLoop
 
-
-@pytest.fixture
-def own_nats(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
-    """A nats-server that one test may kill, or start again."""
-    server = NatsServer(tmp_path_factory.mktemp("nats"), free_ports(1)[0])
-    server.start()
-    yield server
-    server.kill()
+    from benchmarks.cluster.nats_server import NatsServer
 
 
 @pytest.fixture

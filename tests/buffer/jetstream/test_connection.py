@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
+import struct
 from typing import TYPE_CHECKING
 
 import nats as nats_py
@@ -10,8 +12,6 @@ import trustme
 from nats.aio.client import Client
 from nats.aio.transport import TcpTransport
 
-from benchmarks.cluster.nats_server import NatsServer
-from benchmarks.cluster.processes import free_ports
 from buffer.broker import BrokerUnavailable
 from buffer.jetstream.connection import Connection, Servers
 from tests.buffer.jetstream.credentials import Operator
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from nats.aio.msg import Msg
+
+    from benchmarks.cluster.nats_server import NatsServer
+    from tests.buffer.jetstream.nats_server import StartNats
 
 
 async def opened(*urls: str) -> tuple[Connection, asyncio.Event]:
@@ -124,13 +127,9 @@ async def test_a_message_that_cannot_be_handled_ends_nothing(nats: NatsServer) -
     await connection.close()
 
 
-async def test_a_connection_that_is_cut_is_made_to_another_server(
-    nats: NatsServer, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    frozen = NatsServer(tmp_path_factory.mktemp("nats"), free_ports(1)[0])
-    frozen.start()
-    connection, made = await opened(frozen.url, nats.url)
-    frozen.signal(signal.SIGSTOP)
+async def test_a_connection_that_is_cut_is_made_to_another_server(nats: NatsServer, own_nats: NatsServer) -> None:
+    connection, made = await opened(own_nats.url, nats.url)
+    own_nats.signal(signal.SIGSTOP)
     for _ in range(3):  # whichever it is connected to, it comes to the one that answers
         made.clear()
         connection.cut()
@@ -138,28 +137,24 @@ async def test_a_connection_that_is_cut_is_made_to_another_server(
         assert await connection.ask("anything", b"", 2) is not None
         if connection.connects > 2:
             break
-    frozen.signal(signal.SIGCONT)
+    own_nats.signal(signal.SIGCONT)
     await connection.close()
-    frozen.kill()
 
 
 async def test_a_server_that_takes_nothing_any_more_is_left_however_much_is_to_be_sent(
-    tmp_path_factory: pytest.TempPathFactory,
+    own_nats: NatsServer,
 ) -> None:
-    frozen = NatsServer(tmp_path_factory.mktemp("nats"), free_ports(1)[0])
-    frozen.start()
-    connection, made = await opened(frozen.url)
-    frozen.signal(signal.SIGSTOP)
+    connection, made = await opened(own_nats.url)
+    own_nats.signal(signal.SIGSTOP)
     for _ in range(100):
         connection.tell("anything", bytes(200_000))
     await asyncio.sleep(0)
     made.clear()
     connection.cut()
-    frozen.signal(signal.SIGCONT)
+    own_nats.signal(signal.SIGCONT)
     async with asyncio.timeout(5):
         await made.wait()
     await connection.close()
-    frozen.kill()
 
 
 async def test_without_a_server_nothing_is_sent_and_the_reason_is_known() -> None:
@@ -196,33 +191,54 @@ async def test_a_file_without_credentials_is_refused_at_once(
     assert raised.value.problem == problem
 
 
-async def test_a_server_that_wants_a_password_takes_the_one_in_the_url(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> None:
-    server = NatsServer(
-        tmp_path_factory.mktemp("nats"),
-        free_ports(1)[0],
-        config='authorization { user: logurt, password: "s3cret" }',
-        jetstream=False,
-    )
-    server.start()
+async def test_a_server_that_wants_a_password_takes_the_one_in_the_url(start_nats: StartNats) -> None:
+    server = start_nats('authorization { user: logurt, password: "s3cret" }', jetstream=False)
     connection, _ = await opened(f"nats://logurt:s3cret@127.0.0.1:{server.port}")
     assert connection.is_up
     await connection.close()
-    stranger, _ = await opened_briefly(f"nats://logurt:wrong@127.0.0.1:{server.port}")
-    assert not stranger.is_up
-    assert "Authorization Violation" in stranger.last_error
-    await stranger.close()
-    server.kill()
+    await refused(f"nats://logurt:wrong@127.0.0.1:{server.port}")
 
 
-async def test_a_server_that_wants_credentials_takes_those_of_a_file(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> None:
-    folder, operator = tmp_path_factory.mktemp("nats"), Operator()
-    server = NatsServer(folder, free_ports(1)[0], config=operator.config, jetstream=False)
-    server.start()
-    path = folder / "user.creds"
+async def refused(url: str, credentials: str = "") -> None:
+    """Wait until a server has said why it refuses: it may do so only once, and reset the next connection."""
+    connection = Connection(Servers([url], credentials), lambda: None)
+    await connection.open(0.1)
+    while "Authorization Violation" not in connection.last_error:  # noqa: ASYNC110 - nothing tells the test
+        await asyncio.sleep(0.01)
+    assert not connection.is_up
+    await connection.close()
+
+
+async def test_why_a_server_refuses_is_still_known_when_it_resets_the_next_connection() -> None:
+    attempts: asyncio.Queue[None] = asyncio.Queue()
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"INFO {}\r\n")
+        await reader.readline()
+        if attempts.empty():
+            writer.write(b"-ERR 'Authorization Violation'\r\n")
+            await writer.drain()
+        else:
+            never_lingers = struct.pack("ii", 1, 0)
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, never_lingers)
+        writer.close()
+        attempts.put_nowait(None)
+
+    server = await asyncio.start_server(refuse, "127.0.0.1", 0)
+    host, port = server.sockets[0].getsockname()
+    connection = Connection(Servers([f"nats://{host}:{port}"]), lambda: None)
+    await connection.open(0)
+    while attempts.qsize() < 4:  # noqa: ASYNC110 - each is made by nats-py
+        await asyncio.sleep(0.01)
+    assert "Authorization Violation" in connection.last_error
+    await connection.close()
+    server.close()
+    await server.wait_closed()
+
+
+async def test_a_server_that_wants_credentials_takes_those_of_a_file(tmp_path: Path, start_nats: StartNats) -> None:
+    operator, path = Operator(), tmp_path / "user.creds"
+    server = start_nats(operator.config, jetstream=False)
     path.write_text(operator.user())
     connection = Connection(Servers([server.url], str(path)), lambda: None)
     await connection.open(10)
@@ -230,33 +246,23 @@ async def test_a_server_that_wants_credentials_takes_those_of_a_file(
     assert await connection.ask("anything", b"", 2) is not None
     await connection.close()
     path.write_text(Operator().user())
-    stranger = Connection(Servers([server.url], str(path)), lambda: None)
-    await stranger.open(0.1)
-    while "Authorization Violation" not in stranger.last_error:  # noqa: ASYNC110 - nothing tells the test
-        await asyncio.sleep(0.01)
-    assert not stranger.is_up
-    await stranger.close()
-    server.kill()
+    await refused(server.url, str(path))
 
 
 @pytest.mark.logs  # what asyncio says when TLS ends
 async def test_a_server_with_tls_is_trusted_by_the_authorities_of_the_system(
-    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, start_nats: StartNats, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = tmp_path_factory.mktemp("nats")
     authority = trustme.CA()
-    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(folder / "server.pem"))
-    authority.cert_pem.write_to_path(str(folder / "ca.pem"))
-    pem = folder / "server.pem"
-    config = f'tls {{ cert_file: "{pem}", key_file: "{pem}" }}'
-    server = NatsServer(folder, free_ports(1)[0], config=config, jetstream=False)
-    server.start()
+    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "server.pem"))
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    pem = tmp_path / "server.pem"
+    server = start_nats(f'tls {{ cert_file: "{pem}", key_file: "{pem}" }}', jetstream=False)
     url = f"tls://127.0.0.1:{server.port}"
     stranger, _ = await opened_briefly(url)
     assert not stranger.is_up
     await stranger.close()
-    monkeypatch.setenv("SSL_CERT_FILE", str(folder / "ca.pem"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
     connection, _ = await opened(url)
     assert await connection.ask("anything", b"", 2) is not None
     await connection.close()
-    server.kill()

@@ -4,14 +4,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from benchmarks.cluster.nats_server import NatsServer
-from benchmarks.cluster.processes import free_ports
 from buffer.jetstream.stream import StreamRefused
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tests.buffer.jetstream.doubles import Replicas
+    from tests.buffer.jetstream.nats_server import StartNats
 
 
 async def test_the_first_replica_makes_the_stream(replicas: Replicas) -> None:
@@ -71,34 +68,16 @@ async def test_a_stream_that_was_made_otherwise_is_refused(
     assert problem.format(replicas.stream) in await refused(replicas)
 
 
-@pytest.fixture
-def narrow_nats(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
-    """A server that takes only small messages."""
-    made = NatsServer(tmp_path_factory.mktemp("nats"), free_ports(1)[0], config="max_payload: 65536")
-    made.start()
-    yield made
-    made.kill()
-
-
 async def test_a_server_that_takes_no_message_as_large_as_a_line_may_be_is_refused(
-    replicas: Replicas, narrow_nats: NatsServer
+    replicas: Replicas, start_nats: StartNats
 ) -> None:
-    problem = await refused(replicas, url=narrow_nats.url)
+    problem = await refused(replicas, url=start_nats("max_payload: 65536").url)
     assert problem == "max_payload of NATS is 65536 bytes, and a line of MAX_LINE_KIB may take 524288"
 
 
-@pytest.fixture
-def plain_nats(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
-    """A server without JetStream."""
-    made = NatsServer(tmp_path_factory.mktemp("nats"), free_ports(1)[0], jetstream=False)
-    made.start()
-    yield made
-    made.kill()
-
-
 async def test_a_server_without_jetstream_takes_nothing(
-    replicas: Replicas, plain_nats: NatsServer, monkeypatch: pytest.MonkeyPatch
+    replicas: Replicas, start_nats: StartNats, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("buffer.jetstream.broker._START_SECONDS", 0.2)
-    broker, _ = await replicas.start(url=plain_nats.url)
+    broker, _ = await replicas.start(url=start_nats(jetstream=False).url)
     assert broker.problem == "no leader answers for the stream"
