@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from delivery.slice import Slice
 
 
-# A flush that begins later than this was held up: there is more to do than the event loop can. Until that is over,
-# feeds are flushed less often, so that flushes take half of the time at most: the more lines a flush has, the less
-# each of them costs. But no line waits for longer than the longest interval. All in seconds.
+# A flush that begins later than this was held up: there is more to do than the event loop can. So it is where a flush
+# takes longer than the interval. Until that is over, and while readers join, feeds are flushed less often, so that
+# flushes take half of the time at most: the more lines a flush has, the less each of them costs. But no line waits for
+# longer than the longest interval. All in seconds.
 _LATE = 0.005
 _SHARE = 2
 _LONGEST_INTERVAL = 0.1
@@ -27,7 +28,8 @@ class _Flush:
     """A flush that has begun. All times are in seconds."""
 
     feed: Feed
-    waiting_since: float  # on the hub's clock
+    before: float  # when the last one of the feed began, on the hub's clock
+    waiting_since: float  # likewise
     is_late: bool
     spent: float = 0.0
 
@@ -40,7 +42,7 @@ class Flushes:
     `monotonic` and `call_later` are as `Hub` says.
     """
 
-    __slots__ = ("_call_later", "_delays", "_interval", "_monotonic", "_time", "_under_way")
+    __slots__ = ("_call_later", "_delays", "_interval", "_joined_at", "_monotonic", "_time", "_under_way")
 
     def __init__(
         self,
@@ -57,6 +59,11 @@ class Flushes:
         self._monotonic = monotonic
         self._call_later = call_later
         self._under_way: deque[_Flush] = deque()  # those that go on in the next turn
+        self._joined_at = float("-inf")  # when a reader last did, on the hub's clock
+
+    def note_join(self) -> None:
+        """Note that a reader joins, who is not to wait because of flushes for thousands of others."""
+        self._joined_at = self._monotonic()
 
     def schedule(self, feed: Feed) -> None:
         """Have a feed flushed, if it has been offered something."""
@@ -72,7 +79,7 @@ class Flushes:
 
     def _flush(self, feed: Feed, due: float) -> None:
         now = self._monotonic()
-        flush = _Flush(feed, feed.begin_flush(now), now - due > _LATE)
+        flush = _Flush(feed, feed.flushed_at, feed.begin_flush(now), now - due > _LATE)
         if self._under_way:
             self._under_way.append(flush)
         elif not self._go_on(flush):
@@ -98,7 +105,8 @@ class Flushes:
         flush.spent += now - began
         if is_done:
             self._delays.observe(now - flush.waiting_since)
-            feed.rest = min(_SHARE * flush.spent, _LONGEST_INTERVAL) if flush.is_late else 0.0
+            gives_way = flush.is_late or flush.spent > self._interval or self._joined_at > flush.before
+            feed.rest = min(_SHARE * flush.spent, _LONGEST_INTERVAL) if gives_way else 0.0
             feed.flush_scheduled = False
             self.schedule(feed)
         return is_done

@@ -195,6 +195,7 @@ class Hub:
             reader.first = next_seq if reader.cursor is None else reader.cursor.seq
         group.add(reader)
         self._turns.add(reader)
+        self._flushes.note_join()
         time = self._loop.current()
         if not time.is_over():
             self._gather(reader, time)

@@ -119,25 +119,44 @@ def test_the_time_of_lines_that_come_in_the_middle_of_a_flush_begins_with_them()
     assert rig.hub.delays.sum - before - first < 0.1
 
 
-@pytest.mark.parametrize(("late", "tick"), [(0.0, 0.002), (0.01, 0.0), (0.01, 0.008)])
-def test_feeds_are_flushed_less_often_while_flushes_begin_late(late: float, tick: float) -> None:
+@pytest.mark.parametrize(
+    ("late", "joins", "tick", "is_slower"),
+    [
+        (0.0, 0, 0.0015, False),
+        (0.0, 0, 0.003, True),  # it takes longer than the interval
+        (0.01, 0, 0.0, False),
+        (0.01, 0, 0.002, True),
+        (0.0, 1, 0.0, False),
+        (0.0, 1, 0.002, True),
+    ],
+)
+def test_feeds_are_flushed_less_often_while_flushes_are_late_or_long_or_readers_join(
+    late: float, joins: int, tick: float, *, is_slower: bool
+) -> None:
     rig = Rig()
-    client = rig.join()
+    client, *_ = (rig.join(view(pod=pod)) for pod in (f"web-0,{number}" for number in range(8)))
     rig.settle()
+    for _ in range(2):  # the second flush comes after the reader
+        rig.publish("0")
+        rig.settle()
+    rig.clock.advance(FLUSH_INTERVAL)
+    for _ in range(joins):
+        rig.join(view("another"))
+        rig.clock.run_due()
     rig.publish("1")
     rig.clock.now += late  # the loop was busy
     rig.clock.tick = tick  # with each look
     rig.clock.run_one()
     rig.clock.tick = 0
-    [feed] = rig.hub.feeds.values()
+    feed = rig.hub.feeds[client.view.selector.namespace]
     assert feed.rest <= 0.1
     interval = max(FLUSH_INTERVAL, feed.rest)
-    assert (interval > FLUSH_INTERVAL) is (late > 0 and tick > 0)
+    assert (interval > FLUSH_INTERVAL) is is_slower
     rig.publish("2")
     rig.clock.advance(max(0.0, feed.flushed_at + interval * 0.99 - rig.clock.now))
-    assert client.texts() == ["1"]
+    assert client.texts() == ["0", "0", "1"]
     rig.clock.advance(interval * 0.02)
-    assert client.texts() == ["1", "2"]
+    assert client.texts() == ["0", "0", "1", "2"]
 
 
 @pytest.mark.parametrize("crowds", [1, 3, 6])
