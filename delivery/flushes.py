@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from delivery.slice import Slice
 
 
-# A flush that begins later than this was held up: there is more to do than the event loop can. So it is where a flush
-# takes longer than the interval. Until that is over, and while readers join, feeds are flushed less often, so that
-# flushes take half of the time at most: the more lines a flush has, the less each of them costs. But no line waits for
-# longer than the longest interval. All in seconds.
+# A flush that begins later than this was held up: there is more to do than the event loop can. So there is where a
+# flush takes longer than the interval. Until that is over, feeds are flushed less often, so that flushes take half of
+# the time at most, and a quarter while readers join: the more lines a flush has, the less each of them costs. But no
+# line waits for longer than the longest interval. All in seconds, or times what a flush takes.
 _LATE = 0.005
-_SHARE = 2
+_FACTOR, _FACTOR_WHILE_JOINING = 2, 4
 _LONGEST_INTERVAL = 0.1
 
 
@@ -105,8 +105,15 @@ class Flushes:
         flush.spent += now - began
         if is_done:
             self._delays.observe(now - flush.waiting_since)
-            gives_way = flush.is_late or flush.spent > self._interval or self._joined_at > flush.before
-            feed.rest = min(_SHARE * flush.spent, _LONGEST_INTERVAL) if gives_way else 0.0
+            feed.rest = min(self._rest_after(flush), _LONGEST_INTERVAL)
             feed.flush_scheduled = False
             self.schedule(feed)
         return is_done
+
+    def _rest_after(self, flush: _Flush) -> float:
+        """Return how long after a flush has begun the next one of its feed may at the earliest."""
+        if self._joined_at > flush.before:
+            return _FACTOR_WHILE_JOINING * flush.spent
+        if flush.is_late or flush.spent > self._interval:
+            return _FACTOR * flush.spent
+        return 0.0
