@@ -2,6 +2,9 @@
 
 Thousands of connections may be closed, or say something, at the same moment. Each takes little, but asyncio handles all
 that it is told of before it looks for anything else. What it has not been told of yet stays ready, and comes next.
+
+Where more are ready than that, half of the room is for those that were ready lately: an upload on a busy connection
+does not wait until thousands of readers have left whose proxy has died.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ import math
 import os
 import select
 import selectors
+from bisect import bisect_right
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -18,6 +22,10 @@ if TYPE_CHECKING:
 
 # Some ten milliseconds' worth of connections that come or go.
 MOST_EVENTS = 128
+# All that may be ready at the same time, as far as it is looked at.
+_LOOKED_AT = 8192
+# A busy file has been told of in one of the last so many calls.
+BUSY_CALLS = 1024
 
 
 def new_event_loop() -> asyncio.AbstractEventLoop:
@@ -26,18 +34,21 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
 
 
 class FairSelector(selectors.EpollSelector):
-    """Like EpollSelector, but for how many events it returns. The kernel takes turns with those that are ready."""
+    """Like EpollSelector, but for how many events it returns: of those files that it has not told of the longest."""
 
     def __init__(self) -> None:
         super().__init__()
         # Another descriptor of the same epoll instance, which has its own end.
         self._events = select.epoll.fromfd(os.dup(self.fileno()))
         self._keys: dict[int, selectors.SelectorKey] = {}  # by descriptor: `get_map` takes longer to look one up
+        self._calls = 0
+        self._told_at: dict[int, int] = {}  # when a descriptor was told of last, by calls
 
     def register(self, fileobj: FileDescriptorLike, events: int, data: Any = None) -> selectors.SelectorKey:
         """Watch a file."""
         key = super().register(fileobj, events, data)
         self._keys[key.fd] = key
+        self._told_at.setdefault(key.fd, self._calls - BUSY_CALLS)
         return key
 
     def modify(self, fileobj: FileDescriptorLike, events: int, data: Any = None) -> selectors.SelectorKey:
@@ -51,6 +62,7 @@ class FairSelector(selectors.EpollSelector):
         """Watch a file no more."""
         key = super().unregister(fileobj)
         del self._keys[key.fd]
+        self._told_at.pop(key.fd, None)
         return key
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
@@ -58,17 +70,32 @@ class FairSelector(selectors.EpollSelector):
         # Rounded up to what epoll knows, or it would be asked over and over until a timer is due.
         seconds = -1 if timeout is None else math.ceil(timeout * 1e3) * 1e-3 if timeout > 0 else 0
         ready: list[tuple[selectors.SelectorKey, int]] = []
-        for file, event in self._events.poll(seconds, MOST_EVENTS):
+        found = self._events.poll(seconds, _LOOKED_AT)
+        self._calls += 1
+        for file, event in found if len(found) <= MOST_EVENTS else self._some_of(found):
             key = self._keys.get(file)
             if key is not None:
+                self._told_at[file] = self._calls
                 # An error or a hang-up wakes readers and writers alike.
                 events = selectors.EVENT_WRITE * bool(event & ~select.EPOLLIN)
                 events |= selectors.EVENT_READ * bool(event & ~select.EPOLLOUT)
                 ready.append((key, events & key.events))
         return ready
 
+    def _some_of(self, events: list[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Choose events: of the files that have not been told of the longest, and about as many of busy ones."""
+
+        def told_at(event: tuple[int, int]) -> int:
+            return self._told_at.get(event[0], 0)
+
+        events.sort(key=told_at)
+        others = bisect_right(events, self._calls - BUSY_CALLS, key=told_at)
+        busy = events[others:][: max(MOST_EVENTS // 2, MOST_EVENTS - others)]
+        return busy + events[: min(others, MOST_EVENTS - len(busy))]
+
     def close(self) -> None:
         """Close both descriptors."""
         self._events.close()
         self._keys.clear()
+        self._told_at.clear()
         super().close()

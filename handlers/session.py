@@ -186,6 +186,8 @@ class Session(ABC):
                 sent = self._send(data)
             except BlockingIOError:
                 pass
+            except ConnectionError:
+                return False  # the event loop tells of it, too: of a few at a time, where thousands have gone
             except OSError:
                 self._stream.close()
                 return False

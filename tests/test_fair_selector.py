@@ -36,9 +36,59 @@ def test_of_many_that_are_ready_each_has_its_turn(selector: FairSelector) -> Non
             ours, theirs = pair(stack)
             theirs.send(b"x")
             selector.register(ours, selectors.EVENT_READ)
-        told = [selector.select(0) for _ in range(4)]
+        told = [selector.select(0) for _ in range(5)]  # the first is for as many files, the others for half
         assert {len(events) for events in told} == {MOST_EVENTS}
-        assert len({key.fd for events in told[:3] for key, _ in events}) == 3 * MOST_EVENTS
+        assert len({key.fd for events in told for key, _ in events}) == 3 * MOST_EVENTS
+
+
+def test_a_busy_file_is_told_of_at_once_however_many_others_become_ready(selector: FairSelector) -> None:
+    with ExitStack() as stack:
+        pairs = [pair(stack) for _ in range(3 * MOST_EVENTS)]
+        for ours, _ in pairs:
+            selector.register(ours, selectors.EVENT_READ)
+        busy, other = pairs[-1]
+        for _ in range(3):
+            other.send(b"x")
+            assert [key.fileobj for key, _ in selector.select(0)] == [busy]
+            busy.recv(1)
+        for _, theirs in pairs:  # it is the last one to become ready
+            theirs.send(b"x")
+        assert busy in [key.fileobj for key, _ in selector.select(0)]
+
+
+def test_files_that_are_always_ready_leave_half_of_the_room_to_others(selector: FairSelector) -> None:
+    with ExitStack() as stack:
+        busy = [pair(stack) for _ in range(2 * MOST_EVENTS)]
+        for ours, theirs in busy:
+            theirs.send(b"x")
+            selector.register(ours, selectors.EVENT_READ)
+        for _ in range(4):
+            assert len(selector.select(0)) == MOST_EVENTS
+        quiet = {pair(stack) for _ in range(MOST_EVENTS // 2)}
+        for ours, theirs in quiet:
+            selector.register(ours, selectors.EVENT_READ)
+            theirs.send(b"x")
+        told = {key.fileobj for _ in range(4) for key, _ in selector.select(0)}
+        assert {ours for ours, _ in quiet} <= told
+
+
+def test_a_file_that_has_not_been_ready_for_long_is_not_busy(
+    selector: FairSelector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fair_selector.BUSY_CALLS", 4)
+    with ExitStack() as stack:
+        pairs = [pair(stack) for _ in range(3 * MOST_EVENTS)]
+        for ours, _ in pairs:
+            selector.register(ours, selectors.EVENT_READ)
+        once, other = pairs[-1]
+        other.send(b"x")
+        assert len(selector.select(0)) == 1
+        once.recv(1)
+        for _ in range(4):
+            assert selector.select(0) == []
+        for _, theirs in pairs:
+            theirs.send(b"x")
+        assert once not in [key.fileobj for key, _ in selector.select(0)]
 
 
 def test_it_tells_what_the_usual_one_tells(selector: FairSelector) -> None:

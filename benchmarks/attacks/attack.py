@@ -30,6 +30,7 @@ class Sizes(NamedTuple):
     header_lines: int = 12_000
     stalled: int = 200
     joining: int = 500
+    leaving: int = 4_000
     idle: int = 2_000
     sources: int = 20_000
     selecting: int = 200

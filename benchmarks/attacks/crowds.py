@@ -17,6 +17,7 @@ _BATCH = 1000
 _LONG_LINE, _LONG_LINES, _LONG_BATCH = 250_000, 120, 8
 _STALLING_LINES = 16
 _PODS, _RING_BATCHES = 8, 120
+_PATIENCE = 30.0
 
 
 def _long_heads(ground: Ground) -> Course:
@@ -66,6 +67,14 @@ def _joining_and_leaving(ground: Ground) -> Course:
     storm(ground.port, request, ground.sizes.joining, ground.sizes.seconds)
 
 
+def _all_leaving(ground: Ground) -> Course:
+    """Have thousands of readers leave at the same moment, as they do when a proxy dies."""
+    with held(ground.port, [ground.reader(tail="0")] * ground.sizes.leaving) as readers:
+        answered(readers, _PATIENCE)
+        yield
+    time.sleep(ground.sizes.seconds)
+
+
 def _idle_connections(ground: Ground) -> Course:
     """Open connections that send nothing."""
     yield
@@ -88,6 +97,7 @@ ATTACKS = (
     Attack("readers that never read long lines", _stalled_readers),
     Attack("chunks of one line past such readers", _chunks_past_stalled_readers, {"BUFFER_NAMESPACE_MIB": "4"}),
     Attack("readers that join and leave", _joining_and_leaving),
+    Attack("readers that leave all at once", _all_leaving),
     Attack("idle connections", _idle_connections),
     Attack("readers of a full namespace", _replaying_readers),
 )

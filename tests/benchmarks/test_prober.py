@@ -30,6 +30,7 @@ SMALL = Sizes(
     header_lines=12_000,
     stalled=10,
     joining=10,
+    leaving=50,
     idle=20,
     sources=1000,
     selecting=5,
@@ -43,6 +44,7 @@ WORST = (
     "bomb: gzip, gzip",
     "heads of short lines, no credential",
     "readers that never read long lines",
+    "readers that leave all at once",
 )
 
 

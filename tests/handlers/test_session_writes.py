@@ -7,6 +7,7 @@ import re
 import socket
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from tornado.iostream import IOStream
 
 from buffer.selector import Selector
@@ -21,8 +22,10 @@ from tests.handlers.peers import (
     PING,
     PONG,
     TEXT,
+    UPGRADE,
     client_frame,
     join,
+    nobody_is_left,
     stuff,
     until,
     with_send_buffer,
@@ -32,8 +35,6 @@ from tests.handlers.peers import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import pytest
-
     from tests.conftest import LiveServer
     from tests.handlers.peers import Frame, Peer
 
@@ -41,6 +42,9 @@ if TYPE_CHECKING:
 
 LOST = re.compile(r"\[logurt\] (\d+) lines? lost: this reader was too slow")
 LINE = b"\x81\x04line"
+TRANSPORTS = pytest.mark.parametrize(
+    "headers", [UPGRADE, {}, {"Accept": "text/event-stream"}], ids=["websocket", "plain", "events"]
+)
 SMALL_BUFFER = with_send_buffer(32 * 1024)
 
 
@@ -124,6 +128,19 @@ async def test_what_is_written_to_a_client_that_has_gone_goes_nowhere(live: Live
     session.abort()
     assert not session.write(LINE)
     assert (session.is_open, session.waiting) == (False, 0)
+
+
+@TRANSPORTS
+async def test_a_client_that_a_write_finds_gone_leaves_once_the_event_loop_tells_of_it(
+    live: LiveServer, connect: Connect, headers: dict[str, str]
+) -> None:
+    peer = connect()
+    session = await join(live, peer, headers)
+    await until(lambda: session.is_live)
+    peer.reset()
+    assert not session.write(LINE)
+    assert session.is_open  # to close it now would take as long as twenty writes
+    await until(lambda: nobody_is_left(live))
 
 
 async def test_a_session_may_begin_where_the_client_has_gone_already(live: LiveServer) -> None:
