@@ -57,6 +57,10 @@ _GARBAGE = (20_000, 20, 100)
 # How long a body may take to come: Fluent Bit gives an answer up after 60 seconds.
 BODY_SECONDS = 60
 
+# Connections that may wait to be accepted: as many as Linux allows by default. A client whose connection does not fit
+# tries again after a second or three, and a thousand readers may come back at once.
+_BACKLOG = 4096
+
 # Fluent Bit closes a connection after 30 idle seconds.
 _IDLE_SECONDS = 75
 
@@ -220,7 +224,7 @@ async def serve(settings: Settings) -> int:
     """Run the service until a signal ends it; return the exit code."""
     signals = _Signals(asyncio.get_running_loop())  # before anything that takes time
     try:
-        sockets = bind_sockets(settings.port, settings.address or None, backlog=1024)
+        sockets = bind_sockets(settings.port, settings.address or None, backlog=_BACKLOG)
     except OSError as error:
         print(f"logurt: cannot listen on port {settings.port}: {error.strerror or error}", file=sys.stderr)
         return 1

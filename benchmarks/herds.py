@@ -73,7 +73,8 @@ def _returning(options: argparse.Namespace) -> Table:
                 prober.ask("start")
                 pouring.start()
                 begin = time.monotonic()
-                receivers.ask("open", port=server.port, paths=[server.path(_NAMESPACE, tail="100")] * readers)
+                paths = [server.path(_NAMESPACE, tail="100")] * readers
+                receivers.ask("open", port=server.port, paths=paths, together=readers)
                 first = receivers.ask("until", total=1 << 62, quiet=0.0)["first"]
                 took = time.monotonic() - begin
                 seen = prober.ask("stop", patience=_PATIENCE)

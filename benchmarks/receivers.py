@@ -68,17 +68,25 @@ class Receivers:
                 sys.stdout.flush()
 
     def do_open(
-        self, port: int, paths: list[str], sampled: int = 0, *, stalled: bool = False, deflate: bool = False
+        self,
+        port: int,
+        paths: list[str],
+        sampled: int = 0,
+        together: int = _TOGETHER,
+        *,
+        stalled: bool = False,
+        deflate: bool = False,
     ) -> dict[str, Any]:
-        """Open a reader for each path. `sampled` of them search what they get for times; stalled ones never read.
+        """Open a reader for each path, so many together.
 
+        `sampled` of them search what they get for times; stalled ones never read.
         With `deflate` they offer to inflate messages; those that are sampled do so.
         """
         self._stalled = stalled
         step = max(1, len(paths) // sampled) if sampled else len(paths) + 1
-        for start in range(0, len(paths), _TOGETHER):
+        for start in range(0, len(paths), together):
             group = []
-            for number, path in enumerate(paths[start : start + _TOGETHER], start):
+            for number, path in enumerate(paths[start : start + together], start):
                 connected = socket.socket()
                 if stalled:
                     connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
