@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
 from buffer.chunk import Chunk, pack
-from ingest.compression import decompress, takes_long
+from ingest.compression import decompress, decompress_quickly
 
 if TYPE_CHECKING:
     from handlers.services import Services
@@ -67,11 +67,10 @@ class Intake:
         if duplicates.has_stored(key):
             return DUPLICATE
         encoding = upload.headers.get("Content-Encoding", "")
-        if takes_long(whole, encoding):
+        data = decompress_quickly(whole, encoding, self._max_body_bytes)
+        if data is None:
             inflating = asyncio.get_running_loop().run_in_executor
             data = await inflating(_INFLATING, decompress, whole, encoding, self._max_body_bytes)
-        else:
-            data = decompress(whole, encoding, self._max_body_bytes)
         upload.body.hold(len(data))
         del whole
         read = await self._read(data, upload)

@@ -5,12 +5,13 @@ Fluent Bit compresses with gzip, and since 4.0 with snappy (a raw block) or zstd
 
 from __future__ import annotations
 
-import zlib
+from contextlib import suppress
 from io import BytesIO
 from typing import TYPE_CHECKING
 
 import cramjam
 import zstandard
+from zlib_ng import zlib_ng
 
 from ingest.errors import BodyTooLarge, Undecodable, UnsupportedEncoding
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import TypeAlias
 
-    _Inflater: TypeAlias = zlib._Decompress | zstandard.ZstdDecompressionObj  # noqa: SLF001 - has no other name
+    _Inflater: TypeAlias = zlib_ng._Decompress | zstandard.ZstdDecompressionObj  # noqa: SLF001 - has no other name
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
@@ -32,18 +33,15 @@ _ZSTD_WINDOW = 8 << 20
 _ZSTD_RATIO, _DEFLATE_RATIO, _SNAPPY_RATIO = (128 << 10) // 3 + 1, 1032, 22
 # What may be inflated in one go: a few milliseconds' worth.
 _AT_ONCE = 8 << 20
+# What is small once it is inflated, and how long it may be before: a millisecond's worth of either.
+_SMALL, _SMALL_PACKED = 1 << 20, 256 << 10
 _LEAST_PIECE, _NEXT_PIECE, _PIECE = 64, 512, 64 << 10
 # zlib puts together what it returns from pieces, which takes as much again.
 _PART = 1 << 20
-_ZLIB = type(zlib.decompressobj())
-
-
-def takes_long(body: bytes, encoding: str) -> bool:
-    """Tell whether it may take more than some milliseconds to undo a body's Content-Encoding."""
-    if not encoding and not body.startswith(_MAGICS):
-        return False
-    is_zstd = body.startswith(_ZSTD_MAGIC)
-    return len(body) * (_ZSTD_RATIO if is_zstd else _DEFLATE_RATIO) > _AT_ONCE
+_ZLIB = type(zlib_ng.decompressobj())
+_GZIP_BITS, _RAW_BITS = 16 + zlib_ng.MAX_WBITS, -zlib_ng.MAX_WBITS
+_ZLIB_ERROR: type[Exception] = zlib_ng.error  # type: ignore[assignment] # which its stubs take for an instance
+_ERRORS = (_ZLIB_ERROR, zstandard.ZstdError, cramjam.DecompressionError, EOFError, ValueError)
 
 
 def decompress(body: bytes, encoding: str, limit: int) -> bytes:
@@ -54,23 +52,40 @@ def decompress(body: bytes, encoding: str, limit: int) -> bytes:
     enough: a few hundred bytes that are compressed twice can become gigabytes on the way.
     Raises UnsupportedEncoding, BodyTooLarge, Undecodable.
     """
-    names = [name for part in encoding.split(",") if (name := part.strip().lower()) not in ("", "identity")]
-    if not names and body.startswith(_MAGICS):
-        names = ["gzip" if body.startswith(_GZIP_MAGIC) else "zstd"]
-    if names:
-        name, *more = names
-        if more or name not in _DECODERS:
-            raise UnsupportedEncoding(encoding)
+    if name := _coding(body, encoding):
         body = _undo(body, name, limit)
     if len(body) > limit:
         raise BodyTooLarge(limit)
     return body
 
 
+def decompress_quickly(body: bytes, encoding: str, limit: int) -> bytes | None:
+    """Do what `decompress` does where that takes a few milliseconds at most; else return None."""
+    name = _coding(body, encoding)
+    if name in _SMALL_DECODERS and len(body) <= _SMALL_PACKED:
+        with suppress(*_ERRORS):
+            small = _SMALL_DECODERS[name](body)
+            if small is not None and len(small) <= limit:
+                return small
+    if name and len(body) * _RATIOS[name] > _AT_ONCE:
+        return None
+    return decompress(body, encoding, limit)
+
+
+def _coding(body: bytes, encoding: str) -> str:
+    """Return the name of a body's coding; empty if it has none. Raises UnsupportedEncoding."""
+    names = [name for part in encoding.split(",") if (name := part.strip().lower()) not in ("", "identity")]
+    if not names and body.startswith(_MAGICS):
+        return "gzip" if body.startswith(_GZIP_MAGIC) else "zstd"
+    if len(names) > 1 or not _DECODERS.keys() >= set(names):
+        raise UnsupportedEncoding(encoding)
+    return names[0] if names else ""
+
+
 def _undo(body: bytes, name: str, limit: int) -> bytes:
     try:
         return _DECODERS[name](body, limit)
-    except (zlib.error, zstandard.ZstdError, cramjam.DecompressionError, EOFError, ValueError) as error:
+    except _ERRORS as error:
         if body.lstrip()[:1] in (b"{", b"["):
             return body
         raise Undecodable(name) from error
@@ -114,7 +129,23 @@ def _parts(member: _Inflater, data: bytes | memoryview) -> Iterator[bytes]:
 
 def _gunzip(body: bytes, limit: int) -> bytes:
     """Undo gzip. A damaged member after the first makes all of it undecodable: half a body would be lost in silence."""
-    return _inflate(body, limit, lambda: zlib.decompressobj(16 + zlib.MAX_WBITS), _GZIP_MAGIC)
+    return _inflate(body, limit, lambda: zlib_ng.decompressobj(_GZIP_BITS), _GZIP_MAGIC)
+
+
+def _gunzip_small(body: bytes) -> bytes | None:
+    """Undo gzip if it is a single member that becomes no more than its end says (RFC 1952, ISIZE), which is little."""
+    if int.from_bytes(body[-4:], "little") > _SMALL:
+        return None
+    member = zlib_ng.decompressobj(_GZIP_BITS)
+    inflated = member.decompress(body, _SMALL)
+    return inflated if member.eof and not member.unused_data else None
+
+
+def _unzstd_small(body: bytes) -> bytes | None:
+    """Undo zstd if it is a single frame that says how much it becomes (RFC 8878, 3.1.1.1.4), which is little."""
+    if not 0 < zstandard.frame_content_size(body) <= _SMALL:
+        return None
+    return zstandard.ZstdDecompressor().decompress(body, allow_extra_data=False)
 
 
 def _unzstd(body: bytes, limit: int) -> bytes:
@@ -125,9 +156,9 @@ def _unzstd(body: bytes, limit: int) -> bytes:
 def _undeflate(body: bytes, limit: int) -> bytes:
     """Undo RFC 9110's deflate: a zlib stream, or bare deflate data as some senders have it."""
     try:
-        return _inflate(body, limit, zlib.decompressobj, None)
-    except zlib.error:
-        return _inflate(body, limit, lambda: zlib.decompressobj(-zlib.MAX_WBITS), None)
+        return _inflate(body, limit, zlib_ng.decompressobj, None)
+    except _ZLIB_ERROR:
+        return _inflate(body, limit, lambda: zlib_ng.decompressobj(_RAW_BITS), None)
 
 
 def _unsnappy(body: bytes, limit: int) -> bytes:
@@ -180,4 +211,14 @@ _DECODERS: dict[str, Callable[[bytes, int], bytes]] = {
     "snappy": _unsnappy,
     "x-snappy": _unsnappy,
     "zstd": _unzstd,
+}
+_SMALL_DECODERS: dict[str, Callable[[bytes], bytes | None]] = {
+    "gzip": _gunzip_small,
+    "x-gzip": _gunzip_small,
+    "zstd": _unzstd_small,
+}
+_RATIOS = dict.fromkeys(_DECODERS, _DEFLATE_RATIO) | {
+    "snappy": _SNAPPY_RATIO,
+    "x-snappy": _SNAPPY_RATIO,
+    "zstd": _ZSTD_RATIO,
 }

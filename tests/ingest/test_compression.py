@@ -10,8 +10,10 @@ from typing import TypeAlias
 import cramjam
 import pytest
 import zstandard
+from hypothesis import given
+from hypothesis import strategies as st
 
-from ingest.compression import decompress, takes_long
+from ingest.compression import decompress, decompress_quickly
 from ingest.errors import BodyTooLarge, Undecodable, UnsupportedEncoding
 
 Packer: TypeAlias = Callable[[bytes], bytes]
@@ -181,16 +183,63 @@ def test_a_framed_snappy_stream_of_plain_chunks_is_bounded() -> None:
         decompress(b"\xff\x06\x00\x00sNaPpY" + b"\x01\x07\x00\x00sum.abc" * 9, "snappy", 20)
 
 
-@pytest.mark.parametrize(
-    ("body", "encoding", "long"),
-    [
-        (BODY * 100, "", False),
-        (gzip.compress(BODY), "gzip", False),
-        (zstd(b"[]"), "zstd", False),
-        (gzip.compress(b" " * (10 << 20)), "", True),
-        (zstd(b" " * (16 << 20)), "", True),
-        (zstd(b" " * (16 << 20)), "zstd", True),
-    ],
+@pytest.mark.parametrize(("name", "packer"), CASES)
+def test_a_small_body_is_decompressed_quickly(name: str, packer: Packer) -> None:
+    assert decompress_quickly(packer(BODY), name, LIMIT) == BODY
+
+
+@pytest.mark.parametrize("packer", [gzip.compress, zstd])
+@pytest.mark.parametrize("size", [0, 1, (1 << 20) - 1, 1 << 20])
+def test_what_says_that_it_becomes_a_mebibyte_is_decompressed_quickly(packer: Packer, size: int) -> None:
+    noise = random.Random(1).randbytes(64) * (size // 64 + 1)
+    assert decompress_quickly(packer(noise[:size]), "", LIMIT) == noise[:size]
+
+
+def with_another_size(member: bytes, size: int) -> bytes:
+    """Return a gzip member that says it becomes so many bytes."""
+    return member[:-4] + size.to_bytes(4, "little")
+
+
+SPACES = b" " * (10 << 20)
+LONG = {
+    "gzip": (gzip.compress(SPACES), "gzip"),
+    "gzip without a header": (gzip.compress(SPACES), ""),
+    "gzip that says it is small": (with_another_size(gzip.compress(SPACES), 100), "gzip"),
+    "gzip before an empty member": (gzip.compress(SPACES) + gzip.compress(b""), "gzip"),
+    "many members": (gzip.compress(b"") * 1000, "gzip"),
+    "deflate": (zlib.compress(SPACES), "deflate"),
+    "snappy": (snappy(random.Random(1).randbytes(1 << 20)), "snappy"),
+    "zstd": (zstd(SPACES), "zstd"),
+    "zstd without a header": (zstd(SPACES), ""),
+    "zstd without a size": (zstd_without_size(random.Random(1).randbytes(500)), "zstd"),
+}
+
+
+@pytest.mark.parametrize("case", LONG)
+def test_what_may_take_long_to_decompress_is_not_decompressed_quickly(case: str) -> None:
+    assert decompress_quickly(*LONG[case], 1 << 30) is None
+
+
+def outcome(undo: Callable[[bytes, str, int], bytes | None], body: bytes, name: str, limit: int) -> object:
+    try:
+        return undo(body, name, limit)
+    except (Undecodable, BodyTooLarge) as error:
+        return type(error)
+
+
+@given(
+    parts=st.lists(st.tuples(st.sampled_from(CASES), st.binary(max_size=300)), min_size=1, max_size=3),
+    name=st.sampled_from(sorted(PACKERS)),
+    changes=st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 255)), max_size=2),
+    cut=st.integers(0, 30),
+    limit=st.integers(0, 400),
 )
-def test_what_may_become_more_than_eight_mebibytes_takes_long(body: bytes, encoding: str, long: bool) -> None:  # noqa: FBT001
-    assert takes_long(body, encoding) is long
+def test_quickly_or_not_the_outcome_is_the_same(
+    parts: list[tuple[tuple[str, Packer], bytes]], name: str, changes: list[tuple[int, int]], cut: int, limit: int
+) -> None:
+    packed = bytearray(b"".join(packer(data) for (_, packer), data in parts) or b"?")
+    for position, value in changes:
+        packed[position % len(packed)] = value
+    body = bytes(packed[: max(1, len(packed) - cut)])
+    quick = outcome(decompress_quickly, body, name, limit)
+    assert quick is None or quick == outcome(decompress, body, name, limit)
