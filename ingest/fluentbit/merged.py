@@ -1,4 +1,4 @@
-"""Bodies of JSON whose records have the application's members among Fluent Bit's, decoded in one go.
+"""Bodies whose records have the application's members among Fluent Bit's, decoded in one go.
 
 Merge_Log puts them there, and with Keep_Log Off nothing else says what the application wrote. The first records show
 which members there are, and in what order. Since a text must not depend on which records come together, a body in which
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import msgspec
 
+from ingest.fluentbit.packed import may_mark_groups, times_of
 from ingest.fluentbit.record import CONTAINER_KEYS, DATE_KEYS, TEXT_KEYS
 from ingest.fluentbit.table import BROKEN, NOTHING
 from ingest.fluentbit.times import LONGEST_TIME, are_dates, are_times, times_of_dates
@@ -29,6 +30,8 @@ _MOST_KEYS, _LONGEST_KEY = 64, 128
 _ESCAPED = re.compile(r'["\\\x00-\x1f]')
 # More take too long in one go.
 _MOST_RECORDS = 4096
+# How long the heads of arrays are in MessagePack that have as many entries as this, and of those with 32 bits.
+_FEWEST_ENTRIES, _ARRAY_16, _ARRAY_32 = 16, 3, 5
 _UNSET = msgspec.UNSET
 _OPTIONAL = msgspec.Raw | msgspec.UnsetType
 # Fluent Bit's own members, and what they are called here. Records that are alike have the same of these, but for `log`.
@@ -47,15 +50,15 @@ class _Layout(NamedTuple):
     """How such records are decoded, which of Fluent Bit's members they have, and what holds the others, by key."""
 
     records: msgspec.json.Decoder[list[Any]]
+    entries: msgspec.msgpack.Decoder[list[tuple[msgspec.Raw, Any]]]
     ours: frozenset[str]
     is_dated: bool
     others: dict[str, str]
 
 
 def columns_of_merged(body: bytes, first: Sequence[Row], codec: Codec) -> Columns | None:
-    """Decode an array of records of which the first are known; None if they are not all of that layout."""
-    keys = _in_order(first)
-    layout = _layout(keys) if keys else None
+    """Decode an array of records in JSON of which the first are known; None if they are not all of that layout."""
+    layout = _layout_of(first)
     try:
         records = layout.records.decode(body) if layout else []
     except BROKEN:
@@ -63,11 +66,37 @@ def columns_of_merged(body: bytes, first: Sequence[Row], codec: Codec) -> Column
     # Encoded again they are what was sent, unless there is something that the type does not show.
     if layout is None or not 0 < len(records) <= _MOST_RECORDS or msgspec.json.encode(records) != body:
         return None
-    times = _times(layout, records)
+    return _columns(layout, records, [""] * len(records), codec)
+
+
+def columns_of_merged_entries(array: bytes, first: Sequence[Row], codec: Codec) -> Columns | None:
+    """Do the same with entries in MessagePack, in an array of 32 bits (see `array_of`); None if one marks a group."""
+    layout = _layout_of(first)
+    try:
+        entries = layout.entries.decode(array) if layout and not layout.is_dated else []
+    except BROKEN:
+        return None
+    if layout is None or not _FEWEST_ENTRIES <= len(entries) <= _MOST_RECORDS:
+        return None
+    heads = [head for head, _ in entries]
+    sent = [""] * len(entries) if "time" in layout.ours and not may_mark_groups(heads) else times_of(heads)
+    if None in sent or msgspec.msgpack.encode(entries)[_ARRAY_16:] != array[_ARRAY_32:]:
+        return None
+    return _columns(layout, [record for _, record in entries], [time or "" for time in sent], codec)
+
+
+def _columns(layout: _Layout, records: Sequence[Any], sent: list[str], codec: Codec) -> Columns | None:
+    """Return decoded records as columns; `sent` are the times that stand beside them, "" where there is none."""
+    times = _times(layout, records, sent)
     streams = [record.stream for record in records] if "stream" in layout.ours else [None] * len(records)
     kubernetes = [record.kubernetes for record in records] if "kubernetes" in layout.ours else [NOTHING] * len(records)
     texts = _texts(layout, records, codec) if times else None
     return None if texts is None or times is None else (texts, times, streams, kubernetes)
+
+
+def _layout_of(first: Sequence[Row]) -> _Layout | None:
+    keys = _in_order(first)
+    return _layout(keys) if keys else None
 
 
 def _in_order(rows: Sequence[Row]) -> tuple[str, ...]:
@@ -110,14 +139,15 @@ def _layout(keys: tuple[str, ...]) -> _Layout:
         kw_only=True,
         gc=False,
     )
-    return _Layout(msgspec.json.Decoder(list[kind]), frozenset(keys), bool(date), others)
+    entries = msgspec.msgpack.Decoder(list[tuple[msgspec.Raw, kind]])
+    return _Layout(msgspec.json.Decoder(list[kind]), entries, frozenset(keys), bool(date), others)
 
 
-def _times(layout: _Layout, records: Sequence[Any]) -> list[str] | None:
-    """Return their own times or dates, "" where there is neither; None if one of them is none."""
+def _times(layout: _Layout, records: Sequence[Any], sent: list[str]) -> list[str] | None:
+    """Return their own times or dates, or those beside them where there is neither; None if one of them is none."""
     dates = [record.date for record in records] if layout.is_dated else []
     if "time" not in layout.ours:
-        return times_of_dates(dates) if dates else [""] * len(records)
+        return times_of_dates(dates) if dates else sent
     times = [record.time for record in records]
     return times if are_times(times) and (not dates or are_dates(dates)) else None
 

@@ -14,6 +14,7 @@ import msgspec
 
 from ingest.fluentbit import packed
 from ingest.fluentbit.budget import LARGEST_RECORD, PIECE, SHORT_RECORD, TOGETHER, WHOLE
+from ingest.fluentbit.merged import WORTHWHILE, columns_of_merged_entries
 from ingest.fluentbit.packed import array_of, is_map
 from ingest.fluentbit.repair import records_after
 from ingest.fluentbit.shape import TIMED, UNTIMED, columns_of
@@ -38,6 +39,8 @@ _ENTRIES_A_TURN = 1024
 _WINDOW = 128 << 10
 # What an entry takes of the budget that has to be read by itself.
 _STEPS = 4
+# Entries that are looked at to learn what members their records have.
+_SAMPLES = 4
 _EVENT_TIME, _AFTER_MARK = b"\xd7\x00", 8
 # With the record's own time, or with that of the entry.
 _SHAPES = TIMED + UNTIMED
@@ -56,7 +59,7 @@ _ROW = msgspec.msgpack.Decoder(dict[str, msgspec.Raw])
 def whole(body: bytes) -> Columns | None:
     """Decode a body that is as it should be: all records alike, and with times beside them; None for any other."""
     array = _guessed(body, _mark(body))
-    return _alike(array) if array else None
+    return (_alike(array) or _merged(array)) if array else None
 
 
 class Body:
@@ -74,7 +77,7 @@ class Body:
         while position < len(self._body):
             cut = self._cut(position, size)
             array = _guessed(self._body[position:cut], self._mark)
-            columns = _alike(array) if array and len(self._body) > PIECE else None
+            columns = (_alike(array) or _merged(array)) if array and len(self._body) > PIECE else None
             if columns:
                 yield Table(*columns)
             elif entries := _entries_of(array) if array else None:
@@ -224,6 +227,23 @@ def _alike(array: bytes) -> Columns | None:
         if columns := columns_of(shape, records, times, _CODEC):
             return columns
     return None
+
+
+def _merged(array: bytes) -> Columns | None:
+    """Decode entries whose records have members of the application; None for any others."""
+    if len(array) < WORTHWHILE:
+        return None
+    unpacker = msgpack.Unpacker()
+    unpacker.feed(memoryview(array)[:WORTHWHILE])
+    try:
+        count = min(unpacker.read_array_header(), _SAMPLES)
+        start = int(unpacker.tell())
+        for _ in range(count):
+            unpacker.skip()
+        first = _ENTRIES.decode(array_of(array[start : unpacker.tell()], count))
+    except (*packed.MALFORMED, *BROKEN):
+        return None
+    return columns_of_merged_entries(array, [row for _, row in first], _CODEC)
 
 
 def _count(body: bytes | memoryview, mark: bytes) -> int:

@@ -101,9 +101,14 @@ def row_of(record: bytes) -> Row | None:
     return {key: msgspec.Raw(msgspec.msgpack.encode(value)) for key, value in members.items()}
 
 
+def may_mark_groups(heads: list[msgspec.Raw]) -> bool:
+    """Tell whether any of these heads of entries may be that of one that only marks a group."""
+    return _OF_MARKERS in b"".join(heads)
+
+
 def times_of(heads: list[msgspec.Raw]) -> list[str | None]:
     """Return the times of entries as RFC 3339, "" where there is none, and None for those that mark a group."""
-    times = None if _OF_MARKERS in b"".join(heads) else times_of_events(heads)
+    times = None if may_mark_groups(heads) else times_of_events(heads)
     return [*times] if times else [_time(bytes(head)) for head in heads]
 
 
