@@ -3,7 +3,7 @@
 Thousands of connections may be closed, or say something, at the same moment. Each takes little, but asyncio handles all
 that it is told of before it looks for anything else. What it has not been told of yet stays ready, and comes next.
 
-Where more are ready than that, half of the room is for those that were ready lately: an upload on a busy connection
+Where more are ready than that, half of the room is for those that were told of last: an upload on a busy connection
 does not wait until thousands of readers have left whose proxy has died.
 """
 
@@ -14,7 +14,6 @@ import math
 import os
 import select
 import selectors
-from bisect import bisect_right
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -24,8 +23,8 @@ if TYPE_CHECKING:
 MOST_EVENTS = 128
 # All that may be ready at the same time, as far as it is looked at.
 _LOOKED_AT = 8192
-# A busy file has been told of in one of the last so many calls.
-BUSY_CALLS = 1024
+# A new file counts as one that was told of so many calls ago.
+_NEW = 1024
 
 
 def new_event_loop() -> asyncio.AbstractEventLoop:
@@ -34,7 +33,7 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
 
 
 class FairSelector(selectors.EpollSelector):
-    """Like EpollSelector, but for how many events it returns: of those files that it has not told of the longest."""
+    """Like EpollSelector, but for how many events it returns."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -48,7 +47,7 @@ class FairSelector(selectors.EpollSelector):
         """Watch a file."""
         key = super().register(fileobj, events, data)
         self._keys[key.fd] = key
-        self._told_at.setdefault(key.fd, self._calls - BUSY_CALLS)
+        self._told_at.setdefault(key.fd, self._calls - _NEW)
         return key
 
     def modify(self, fileobj: FileDescriptorLike, events: int, data: Any = None) -> selectors.SelectorKey:
@@ -83,15 +82,10 @@ class FairSelector(selectors.EpollSelector):
         return ready
 
     def _some_of(self, events: list[tuple[int, int]]) -> list[tuple[int, int]]:
-        """Choose events: of the files that have not been told of the longest, and about as many of busy ones."""
-
-        def told_at(event: tuple[int, int]) -> int:
-            return self._told_at.get(event[0], 0)
-
-        events.sort(key=told_at)
-        others = bisect_right(events, self._calls - BUSY_CALLS, key=told_at)
-        busy = events[others:][: max(MOST_EVENTS // 2, MOST_EVENTS - others)]
-        return busy + events[: min(others, MOST_EVENTS - len(busy))]
+        """Choose events: of those files that were told of last, and as many of those that have waited the longest."""
+        events.sort(key=lambda event: self._told_at.get(event[0], 0))
+        half = MOST_EVENTS // 2
+        return events[-half:] + events[:half]
 
     def close(self) -> None:
         """Close both descriptors."""

@@ -72,25 +72,6 @@ def test_files_that_are_always_ready_leave_half_of_the_room_to_others(selector: 
         assert {ours for ours, _ in quiet} <= told
 
 
-def test_a_file_that_has_not_been_ready_for_long_is_not_busy(
-    selector: FairSelector, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("fair_selector.BUSY_CALLS", 4)
-    with ExitStack() as stack:
-        pairs = [pair(stack) for _ in range(3 * MOST_EVENTS)]
-        for ours, _ in pairs:
-            selector.register(ours, selectors.EVENT_READ)
-        once, other = pairs[-1]
-        other.send(b"x")
-        assert len(selector.select(0)) == 1
-        once.recv(1)
-        for _ in range(4):
-            assert selector.select(0) == []
-        for _, theirs in pairs:
-            theirs.send(b"x")
-        assert once not in [key.fileobj for key, _ in selector.select(0)]
-
-
 def test_it_tells_what_the_usual_one_tells(selector: FairSelector) -> None:
     with ExitStack() as stack, selectors.EpollSelector() as usual:
         for number in range(8):
