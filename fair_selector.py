@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 MOST_EVENTS = 128
 # All that may be ready at the same time, as far as it is looked at.
 _LOOKED_AT = 8192
-# A new file counts as one that was told of so many calls ago.
-_NEW = 1024
 
 
 def new_event_loop() -> asyncio.AbstractEventLoop:
@@ -42,12 +40,12 @@ class FairSelector(selectors.EpollSelector):
         self._keys: dict[int, selectors.SelectorKey] = {}  # by descriptor: `get_map` takes longer to look one up
         self._calls = 0
         self._told_at: dict[int, int] = {}  # when a descriptor was told of last, by calls
+        self._waiting: dict[int, int] = {}  # those that are ready and have not been told of, and since when
 
     def register(self, fileobj: FileDescriptorLike, events: int, data: Any = None) -> selectors.SelectorKey:
         """Watch a file."""
         key = super().register(fileobj, events, data)
         self._keys[key.fd] = key
-        self._told_at.setdefault(key.fd, self._calls - _NEW)
         return key
 
     def modify(self, fileobj: FileDescriptorLike, events: int, data: Any = None) -> selectors.SelectorKey:
@@ -83,13 +81,17 @@ class FairSelector(selectors.EpollSelector):
 
     def _some_of(self, events: list[tuple[int, int]]) -> list[tuple[int, int]]:
         """Choose events: of those files that were told of last, and as many of those that have waited the longest."""
+        half, now = MOST_EVENTS // 2, self._calls
         events.sort(key=lambda event: self._told_at.get(event[0], 0))
-        half = MOST_EVENTS // 2
-        return events[-half:] + events[:half]
+        others = events[:-half]
+        others.sort(key=lambda event: self._waiting.get(event[0], now))
+        self._waiting = {file: self._waiting.get(file, now) for file, _ in others[half:]}
+        return events[-half:] + others[:half]
 
     def close(self) -> None:
         """Close both descriptors."""
         self._events.close()
         self._keys.clear()
         self._told_at.clear()
+        self._waiting.clear()
         super().close()

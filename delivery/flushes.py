@@ -15,10 +15,11 @@ if TYPE_CHECKING:
 
 
 # A flush that begins later than this was held up: there is more to do than the event loop can. Until that is over,
-# feeds are flushed less often, so that flushes take half of the time at most, and a quarter while readers join: the
-# more lines a flush has, the less each of them costs. Where flushes take longer than the interval, it is four fifths.
-# But no line waits for longer than the longest interval. All in seconds, or times what a flush takes.
+# feeds are flushed less often, so that flushes take half of the time at most, and a quarter while a crowd of so many
+# joins between two of them: the more lines a flush has, the less each of them costs. Where flushes take longer than the
+# interval, it is four fifths. But none is put off beyond the longest interval. All in seconds, or times what it takes.
 _LATE = 0.005
+_CROWD = 4
 _WHILE_JOINING, _WHILE_LATE, _WHILE_LONG = 4, 2, 1.25
 _LONGEST_INTERVAL = 0.1
 
@@ -59,11 +60,11 @@ class Flushes:
         self._monotonic = monotonic
         self._call_later = call_later
         self._under_way: deque[_Flush] = deque()  # those that go on in the next turn
-        self._joined_at = float("-inf")  # when a reader last did, on the hub's clock
+        self._joined_at: deque[float] = deque(maxlen=_CROWD)  # when the last readers did
 
     def note_join(self) -> None:
-        """Note that a reader joins, who is not to wait because of flushes for thousands of others."""
-        self._joined_at = self._monotonic()
+        """Note that a reader joins. A crowd is not to wait because of flushes for thousands of others."""
+        self._joined_at.append(self._monotonic())
 
     def schedule(self, feed: Feed) -> None:
         """Have a feed flushed, if it has been offered something."""
@@ -112,7 +113,7 @@ class Flushes:
 
     def _rest_after(self, flush: _Flush) -> float:
         """Return how long after a flush has begun the next one of its feed may at the earliest."""
-        if self._joined_at > flush.before:
+        if len(self._joined_at) == _CROWD and self._joined_at[0] > flush.before:
             return _WHILE_JOINING * flush.spent
         if flush.is_late:
             return _WHILE_LATE * flush.spent

@@ -33,8 +33,8 @@ _ZSTD_WINDOW = 8 << 20
 _ZSTD_RATIO, _DEFLATE_RATIO, _SNAPPY_RATIO = (128 << 10) // 3 + 1, 1032, 22
 # What may be inflated in one go: a few milliseconds' worth.
 _AT_ONCE = 8 << 20
-# What is small once it is inflated, and how long it may be before: a millisecond's worth of either.
-_SMALL, _SMALL_PACKED = 1 << 20, 256 << 10
+# What is small once it is inflated, and how long it may be before: some milliseconds' worth of either.
+_SMALL, _SMALL_PACKED = 1 << 20, 64 << 10
 _LEAST_PIECE, _NEXT_PIECE, _PIECE = 64, 512, 64 << 10
 # zlib puts together what it returns from pieces, which takes as much again.
 _PART = 1 << 20
@@ -67,7 +67,8 @@ def decompress_quickly(body: bytes, encoding: str, limit: int) -> bytes | None:
             small = _SMALL_DECODERS[name](body)
             if small is not None and len(small) <= limit:
                 return small
-    if name and len(body) * _RATIOS[name] > _AT_ONCE:
+    # Framed snappy takes time for each frame, and may be nothing but these.
+    if name and len(body) * (_DEFLATE_RATIO if body.startswith(_SNAPPY_STREAM) else _RATIOS[name]) > _AT_ONCE:
         return None
     return decompress(body, encoding, limit)
 
@@ -143,7 +144,8 @@ def _gunzip_small(body: bytes) -> bytes | None:
 
 def _unzstd_small(body: bytes) -> bytes | None:
     """Undo zstd if it is a single frame that says how much it becomes (RFC 8878, 3.1.1.1.4), which is little."""
-    if not 0 < zstandard.frame_content_size(body) <= _SMALL:
+    frame = zstandard.get_frame_parameters(body)
+    if not 0 < frame.content_size <= _SMALL or frame.window_size > _ZSTD_WINDOW:
         return None
     return zstandard.ZstdDecompressor().decompress(body, allow_extra_data=False)
 

@@ -72,6 +72,34 @@ def test_files_that_are_always_ready_leave_half_of_the_room_to_others(selector: 
         assert {ours for ours, _ in quiet} <= told
 
 
+def test_no_file_waits_for_long_however_many_are_always_ready_or_new(selector: FairSelector) -> None:
+    with ExitStack() as stack:
+        ours, theirs = pair(stack)
+        selector.register(ours, selectors.EVENT_READ)
+        others = [pair(stack) for _ in range(3 * MOST_EVENTS)]
+        for other, peer in others:
+            peer.send(b"x")
+            selector.register(other, selectors.EVENT_READ)
+        new = [other for other, _ in others[MOST_EVENTS:]]
+        waits, since, sent_at = list[int](), 0, 0
+        theirs.send(b"x")
+        for call in range(100):
+            if call == sent_at and call:
+                theirs.send(b"x")
+                since = call
+            told = [key.fileobj for key, _ in selector.select(0)]
+            if ours in told:
+                ours.recv(1)
+                waits.append(call - since)
+                sent_at = call + 3
+            for other in new:
+                if other in told:
+                    selector.unregister(other)
+                    selector.register(other, selectors.EVENT_READ)
+        assert len(waits) > 5
+        assert max(waits) < 10
+
+
 def test_it_tells_what_the_usual_one_tells(selector: FairSelector) -> None:
     with ExitStack() as stack, selectors.EpollSelector() as usual:
         for number in range(8):

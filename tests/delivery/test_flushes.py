@@ -126,11 +126,12 @@ def test_the_time_of_lines_that_come_in_the_middle_of_a_flush_begins_with_them()
         (0.0, 0, 0.003, True),  # it takes longer than the interval
         (0.01, 0, 0.0, False),
         (0.01, 0, 0.002, True),
-        (0.0, 1, 0.0, False),
-        (0.0, 1, 0.002, True),
+        (0.0, 4, 0.0, False),
+        (0.0, 3, 0.0015, False),
+        (0.0, 4, 0.0015, True),
     ],
 )
-def test_feeds_are_flushed_less_often_while_flushes_are_late_or_long_or_readers_join(
+def test_feeds_are_flushed_less_often_while_flushes_are_late_or_long_or_a_crowd_joins(
     late: float, joins: int, tick: float, *, is_slower: bool
 ) -> None:
     rig = Rig()

@@ -209,6 +209,7 @@ LONG = {
     "many members": (gzip.compress(b"") * 1000, "gzip"),
     "deflate": (zlib.compress(SPACES), "deflate"),
     "snappy": (snappy(random.Random(1).randbytes(1 << 20)), "snappy"),
+    "snappy of empty frames": (b"\xff\x06\x00\x00sNaPpY" + b"\xfe\x00\x00\x00" * 10_000, "snappy"),
     "zstd": (zstd(SPACES), "zstd"),
     "zstd without a header": (zstd(SPACES), ""),
     "zstd without a size": (zstd_without_size(random.Random(1).randbytes(500)), "zstd"),
@@ -218,6 +219,17 @@ LONG = {
 @pytest.mark.parametrize("case", LONG)
 def test_what_may_take_long_to_decompress_is_not_decompressed_quickly(case: str) -> None:
     assert decompress_quickly(*LONG[case], 1 << 30) is None
+
+
+def test_a_zstd_window_that_is_too_large_is_refused_in_small_bodies_too() -> None:
+    window = 16 << 20
+    frame = b"\x28\xb5\x2f\xfd\x80" + bytes([(window.bit_length() - 11) << 3])
+    block = (len(BODY) << 3 | 1).to_bytes(3, "little")
+    body = frame + len(BODY).to_bytes(4, "little") + block + BODY
+    assert zstandard.get_frame_parameters(body).window_size == window
+    assert decompress_quickly(body, "zstd", LIMIT) is None
+    with pytest.raises(Undecodable):
+        decompress(body, "zstd", LIMIT)
 
 
 def outcome(undo: Callable[[bytes, str, int], bytes | None], body: bytes, name: str, limit: int) -> object:
