@@ -69,7 +69,11 @@ class FairSelector(selectors.EpollSelector):
         ready: list[tuple[selectors.SelectorKey, int]] = []
         found = self._events.poll(seconds, _LOOKED_AT)
         self._calls += 1
-        for file, event in found if len(found) <= MOST_EVENTS else self._some_of(found):
+        if len(found) > MOST_EVENTS:
+            found = self._some_of(found)
+        elif self._waiting:
+            self._waiting.clear()
+        for file, event in found:
             key = self._keys.get(file)
             if key is not None:
                 self._told_at[file] = self._calls

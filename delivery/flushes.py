@@ -18,10 +18,9 @@ if TYPE_CHECKING:
 # feeds are flushed less often, so that flushes take half of the time at most, and a quarter while a crowd of so many
 # joins between two of them: the more lines a flush has, the less each of them costs. Where flushes take longer than the
 # interval, it is four fifths. But none is put off beyond the longest interval. All in seconds, or times what it takes.
-_LATE = 0.005
-_CROWD = 4
+_LATE, _LONGEST_INTERVAL = 0.005, 0.1
 _WHILE_JOINING, _WHILE_LATE, _WHILE_LONG = 4, 2, 1.25
-_LONGEST_INTERVAL = 0.1
+_CROWD = 4
 
 
 @dataclass(slots=True, eq=False)
