@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from io import BytesIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import cramjam
 import zstandard
@@ -52,7 +52,7 @@ def decompress(body: bytes, encoding: str, limit: int) -> bytes:
     enough: a few hundred bytes that are compressed twice can become gigabytes on the way.
     Raises UnsupportedEncoding, BodyTooLarge, Undecodable.
     """
-    if name := _coding(body, encoding):
+    if name := _name_of(body, encoding):
         body = _undo(body, name, limit)
     if len(body) > limit:
         raise BodyTooLarge(limit)
@@ -61,31 +61,33 @@ def decompress(body: bytes, encoding: str, limit: int) -> bytes:
 
 def decompress_quickly(body: bytes, encoding: str, limit: int) -> bytes | None:
     """Do what `decompress` does where that takes a few milliseconds at most; else return None."""
-    name = _coding(body, encoding)
-    if name in _SMALL_DECODERS and len(body) <= _SMALL_PACKED:
-        with suppress(*_ERRORS):
-            small = _SMALL_DECODERS[name](body)
-            if small is not None and len(small) <= limit:
-                return small
-    # Framed snappy takes time for each frame, and may be nothing but these.
-    if name and len(body) * (_DEFLATE_RATIO if body.startswith(_SNAPPY_STREAM) else _RATIOS[name]) > _AT_ONCE:
-        return None
+    if name := _name_of(body, encoding):
+        coding = _CODINGS[name]
+        if coding.undo_small is not None and len(body) <= _SMALL_PACKED:
+            with suppress(*_ERRORS):
+                small = coding.undo_small(body)
+                if small is not None and len(small) <= limit:
+                    return small
+        # Framed snappy takes time for each frame, and may be nothing but these.
+        ratio = _DEFLATE_RATIO if body.startswith(_SNAPPY_STREAM) else coding.ratio
+        if len(body) * ratio > _AT_ONCE:
+            return None
     return decompress(body, encoding, limit)
 
 
-def _coding(body: bytes, encoding: str) -> str:
+def _name_of(body: bytes, encoding: str) -> str:
     """Return the name of a body's coding; empty if it has none. Raises UnsupportedEncoding."""
     names = [name for part in encoding.split(",") if (name := part.strip().lower()) not in ("", "identity")]
     if not names and body.startswith(_MAGICS):
         return "gzip" if body.startswith(_GZIP_MAGIC) else "zstd"
-    if len(names) > 1 or not _DECODERS.keys() >= set(names):
+    if len(names) > 1 or not _CODINGS.keys() >= set(names):
         raise UnsupportedEncoding(encoding)
     return names[0] if names else ""
 
 
 def _undo(body: bytes, name: str, limit: int) -> bytes:
     try:
-        return _DECODERS[name](body, limit)
+        return _CODINGS[name].undo(body, limit)
     except _ERRORS as error:
         if body.lstrip()[:1] in (b"{", b"["):
             return body
@@ -206,21 +208,21 @@ def _varint(block: bytes) -> int:
     raise ValueError(value)
 
 
-_DECODERS: dict[str, Callable[[bytes, int], bytes]] = {
-    "gzip": _gunzip,
-    "x-gzip": _gunzip,
-    "deflate": _undeflate,
-    "snappy": _unsnappy,
-    "x-snappy": _unsnappy,
-    "zstd": _unzstd,
-}
-_SMALL_DECODERS: dict[str, Callable[[bytes], bytes | None]] = {
-    "gzip": _gunzip_small,
-    "x-gzip": _gunzip_small,
-    "zstd": _unzstd_small,
-}
-_RATIOS = dict.fromkeys(_DECODERS, _DEFLATE_RATIO) | {
-    "snappy": _SNAPPY_RATIO,
-    "x-snappy": _SNAPPY_RATIO,
-    "zstd": _ZSTD_RATIO,
+class _Coding(NamedTuple):
+    """How to undo a coding; how many times as large a body may become; and how to undo it in a body that is small."""
+
+    undo: Callable[[bytes, int], bytes]
+    ratio: int
+    undo_small: Callable[[bytes], bytes | None] | None = None
+
+
+_GZIP = _Coding(_gunzip, _DEFLATE_RATIO, _gunzip_small)
+_SNAPPY = _Coding(_unsnappy, _SNAPPY_RATIO)
+_CODINGS = {
+    "gzip": _GZIP,
+    "x-gzip": _GZIP,
+    "deflate": _Coding(_undeflate, _DEFLATE_RATIO),
+    "snappy": _SNAPPY,
+    "x-snappy": _SNAPPY,
+    "zstd": _Coding(_unzstd, _ZSTD_RATIO, _unzstd_small),
 }

@@ -10,7 +10,7 @@ import msgspec
 
 from ingest.fluentbit import repair
 from ingest.fluentbit.budget import LARGEST_RECORD, PIECE, SHORT_RECORD, TOGETHER, WHOLE
-from ingest.fluentbit.merged import WORTHWHILE, columns_of_merged
+from ingest.fluentbit.merged import SAMPLES, WORTHWHILE, columns_of_merged
 from ingest.fluentbit.record import CONTAINER_KEYS, DATE_KEYS, texts_of
 from ingest.fluentbit.shape import TIMED, UNTIMED, columns_of, dated
 from ingest.fluentbit.table import BROKEN, Object, Table, lost, of_rows, pause
@@ -41,9 +41,6 @@ _MANY = 8192
 _SEPARATORS, _GAP = b", \t\r\n", 16
 # Places that may be where a record starts, of which each is looked at.
 _GUESSES = 8
-
-# Records that are looked at to learn what members they have.
-_SAMPLES = 4
 
 _ROWS = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
 _ROW = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -102,7 +99,7 @@ def _merged(data: bytes | memoryview, mark: bytes) -> Columns | None:
     if not isinstance(data, bytes) or len(data) < WORTHWHILE or not mark:
         return None
     starts = [start := data.find(mark)]
-    while len(starts) <= _SAMPLES and start >= 0:
+    while len(starts) <= SAMPLES and start >= 0:
         starts.append(start := data.find(mark, start + 1))
     try:
         first = [_ROW.decode(data[start:end].rstrip(_SEPARATORS)) for start, end in pairwise(starts) if end > 0]

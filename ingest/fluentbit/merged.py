@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 # A smaller body is read a record at a time before a type for its records is made.
 WORTHWHILE = 8 << 10
+# Records that are looked at to learn what members they have.
+SAMPLES = 4
 _MOST_KEYS, _LONGEST_KEY = 64, 128
 # Characters of which msgspec takes no key.
 _ESCAPED = re.compile(r'["\\\x00-\x1f]')

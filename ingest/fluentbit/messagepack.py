@@ -14,7 +14,7 @@ import msgspec
 
 from ingest.fluentbit import packed
 from ingest.fluentbit.budget import LARGEST_RECORD, PIECE, SHORT_RECORD, TOGETHER, WHOLE
-from ingest.fluentbit.merged import WORTHWHILE, columns_of_merged_entries
+from ingest.fluentbit.merged import SAMPLES, WORTHWHILE, columns_of_merged_entries
 from ingest.fluentbit.packed import array_of, is_map
 from ingest.fluentbit.repair import records_after
 from ingest.fluentbit.shape import TIMED, UNTIMED, columns_of
@@ -39,8 +39,6 @@ _ENTRIES_A_TURN = 1024
 _WINDOW = 128 << 10
 # What an entry takes of the budget that has to be read by itself.
 _STEPS = 4
-# Entries that are looked at to learn what members their records have.
-_SAMPLES = 4
 _EVENT_TIME, _AFTER_MARK = b"\xd7\x00", 8
 # With the record's own time, or with that of the entry.
 _SHAPES = TIMED + UNTIMED
@@ -59,7 +57,7 @@ _ROW = msgspec.msgpack.Decoder(dict[str, msgspec.Raw])
 def whole(body: bytes) -> Columns | None:
     """Decode a body that is as it should be: all records alike, and with times beside them; None for any other."""
     array = _guessed(body, _mark(body))
-    return (_alike(array) or _merged(array)) if array else None
+    return _in_one_go(array) if array else None
 
 
 class Body:
@@ -77,7 +75,7 @@ class Body:
         while position < len(self._body):
             cut = self._cut(position, size)
             array = _guessed(self._body[position:cut], self._mark)
-            columns = (_alike(array) or _merged(array)) if array and len(self._body) > PIECE else None
+            columns = _in_one_go(array) if array and len(self._body) > PIECE else None
             if columns:
                 yield Table(*columns)
             elif entries := _entries_of(array) if array else None:
@@ -215,6 +213,11 @@ def _guessed(piece: bytes, mark: bytes) -> bytes:
     return array_of(piece, piece.count(start) if _TIME in start else _count(piece, mark))
 
 
+def _in_one_go(array: bytes) -> Columns | None:
+    """Decode entries whose records are alike, or have members of the application; None for any others."""
+    return _alike(array) or _merged(array)
+
+
 def _alike(array: bytes) -> Columns | None:
     """Decode entries whose records are alike; None if they are not."""
     for shape in _SHAPES:
@@ -236,7 +239,7 @@ def _merged(array: bytes) -> Columns | None:
     unpacker = msgpack.Unpacker()
     unpacker.feed(memoryview(array)[:WORTHWHILE])
     try:
-        count = min(unpacker.read_array_header(), _SAMPLES)
+        count = min(unpacker.read_array_header(), SAMPLES)
         start = int(unpacker.tell())
         for _ in range(count):
             unpacker.skip()

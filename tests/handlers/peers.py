@@ -24,6 +24,9 @@ TEXT, BINARY, CLOSE, PING, PONG = 0x1, 0x2, 0x8, 0x9, 0xA
 KEY, ACCEPT = "dGhlIHNhbXBsZSBub25jZQ==", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 LONG_LINES = ["x" * 1000] * 100
 UPGRADE = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": KEY}
+TRANSPORTS = pytest.mark.parametrize(
+    "headers", [UPGRADE, {}, {"Accept": "text/event-stream"}], ids=["websocket", "plain", "events"]
+)
 
 
 class Frame(NamedTuple):

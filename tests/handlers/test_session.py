@@ -19,6 +19,7 @@ from tests.handlers.peers import (
     PING,
     PONG,
     TEXT,
+    TRANSPORTS,
     UPGRADE,
     client_frame,
     in_flight,
@@ -40,10 +41,6 @@ if TYPE_CHECKING:
     from tests.handlers.peers import Peer
 
     Connect = Callable[..., Peer]
-
-TRANSPORTS = pytest.mark.parametrize(
-    "headers", [UPGRADE, {}, {"Accept": "text/event-stream"}], ids=["websocket", "plain", "events"]
-)
 
 
 SMALL_BUFFER = with_send_buffer(32 * 1024)

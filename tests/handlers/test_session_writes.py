@@ -7,7 +7,6 @@ import re
 import socket
 from typing import TYPE_CHECKING, Any
 
-import pytest
 from tornado.iostream import IOStream
 
 from buffer.selector import Selector
@@ -22,7 +21,7 @@ from tests.handlers.peers import (
     PING,
     PONG,
     TEXT,
-    UPGRADE,
+    TRANSPORTS,
     client_frame,
     join,
     nobody_is_left,
@@ -35,6 +34,8 @@ from tests.handlers.peers import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import pytest
+
     from tests.conftest import LiveServer
     from tests.handlers.peers import Frame, Peer
 
@@ -42,9 +43,6 @@ if TYPE_CHECKING:
 
 LOST = re.compile(r"\[logurt\] (\d+) lines? lost: this reader was too slow")
 LINE = b"\x81\x04line"
-TRANSPORTS = pytest.mark.parametrize(
-    "headers", [UPGRADE, {}, {"Accept": "text/event-stream"}], ids=["websocket", "plain", "events"]
-)
 SMALL_BUFFER = with_send_buffer(32 * 1024)
 
 
