@@ -18,26 +18,26 @@ class Body:
     raised before the body is over: `refuse` notes the error, and the rest of the body is dropped as it comes.
     """
 
-    __slots__ = ("_budget", "_empty", "_parts", "_refusal", "_sender", "_size", "limit")
+    __slots__ = ("_budget", "_expected", "_parts", "_refusal", "_sender", "_size", "limit")
 
     def __init__(self, budget: Budget, limit: int, sender: str | None) -> None:
         self._budget = budget
         self._sender = sender or ""
         self.limit = limit
-        self._parts: list[bytes | bytearray] = []
+        self._parts: list[bytes] = []
         self._size = 0
-        self._empty = 0  # of these, bytes of the last piece that are yet to come
+        self._expected = 0  # of these, bytes that are yet to come
         self._refusal: Exception | None = None
 
     @property
     def size(self) -> int:
-        """How many bytes of it are kept, or have a place to come to."""
+        """How many bytes of it are kept, or expected."""
         return self._size
 
     @property
     def arrived(self) -> int:
         """How many bytes of it have come and are kept."""
-        return self._size - self._empty
+        return self._size - self._expected
 
     @property
     def refused(self) -> bool:
@@ -52,21 +52,15 @@ class Body:
 
     def add(self, part: bytes) -> None:
         """Keep a part, unless the body is refused or this makes it too long."""
-        if self._takes(len(part)):
+        self.expect(len(part))
+        if self._refusal is None:
+            self._expected -= len(part)
             self._parts.append(part)
 
-    def piece(self, size: int) -> bytearray | None:
-        """Return a buffer for the next `size` bytes of the body, to be filled first; None if the body is refused."""
-        if not self._takes(size):
-            return None
-        piece = bytearray(size)
-        self._parts.append(piece)
-        self._empty = size
-        return piece
-
-    def filled(self, size: int) -> None:
-        """Note that so many more bytes of the last piece have come."""
-        self._empty -= size
+    def expect(self, size: int) -> None:
+        """Charge the budget with the next `size` bytes before they come, unless the body is refused, be it for that."""
+        if size > self._expected and self._takes(size - self._expected):
+            self._expected = size
 
     def hold(self, size: int) -> None:
         """Charge the budget with `size` bytes for this body, instead of what it was charged. Raises Overloaded."""
@@ -88,7 +82,7 @@ class Body:
 
     def _give_back(self) -> None:
         self.hold(0)
-        self._parts, self._empty = [], 0
+        self._parts, self._expected = [], 0
 
     def _takes(self, size: int) -> bool:
         """Charge the budget with so many more bytes; False if the body is refused, be it for that."""

@@ -20,10 +20,10 @@ from handlers.client import client_address
 from handlers.errors import error_message, is_public, status_of
 from handlers.intake import Abandoned, Intake
 from handlers.request_head import content_length
-from handlers.upload import Upload
+from handlers.upload import Peer, Upload
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from tornado.http1connection import HTTP1Connection
 
@@ -51,16 +51,14 @@ class Ingest:
         self,
         headers: Mapping[str, str],
         credentials: Sequence[str],
-        *,
-        sender: str,
+        peer: Peer,
         length: int | None,
-        is_abandoned: Callable[[], bool],
     ) -> Upload:
         """Authenticate a sender by its Authorization fields; return what its body is to be added to.
 
         Nothing is raised: the body of a refused upload is dropped as it comes. The upload must be closed.
         """
-        upload = Upload(self.services, headers, sender, is_abandoned)
+        upload = Upload(self.services, headers, peer)
         upload.admit(self.services, credentials, length)
         return upload
 
@@ -102,7 +100,7 @@ class Ingest:
                 level=logging.WARNING if is_lost else logging.INFO,
                 status=int(status),
                 error=str(error),
-                client=client_address(upload.sender, forwarded, trusted),
+                client=client_address(upload.peer.address, forwarded, trusted),
             )
         elif status is HTTPStatus.INTERNAL_SERVER_ERROR:
             log.error("POST %s failed", self._path, exc_info=error)
@@ -126,9 +124,8 @@ class IngestHandler(Handler):
             self._upload = self._ingest.begin(
                 dict(fields),
                 fields.get_list("Authorization"),
-                sender=self.request.remote_ip or "",
-                length=content_length(fields),
-                is_abandoned=partial(_is_abandoned, self._connection),
+                Peer(self.request.remote_ip or "", partial(_has_gone, self._connection), int),
+                content_length(fields),
             )
             self.body = self._upload.body
 
@@ -153,6 +150,6 @@ class IngestHandler(Handler):
         return cast("HTTP1Connection", self.request.connection)
 
 
-def _is_abandoned(connection: HTTP1Connection) -> bool:
+def _has_gone(connection: HTTP1Connection) -> bool:
     stream = connection.stream
     return stream.closed() or tcp.peer_has_closed(stream.socket)

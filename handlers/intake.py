@@ -79,7 +79,7 @@ class Intake:
             return DUPLICATE
         # Whatever its client, if that has gone, sends again is known then, and not stored twice.
         is_known = duplicates.is_on and read.has_times
-        if not is_known and upload.is_abandoned():
+        if not is_known and upload.peer.has_gone():
             raise Abandoned
         self._services.sessions.check_not_stopping()  # it may have begun while this one was read
         storing = self._services.broker.publish(read.chunks, key.to_bytes(16) if is_known else b"")
@@ -102,7 +102,7 @@ class Intake:
         for batch in self._decode(data, upload.headers):
             if not is_first:
                 await self._services.gate.enter()
-                if upload.is_abandoned():
+                if upload.peer.has_gone():
                     raise Abandoned
             is_first = False
             for count, run in enumerate(batch.runs, start=1):

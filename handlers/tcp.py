@@ -47,6 +47,19 @@ def peer_has_closed(connection: socket.socket) -> bool:
         return True
 
 
+def receive_queue(connection: socket.socket) -> int:
+    """Return how many bytes the kernel holds that have come and have not been received. Raises OSError."""
+    return int(struct.unpack("i", fcntl.ioctl(connection, termios.FIONREAD, b"\0" * 4))[0])
+
+
+def expect(connection: socket.socket, size: int) -> None:
+    """Have the kernel tell of a readable socket only once so many bytes have come, no more fit in, or no more will.
+
+    It makes room for as many as it can (tcp(7), tcp_rmem). Raises OSError.
+    """
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, size)
+
+
 def limit_unsent(connection: socket.socket, size: int) -> None:
     """Have the kernel take no more for the peer while it holds so many bytes that it could not send yet.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from handlers.body import Body
 from ingest.errors import BodyTooLarge
@@ -13,24 +13,28 @@ if TYPE_CHECKING:
     from handlers.services import Services
 
 
+class Peer(NamedTuple):
+    """Who sends: its address, whether it has gone, and how many bytes have come of it that nobody has received yet."""
+
+    address: str
+    has_gone: Callable[[], bool]
+    waiting: Callable[[], int]
+
+
 class Upload:
     """A request with logs: what its head says, what has come of its body, and its place among those with its tag.
 
-    `headers` are known by names spelled like `Content-Type`. `sender` is the address of the peer. `is_abandoned()`
-    tells whether nobody waits for the answer any more. It must be closed.
+    `headers` are known by names spelled like `Content-Type`. It must be closed.
     """
 
-    __slots__ = ("body", "headers", "is_abandoned", "sender", "tag", "turn")
+    __slots__ = ("body", "headers", "peer", "tag", "turn")
 
-    def __init__(
-        self, services: Services, headers: Mapping[str, str], sender: str, is_abandoned: Callable[[], bool]
-    ) -> None:
+    def __init__(self, services: Services, headers: Mapping[str, str], peer: Peer) -> None:
         self.headers = headers
-        self.sender = sender
-        self.is_abandoned = is_abandoned
+        self.peer = peer
         self.tag = headers.get("Fluent-Tag", "") or headers.get("X-Fluent-Tag", "")
-        self.body = Body(services.bodies, services.settings.max_body_mib << 20, sender)
-        self.turn = services.turns.take(self.tag and f"{sender} {self.tag}", self._received)
+        self.body = Body(services.bodies, services.settings.max_body_mib << 20, peer.address)
+        self.turn = services.turns.take(self.tag and f"{peer.address} {self.tag}", self._received)
 
     def admit(self, services: Services, credentials: Sequence[str], length: int | None) -> None:
         """Authenticate the sender; refuse the body if that fails, if the server is stopping, or if it is too long.
@@ -47,7 +51,7 @@ class Upload:
             self.turn.end()
 
     def _received(self) -> int:
-        return self.body.arrived
+        return self.body.arrived + self.peer.waiting()
 
     def close(self) -> None:
         """Give back the memory of the body, and let the next request with this tag have its turn."""

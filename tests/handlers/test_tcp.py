@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 from typing import TYPE_CHECKING
 
@@ -82,3 +83,21 @@ def test_a_system_that_does_not_tell_has_acknowledged_nothing(
 def test_what_is_no_connection_cannot_be_asked() -> None:
     with socket.socket(socket.AF_UNIX) as other, pytest.raises(OSError, match="not supported"):
         tcp.acknowledged(other)
+
+
+async def test_what_has_come_and_has_not_been_received_is_counted(ours: socket.socket, theirs: socket.socket) -> None:
+    assert tcp.receive_queue(ours) == 0
+    theirs.sendall(b"hello")
+    await until(lambda: tcp.receive_queue(ours) == 5)
+    ours.recv(2)
+    assert tcp.receive_queue(ours) == 3
+
+
+def test_a_socket_is_readable_once_as_much_has_come_as_is_expected(ours: socket.socket, theirs: socket.socket) -> None:
+    with select.epoll() as epoll:
+        epoll.register(ours, select.EPOLLIN)
+        tcp.expect(ours, 10)
+        theirs.sendall(b"hello")
+        assert epoll.poll(0.02) == []
+        theirs.sendall(b"world")
+        assert epoll.poll(5) == [(ours.fileno(), select.EPOLLIN)]

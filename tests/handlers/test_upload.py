@@ -7,7 +7,7 @@ import pytest
 
 from handlers.authorisation import Unauthorized
 from handlers.sessions import ServerStopping
-from handlers.upload import Upload
+from handlers.upload import Peer, Upload
 from ingest.errors import BodyTooLarge
 from tests.conftest import INGEST_SECRET
 
@@ -24,7 +24,7 @@ def options() -> dict[str, object]:
 
 
 def begun(live: LiveServer, *, tag: str = "t", sender: str = "10.0.0.1") -> Upload:
-    return Upload(live.services, {"Fluent-Tag": tag}, sender, lambda: False)
+    return Upload(live.services, {"Fluent-Tag": tag}, Peer(sender, lambda: False, int))
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def begun(live: LiveServer, *, tag: str = "t", sender: str = "10.0.0.1") -> Uplo
     ],
 )
 async def test_an_upload_has_the_tag_that_its_headers_name(live: LiveServer, headers: dict[str, str], tag: str) -> None:
-    upload = Upload(live.services, headers, "10.0.0.1", lambda: False)
+    upload = Upload(live.services, headers, Peer("10.0.0.1", lambda: False, int))
     assert upload.tag == tag
     upload.close()
 
@@ -121,4 +121,28 @@ async def test_an_upload_may_be_closed_twice(live: LiveServer) -> None:
     second.body.add(b"hello")
     first.close()
     assert (live.services.bodies.taken, second.body.size, len(live.services.turns)) == (5, 5, 1)
+    second.close()
+
+
+async def test_an_upload_waits_for_one_whose_body_has_come_as_far_as_the_kernel(
+    live: LiveServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("handlers.turns.MAX_WAIT_SECONDS", 60)
+    monkeypatch.setattr("handlers.turns.PACE_SECONDS", 0.001)
+    asked, is_there = list[int](), asyncio.Event()
+
+    def waiting() -> int:
+        asked.append(1)
+        if len(asked) == 100:
+            first.turn.arrived()
+            is_there.set()
+        return len(asked) << 20
+
+    first = Upload(live.services, {"Fluent-Tag": "t"}, Peer("10.0.0.1", lambda: False, waiting))
+    second = begun(live)
+    coming = asyncio.create_task(second.turn.come())
+    await is_there.wait()
+    assert not coming.done()
+    first.close()
+    assert await coming
     second.close()
