@@ -149,12 +149,14 @@ class MemoryBroker:
         """Deliver all chunks before returning. Raises BrokerUnavailable before the start."""
         if self._receiver is None:
             raise BrokerUnavailable("it has not been started")
-        time = asyncio.get_running_loop().time
-        until = time() + TURN_SECONDS
-        for chunk in chunks:
-            if time() > until:
-                await asyncio.sleep(0)
-                until = time() + TURN_SECONDS
+        until = 0.0
+        for number, chunk in enumerate(chunks):
+            if number:  # nearly always there is but one, and clocks take time
+                now = asyncio.get_running_loop().time()
+                if until and now > until:
+                    await asyncio.sleep(0)
+                    until = 0.0
+                until = until or now + TURN_SECONDS
             self._seq += 1
             chunk.seq = self._seq
             self._receiver.receive(chunk)
