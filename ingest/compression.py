@@ -52,16 +52,13 @@ def decompress(body: bytes, encoding: str, limit: int) -> bytes:
     enough: a few hundred bytes that are compressed twice can become gigabytes on the way.
     Raises UnsupportedEncoding, BodyTooLarge, Undecodable.
     """
-    if name := _name_of(body, encoding):
-        body = _undo(body, name, limit)
-    if len(body) > limit:
-        raise BodyTooLarge(limit)
-    return body
+    return _decompressed(body, _name_of(body, encoding), limit)
 
 
 def decompress_quickly(body: bytes, encoding: str, limit: int) -> bytes | None:
     """Do what `decompress` does where that takes a few milliseconds at most; else return None."""
-    if name := _name_of(body, encoding):
+    name = _name_of(body, encoding)
+    if name:
         coding = _CODINGS[name]
         if coding.undo_small is not None and len(body) <= _SMALL_PACKED:
             with suppress(*_ERRORS):
@@ -72,11 +69,21 @@ def decompress_quickly(body: bytes, encoding: str, limit: int) -> bytes | None:
         ratio = _DEFLATE_RATIO if body.startswith(_SNAPPY_STREAM) else coding.ratio
         if len(body) * ratio > _AT_ONCE:
             return None
-    return decompress(body, encoding, limit)
+    return _decompressed(body, name, limit)
+
+
+def _decompressed(body: bytes, name: str, limit: int) -> bytes:
+    if name:
+        body = _undo(body, name, limit)
+    if len(body) > limit:
+        raise BodyTooLarge(limit)
+    return body
 
 
 def _name_of(body: bytes, encoding: str) -> str:
     """Return the name of a body's coding; empty if it has none. Raises UnsupportedEncoding."""
+    if not encoding and not body.startswith(_MAGICS):
+        return ""  # like most
     names = [name for part in encoding.split(",") if (name := part.strip().lower()) not in ("", "identity")]
     if not names and body.startswith(_MAGICS):
         return "gzip" if body.startswith(_GZIP_MAGIC) else "zstd"
