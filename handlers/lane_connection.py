@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 _HEAD_END = b"\r\n\r\n"
 
-# A body is received in parts of this size, each once all of it has come: what a client costs that stops sending.
+# A body is received in parts, each once all of it has come: of this size, or as much as has come before. So much a
+# client costs that stops sending.
 _PART = 256 * 1024
 
 
@@ -122,7 +123,8 @@ class LaneConnection:
     def _has_body(self, begun: _Begun) -> bool:
         """Tell whether all of a body has come and may be handled; else wait for that."""
         if self._left > 0:
-            size, body = min(self._left, _PART), begun.upload.body
+            body = begun.upload.body
+            size = min(self._left, max(_PART, body.arrived))
             body.expect(size)
             # What is refused is dropped as it comes.
             least = 1 if body.refused else size
