@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 NAME = "permessage-deflate"
-# What Tornado is to agree to.
-OFFER = f"{NAME}; server_no_context_takeover; client_no_context_takeover"
+# What Tornado is to agree to. It overlooks a parameter that has no value.
+OFFER = f"{NAME}; server_no_context_takeover=1; client_no_context_takeover=1"
 _MOST_OFFERS = 16
 # Raw deflate with a window of 256 bytes, which RFC 7692 knows too, no library writes.
 _LEAST_BITS, _MOST_BITS = 9, 15

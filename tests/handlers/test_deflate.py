@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import tracemalloc
 import zlib
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from handlers.deflate import agree
 from tests.handlers.peers import CLOSE, TEXT, client_frame, nobody_is_left, until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from tests.conftest import LiveServer
     from tests.handlers.peers import Peer
@@ -135,16 +136,44 @@ async def compressed(peer: Peer, payload: bytes) -> None:
     await peer.send(client_frame(TEXT, payload, compressed=True))
 
 
-async def test_a_token_may_be_renewed_in_a_message_that_is_compressed(live: LiveServer, connect: Connect) -> None:
+@pytest.mark.parametrize("ending", [zlib.Z_SYNC_FLUSH, zlib.Z_FINISH])  # RFC 7692, 7.2.1 and 7.2.3.5
+async def test_a_token_may_be_renewed_in_messages_that_are_compressed_each_by_itself(
+    live: LiveServer, connect: Connect, ending: int
+) -> None:
     peer = connect()
     await peer.upgrade(await live.sign(expires_in=60), Sec_WebSocket_Extensions=OFFER)
+
+    async def send(message: str) -> None:
+        deflater = zlib.compressobj(wbits=-15)
+        data = deflater.compress(message.encode()) + deflater.flush(ending)
+        await compressed(peer, data + b"\0" if ending == zlib.Z_FINISH else data[:-4])
+
+    for seconds in (600, 1200):
+        await renewed(live, send, seconds)
+
+
+async def renewed(live: LiveServer, send: Callable[[str], Awaitable[None]], seconds: int) -> None:
+    """Have the only reader renew its token."""
     [session] = live.services.sessions
     before = session.expires_at
-    for _ in range(2):  # no message refers to the one before
-        deflater = zlib.compressobj(wbits=-15)
-        message = json.dumps({"token": await live.sign(expires_in=600)}).encode()
-        await compressed(peer, (deflater.compress(message) + deflater.flush(zlib.Z_SYNC_FLUSH))[:-4])
+    await send(json.dumps({"token": await live.sign(expires_in=seconds)}))
     await until(lambda: session.expires_at > before)
+
+
+async def test_an_idle_reader_takes_no_more_memory_for_being_able_to_compress(
+    live: LiveServer, connect: Connect
+) -> None:
+    async def taken_by_ten(**headers: str) -> int:
+        before, _ = tracemalloc.get_traced_memory()
+        for _ in range(10):
+            await connect().upgrade(await live.sign(), **headers)
+        return tracemalloc.get_traced_memory()[0] - before
+
+    tracemalloc.start()
+    await taken_by_ten()  # what only the first readers need does not count
+    plain, deflating = await taken_by_ten(), await taken_by_ten(Sec_WebSocket_Extensions=OFFER)
+    tracemalloc.stop()
+    assert deflating < plain + 10 * 10_000
 
 
 @pytest.mark.parametrize("payload", [b"\xff\xff\xff", b"not deflate"])
