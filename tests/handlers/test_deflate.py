@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import tracemalloc
 import zlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import websockets
-from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
+from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory, PerMessageDeflate
 
 from delivery.deflate import Deflate
 from handlers.deflate import agree
@@ -18,6 +19,8 @@ from tests.handlers.peers import CLOSE, TEXT, client_frame, nobody_is_left, unti
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+
+    from websockets.asyncio.client import ClientConnection
 
     from tests.conftest import LiveServer
     from tests.handlers.peers import Peer
@@ -116,6 +119,50 @@ async def test_a_client_of_another_library_reads_every_line_whatever_it_offers(
             seen += [one["log"] for one in decoded if one["type"] == "line"] if decoded else messages
     assert seen == LINES
     await until(lambda: nobody_is_left(live))
+
+
+@pytest.mark.parametrize("query", ["", "batch=true"])
+@pytest.mark.parametrize(
+    ("offers", "agreed"),
+    [
+        ([{}], Deflate()),
+        ([{"server_no_context_takeover": True}], Deflate(keeps_window=False)),
+        ([{"server_max_window_bits": 9}], Deflate(9)),
+        ([{"server_max_window_bits": 15}], Deflate(15)),
+        ([{"server_no_context_takeover": True, "server_max_window_bits": 9}], Deflate(9, keeps_window=False)),
+        ([{"server_no_context_takeover": True, "server_max_window_bits": 15}], Deflate(15, keeps_window=False)),
+        ([{"server_max_window_bits": 8}, {"server_max_window_bits": 12}, {}], Deflate(12)),
+    ],
+)
+async def test_a_client_reads_messages_of_any_length_and_sends_one_in_fragments_whatever_is_agreed_on(
+    live: LiveServer, offers: list[dict[str, Any]], agreed: Deflate, query: str
+) -> None:
+    texts = "; ".join(LINES) * 30, os.urandom(65536).hex()
+    lines = [text[: 16 << shift] for shift in range(14) for text in texts]
+    extensions = [ClientPerMessageDeflateFactory(client_max_window_bits=True, **offer) for offer in offers]
+    address = url(live, await live.sign(expires_in=60), query)
+
+    async def in_fragments(message: str) -> None:
+        await client.send(message[start : start + 16] for start in range(0, len(message), 16))
+
+    async with websockets.connect(address, extensions=extensions, max_size=None) as client:
+        [known] = client.protocol.extensions
+        assert isinstance(known, PerMessageDeflate)
+        assert Deflate(known.remote_max_window_bits, not known.remote_no_context_takeover) == agreed
+        for seconds in (600, 1200):
+            await live.write(*lines)
+            assert await read(client, len(lines)) == lines
+            await renewed(live, in_fragments, seconds)
+    await until(lambda: nobody_is_left(live))
+
+
+async def read(client: ClientConnection, count: int) -> list[str]:
+    """So many lines, in as many messages as they come in."""
+    lines = list[str]()
+    async with asyncio.timeout(5):
+        while len(lines) < count:
+            lines += str(await client.recv()).split("\n")
+    return lines
 
 
 async def test_readers_of_one_view_with_and_without_compression_get_the_same(live: LiveServer) -> None:
