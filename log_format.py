@@ -21,7 +21,8 @@ def log_event(log: logging.Logger, level: int, event: str, **fields: Any) -> Non
     """Log that something has happened, with its facts. Those that are None or empty are left out."""
     if log.isEnabledFor(level):
         given = {name: value for name, value in fields.items() if value not in (None, "", (), {})}
-        log.log(level, "%s", event, extra={"fields": given})
+        # Where in the code that was is in none of our lines, and to find it out takes a fifth of what a line does.
+        log.handle(log.makeRecord(log.name, level, "", 0, event, (), None, extra={"fields": given}))
 
 
 class TextFormatter(logging.Formatter):

@@ -36,36 +36,34 @@ class Doorway:
         self._quick = quick
         self._slow = slow
         self._loop = asyncio.get_running_loop()
-        self._waiting: dict[IOStream, asyncio.TimerHandle] = {}
-        self._silent = Inflight()  # the same connections
+        self._silent: dict[IOStream, asyncio.TimerHandle] = {}  # each with its end
         self._queue: deque[tuple[IOStream, Any]] = deque()  # those that have spoken, and their addresses
+        self._open = Inflight()  # all of these
         self._is_serving = False  # in this pass of the event loop
 
     def __len__(self) -> int:
         """Return how many connections are waited for, or wait."""
-        return len(self._waiting)
+        return len(self._open)
 
     def wait(self, stream: IOStream, address: Any) -> None:
         """Have a connection served once it has said something, which it often has by now."""
-        self._waiting[stream] = self._loop.call_later(self._seconds, self._close, stream)
-        self._silent.add(stream)
         if not self._is_served(stream, address):
+            self._silent[stream] = self._loop.call_later(self._seconds, self._close, stream)
+            self._open.add(stream)
             self._loop.add_reader(stream.socket, self._look, stream, address)
 
     def close(self) -> None:
         """Close all connections that have said nothing."""
-        spoken = {stream for stream, _ in self._queue}
-        for stream in self._waiting.keys() - spoken:
+        for stream in list(self._silent):
             self._close(stream)
 
     async def over(self, seconds: float) -> None:
-        """Wait until all connections have said something, but only for so many seconds."""
-        await self._silent.over(seconds)
+        """Wait until all connections have been served, but only for so many seconds."""
+        await self._open.over(seconds)
 
     def _look(self, stream: IOStream, address: Any) -> None:
-        self._loop.remove_reader(stream.socket)
-        if not self._is_served(stream, address):
-            self._loop.add_reader(stream.socket, self._look, stream, address)
+        self._forget(stream)
+        self.wait(stream, address)
 
     def _is_served(self, stream: IOStream, address: Any) -> bool:
         """Have a connection served, or close it if it is at its end; False if it has said nothing yet."""
@@ -76,12 +74,12 @@ class Doorway:
         except OSError:
             said = b""
         if not said:
-            self._close(stream)
+            stream.close()
         elif serve := self._quick(said):
-            self._forget(stream)
             serve(stream, address)
         else:
             self._queue.append((stream, address))
+            self._open.add(stream)
             if not self._is_serving:
                 self._serve_some()
         return True
@@ -93,15 +91,15 @@ class Doorway:
             self._loop.call_soon(self._serve_some)
         for _ in range(min(len(self._queue), AT_ONCE)):
             stream, address = self._queue.popleft()
-            if stream in self._waiting:  # or its time is over
-                self._forget(stream)
-                self._slow(stream, address)
+            self._open.remove(stream)
+            self._slow(stream, address)
 
     def _close(self, stream: IOStream) -> None:
-        self._loop.remove_reader(stream.socket)
         self._forget(stream)
         stream.close()
 
     def _forget(self, stream: IOStream) -> None:
-        self._waiting.pop(stream).cancel()
-        self._silent.remove(stream)
+        """Wait for a silent connection no longer."""
+        self._loop.remove_reader(stream.socket)
+        self._silent.pop(stream).cancel()
+        self._open.remove(stream)
