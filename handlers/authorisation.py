@@ -10,7 +10,7 @@ from handlers.query import decode_value
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tornado.httputil import HTTPServerRequest
+    from handlers.request import Request
 
 _BEARER_SUBPROTOCOL = "bearer."
 
@@ -58,7 +58,7 @@ class Secrets:
         return accepted
 
 
-def token_of(request: HTTPServerRequest) -> str:
+def token_of(request: Request) -> str:
     """Return the token that a request carries: in its Authorization header, its query or its subprotocols.
 
     Raises Unauthorized if there is none.
@@ -69,16 +69,16 @@ def token_of(request: HTTPServerRequest) -> str:
     return token
 
 
-def _bearer(request: HTTPServerRequest) -> str:
+def _bearer(request: Request) -> str:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else ""
 
 
-def _in_query(request: HTTPServerRequest) -> str:
+def _in_query(request: Request) -> str:
     return decode_value("token", request.query_arguments.get("token", [b""])[0])
 
 
-def _in_subprotocols(request: HTTPServerRequest) -> str:
+def _in_subprotocols(request: Request) -> str:
     """Return the token in the subprotocols, the only header that a page can set when it opens a WebSocket."""
-    offered = (one.strip() for one in request.headers.get("Sec-WebSocket-Protocol", "").split(","))
+    offered = (one.strip() for one in request.headers.get("Sec-Websocket-Protocol", "").split(","))
     return next((one[len(_BEARER_SUBPROTOCOL) :] for one in offered if one.startswith(_BEARER_SUBPROTOCOL)), "")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tornado.httputil import HTTPServerRequest
+    from handlers.request import Request
 
 
 class OriginRefused(Exception):
@@ -17,7 +17,7 @@ class OriginRefused(Exception):
         return "this origin is not allowed"
 
 
-def cors_headers(request: HTTPServerRequest, allowed: Sequence[str], public_url: str = "") -> dict[str, str]:
+def cors_headers(request: Request, allowed: Sequence[str], public_url: str = "") -> dict[str, str]:
     """Return the headers that let the calling page read the answer; none if no page is calling. Raises OriginRefused.
 
     `allowed` has origins in lower case, or `*`. `public_url` is where our own pages are, if that is known.

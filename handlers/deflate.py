@@ -1,7 +1,6 @@
 """The negotiation of permessage-deflate (RFC 7692, section 7.1).
 
-Tornado inflates what a client compresses, and offers a compressor for each connection. It is left the former: it is
-told of an offer by which neither side keeps anything between two messages. What is sent is compressed in `delivery`.
+What a client compresses is inflated in `handlers/websocket.py`, and what it is sent is compressed in `delivery`.
 """
 
 from __future__ import annotations
@@ -15,8 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 NAME = "permessage-deflate"
-# What Tornado is to agree to. It overlooks a parameter that has no value.
-OFFER = f"{NAME}; server_no_context_takeover=1; client_no_context_takeover=1"
 _MOST_OFFERS = 16
 # Raw deflate with a window of 256 bytes, which RFC 7692 knows too, no library writes.
 _LEAST_BITS, _MOST_BITS = 9, 15

@@ -27,17 +27,17 @@ AT_ONCE = 16
 class Doorway:
     """Waits so many seconds for the first bytes of each connection, and decides by these who serves it.
 
-    `quick(said)` returns what serves a connection at little cost, if there is such a thing; others are left to `slow`,
-    a few at a time.
+    `quick(said)` returns what serves a connection at little cost, if there is such a thing; others are left to what
+    `slow(said)` returns, a few at a time.
     """
 
-    def __init__(self, seconds: float, quick: Callable[[bytes], Serve | None], slow: Serve) -> None:
+    def __init__(self, seconds: float, quick: Callable[[bytes], Serve | None], slow: Callable[[bytes], Serve]) -> None:
         self._seconds = seconds
         self._quick = quick
         self._slow = slow
         self._loop = asyncio.get_running_loop()
         self._silent: dict[IOStream, asyncio.TimerHandle] = {}  # each with its end
-        self._queue: deque[tuple[IOStream, Any]] = deque()  # those that have spoken, and their addresses
+        self._queue: deque[tuple[Serve, IOStream, Any]] = deque()  # those that have spoken, with their addresses
         self._open = Inflight()  # all of these
         self._is_serving = False  # in this pass of the event loop
 
@@ -78,7 +78,7 @@ class Doorway:
         elif serve := self._quick(said):
             serve(stream, address)
         else:
-            self._queue.append((stream, address))
+            self._queue.append((self._slow(said), stream, address))
             self._open.add(stream)
             if not self._is_serving:
                 self._serve_some()
@@ -90,9 +90,9 @@ class Doorway:
         if self._is_serving:
             self._loop.call_soon(self._serve_some)
         for _ in range(min(len(self._queue), AT_ONCE)):
-            stream, address = self._queue.popleft()
+            serve, stream, address = self._queue.popleft()
             self._open.remove(stream)
-            self._slow(stream, address)
+            serve(stream, address)
 
     def _close(self, stream: IOStream) -> None:
         self._forget(stream)

@@ -14,6 +14,7 @@ from handlers.doorway import Doorway
 from handlers.inflight import Inflight
 from handlers.lane import Lane
 from handlers.raw_stream import UnreadStream
+from handlers.upgrades import Upgrades
 
 if TYPE_CHECKING:
     import socket
@@ -56,7 +57,8 @@ class Listener(HTTPServer):
             idle_seconds=options["idle_connection_timeout"],
             body_seconds=options["body_timeout"],
         )
-        self._doorway = Doorway(options["idle_connection_timeout"], self._lane_for, super().handle_stream)
+        self._upgrades = Upgrades(services, self._hand_over, max_head=options["max_header_size"])
+        self._doorway = Doorway(options["idle_connection_timeout"], self._lane_for, self._server_for)
         self._quiet_until = 0.0
         self._requests: dict[HTTP1ServerConnection, HTTP1Connection] = {}  # what each reads or answers
         self._open = Inflight()  # the same connections
@@ -64,7 +66,7 @@ class Listener(HTTPServer):
     @property
     def connections(self) -> int:
         """How many connections there are, but for those whose readers have taken them over."""
-        return len(self._doorway) + len(self._lane) + len(self._open)
+        return len(self._doorway) + len(self._lane) + len(self._upgrades) + len(self._open)
 
     def handle_stream(self, stream: IOStream, address: tuple[object, ...]) -> None:
         """Serve a connection, or close it."""
@@ -97,6 +99,10 @@ class Listener(HTTPServer):
         """Return what serves a connection that begins with these bytes, if that is the lane."""
         return self._lane.accept if self._lane.may_be_upload(said) else None
 
+    def _server_for(self, said: bytes) -> Serve:
+        """Return what else serves a connection that begins with these bytes."""
+        return self._upgrades.accept if self._upgrades.may_be_ours(said) else super().handle_stream
+
     def _hand_over(self, connection: socket.socket, address: Any, unread: bytes) -> None:
         """Have Tornado serve a connection of which something has been received already."""
         sizes = {"max_buffer_size": self.max_buffer_size, "read_chunk_size": self.read_chunk_size}
@@ -122,6 +128,7 @@ class Listener(HTTPServer):
         end = clock() + seconds
         await self._doorway.over(seconds)
         self._doorway.close()
+        await self._upgrades.over(end - clock())
         await self._lane.close(end - clock())  # then, since connections may come over from there
         await self._open.over(end - clock())
         for connection in list(self._requests):

@@ -1,11 +1,15 @@
-"""The heads of the requests that Fluent Bit sends."""
+"""Heads of requests that are read without Tornado: uploads of Fluent Bit, and upgrades of readers."""
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
+from tornado.escape import parse_qs_bytes
+
+from handlers.request import Upgrade
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,6 +19,12 @@ _MAX_DIGITS = 18
 
 # Headers that ask for more than to take a body of known length and answer.
 _UNUSUAL = frozenset(("Transfer-Encoding", "Expect", "Upgrade"))
+
+# Headers of requests with a body, or with more to say about one.
+_OF_BODIES = frozenset(("Transfer-Encoding", "Expect", "Content-Length"))
+# A name or an address, and a port. What else a host may be is for Tornado to say.
+_HOST = re.compile(r"[A-Za-z0-9._-]+(?::[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](?::[0-9]{1,5})?")
+_MOST_ARGUMENTS = 100
 
 
 class RequestHead:
@@ -58,6 +68,32 @@ def parse_head(data: bytes) -> RequestHead | None:
         options = fields.get("Connection", "")
         head.keep_alive = not options or "close" not in [option.strip().lower() for option in options.split(",")]
     return head
+
+
+def parse_upgrade(data: bytes, path: str, address: Any) -> Upgrade | None:
+    """Parse the head of a request for a WebSocket at a path; None if it is not all that has come, or anything else.
+
+    `address` is the peer's, as sockets have it.
+    """
+    line, version, _ = data.partition(b" HTTP/1.1\r\n")
+    named, _, query = line.decode("latin-1").partition("?")
+    if not version or named != f"GET {path}" or query.count("&") > _MOST_ARGUMENTS:
+        return None
+    head, is_all = RequestHead(), False
+    try:
+        HttpRequestParser(head).feed_data(data)
+    except HttpParserUpgrade as upgrade:
+        is_all = upgrade.args[0] == len(data)
+    except HttpParserError:
+        return None
+    fields = head.fields
+    if not is_all or fields["Upgrade"].lower() != "websocket" or not _OF_BODIES.isdisjoint(fields):
+        return None
+    host = fields.get("Host", "")
+    if not _HOST.fullmatch(host):
+        return None
+    sender = str(address[0]) if isinstance(address, tuple) else "0.0.0.0"  # noqa: S104 - as Tornado has it
+    return Upgrade(fields, query, parse_qs_bytes(query, keep_blank_values=True), host, sender)
 
 
 def content_length(fields: Mapping[str, str]) -> int | None:

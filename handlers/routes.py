@@ -39,9 +39,6 @@ ROUTES: tuple[tuple[str, type[RequestHandler] | Decoder], ...] = (
 # What the page at /view is made of.
 _FILES = "/view/(.*)"
 
-# The one message that clients may send holds a token of at most 8 KiB.
-MAX_MESSAGE_BYTES = 16 * 1024
-
 
 def make_ingests(services: Services) -> dict[str, Ingest]:
     """Return what takes uploads, by the paths that they come to."""
@@ -63,5 +60,4 @@ def make_application(services: Services, ingests: Mapping[str, Ingest]) -> Appli
         default_handler_args=arguments,
         # Requests are not logged one by one: those with logs would come back as logs, those for logs hold tokens.
         log_function=lambda handler: None,  # noqa: ARG005 - Tornado's signature
-        websocket_max_message_size=MAX_MESSAGE_BYTES,
     )

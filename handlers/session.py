@@ -10,10 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tornado.iostream import StreamClosedError
 
-from delivery.framing import text_frame_header
 from handlers import tcp
 from handlers.base import log
-from handlers.transport import Transport
 from log_format import log_event
 from protocol import FINISHED
 
@@ -22,20 +20,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tornado.iostream import IOStream
-    from tornado.websocket import WebSocketHandler
 
     from buffer.selector import Selector
     from delivery.reader import Reader, Start
     from delivery.view import View
     from handlers.services import Services
     from handlers.tokens import Grant
+    from handlers.transport import Transport
     from protocol import Disconnect
 
 # What the kernel keeps for a client that takes nothing, beside what is on its way.
 _MAX_UNSENT = 256 * 1024
-
-_HEARTBEAT = b'{"type":"heartbeat"}'
-_BEAT = text_frame_header(len(_HEARTBEAT)) + _HEARTBEAT
 
 # When an EventSource that was sent away comes back: not all of them at once.
 _RETRY_MS = range(1000, 5001)
@@ -210,59 +205,6 @@ class Session(ABC):
         has_drained = not self._waiting and not written.cancelled() and written.exception() is None
         if has_drained and self._reader is not None:
             self._services.hub.drained(self._reader)
-
-
-class WebSocketSession(Session):
-    """A reader on a WebSocket: Tornado speaks the protocol, the session writes ready frames."""
-
-    def __init__(
-        self, services: Services, handler: WebSocketHandler, stream: IOStream, visit: Visit, *, beats: bool = False
-    ) -> None:
-        super().__init__(services, stream, Transport.WEBSOCKET, visit)
-        self._handler = handler
-        self._beats = beats  # a page never hears of pings
-        self._awaits_pong = False
-        self._acknowledged = 0  # bytes that the client had acknowledged at the last heartbeat
-
-    def heartbeat(self) -> bool:
-        """Ping, unless the client has something else to read; False if it has not answered the last one."""
-        stream = self._stream
-        if stream.closed() or stream.writing():
-            return True  # Tornado is about to tell; whether it still takes something is for the stall timeout to say
-        before, self._acknowledged = self._acknowledged, tcp.acknowledged(stream.socket)
-        if tcp.send_queue(stream.socket) and self._acknowledged != before:
-            # The kernel holds megabytes in front of a ping, which may well take a slow client minutes.
-            self._awaits_pong = False
-            return True
-        if self._awaits_pong:
-            return False
-        self._awaits_pong = True
-        self._handler.ping()
-        self.note_frame()
-        if self._beats:
-            self.write(_BEAT)
-        return True
-
-    def note_frame(self) -> None:
-        """Note that Tornado has just written a frame of its own, part of which may wait for the socket.
-
-        Once that has happened it may happen at any time: further pongs wait for the first.
-        """
-        self._may_lag = self._may_lag or self._stream.writing()
-
-    def pong(self) -> None:
-        """Note that the client has answered."""
-        self._awaits_pong = False
-
-    def renew(self, grant: Grant) -> bool:
-        """Go on until another token expires; False if that token is for another scope."""
-        if grant.selector != self._visit.grant.selector:
-            return False
-        self.expires_at = grant.expires_at
-        return True
-
-    def _say_goodbye(self, disconnect: Disconnect) -> None:
-        self._handler.close(disconnect.code, disconnect.reason)
 
 
 def _send_nowhere(_: bytes) -> int:

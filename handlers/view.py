@@ -12,9 +12,8 @@ from handlers.base import Handler
 from handlers.coding import chosen
 
 if TYPE_CHECKING:
-    from tornado.httputil import HTTPHeaders, HTTPServerRequest
-
     from handlers.assets import Asset
+    from handlers.request import Headers, Request
 
 # A line of a log is hostile: whatever the page made of it, no script would run and nothing would be sent elsewhere.
 _POLICY = (
@@ -89,7 +88,7 @@ class FileHandler(AssetHandler):
     head = get
 
 
-def view_of(request: HTTPServerRequest) -> str | None:
+def view_of(request: Request) -> str | None:
     """Return where a browser is led that asks for lines as if they were a page; None for all other requests.
 
     The address is relative, for there may be a path in front that only a proxy knows. Token and parameters go into the
@@ -101,6 +100,6 @@ def view_of(request: HTTPServerRequest) -> str | None:
     return f"view#{request.query}"
 
 
-def _wants_page(headers: HTTPHeaders) -> bool:
+def _wants_page(headers: Headers) -> bool:
     destination = headers.get("Sec-Fetch-Dest")
     return destination == "document" if destination is not None else "text/html" in headers.get("Accept", "")

@@ -13,10 +13,11 @@ from handlers import sources
 from handlers.errors import STATUSES
 from handlers.metrics import METRICS
 from handlers.query import PARAMETERS
-from handlers.routes import MAX_MESSAGE_BYTES, ROUTES
+from handlers.routes import ROUTES
 from handlers.selection import MAX_ALTERNATIVES, MAX_LABEL_KEY_LENGTH, MAX_NAME_LENGTH, MAX_REQUIREMENTS
 from handlers.sessions import HEARTBEAT_SECONDS
 from handlers.tokens import MAX_TOKEN_BYTES
+from handlers.websocket import MAX_MESSAGE_BYTES
 from protocol import DISCONNECTS, GAP_REASONS
 from server import MAX_HEADER_BYTES
 from settings import VARIABLES

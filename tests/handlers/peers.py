@@ -61,7 +61,10 @@ def received(uri: str, *fields: tuple[str, str], version: str = "HTTP/1.1", host
 def client_frame(opcode: int, payload: bytes = b"", *, fin: bool = True, compressed: bool = False) -> bytes:
     """A masked frame (RFC 6455, section 5.2), with a mask that changes nothing."""
     size = len(payload)
-    length = bytes([0x80 | size]) if size < 126 else bytes([0x80 | 127]) + size.to_bytes(8)
+    if size < 126:
+        length = bytes([0x80 | size])
+    else:
+        length = bytes([0x80 | 126]) + size.to_bytes(2) if size < 1 << 16 else bytes([0x80 | 127]) + size.to_bytes(8)
     return bytes([0x80 * fin | 0x40 * compressed | opcode]) + length + bytes(4) + payload
 
 

@@ -230,6 +230,7 @@ async def test_a_message_that_cannot_be_inflated_ends_the_connection(
     peer = connect()
     await peer.upgrade(await live.sign(), Sec_WebSocket_Extensions=OFFER)
     await compressed(peer, payload)
+    assert (await peer.frame()).close_code == 1007
     assert await peer.rest() == b""
     await until(lambda: nobody_is_left(live))
 
@@ -250,5 +251,6 @@ async def test_without_an_agreement_a_compressed_message_ends_the_connection(
     peer = connect()
     await peer.upgrade(await live.sign())
     await compressed(peer, b"\x02\x00")
+    assert (await peer.frame()).close_code == 1002
     assert await peer.rest() == b""
     await until(lambda: nobody_is_left(live))

@@ -27,6 +27,9 @@ class Served:
         self.glimpses.append(said)
         return None
 
+    def server(self, _said: bytes) -> Serve:
+        return self.serve
+
     def serve(self, _stream: IOStream, address: object) -> None:
         self.addresses.append(address)
         self.first.set()
@@ -45,14 +48,14 @@ async def test_a_connection_that_has_spoken_is_served_at_once_and_nothing_of_it_
     served = Served()
     with connection() as (stream, client):
         client.sendall(b"GET / HTTP/1.1")
-        Doorway(10, served.nobody, served.serve).wait(stream, "here")
+        Doorway(10, served.nobody, served.server).wait(stream, "here")
         assert (served.glimpses, served.addresses) == ([b"GET / HTTP/1.1"], ["here"])
         assert await stream.read_bytes(14) == b"GET / HTTP/1.1"
 
 
 async def test_a_silent_connection_is_served_once_it_speaks() -> None:
     served = Served()
-    doorway = Doorway(10, served.nobody, served.serve)
+    doorway = Doorway(10, served.nobody, served.server)
     with connection() as (stream, client):
         doorway.wait(stream, "here")
         assert (len(doorway), served.glimpses) == (1, [])
@@ -62,7 +65,7 @@ async def test_a_silent_connection_is_served_once_it_speaks() -> None:
 
 
 async def test_a_connection_that_says_nothing_in_time_is_closed() -> None:
-    doorway = Doorway(0.01, Served().nobody, Served().serve)
+    doorway = Doorway(0.01, Served().nobody, Served().server)
     with connection() as (stream, client):
         doorway.wait(stream, "here")
         client.settimeout(0)
@@ -72,7 +75,7 @@ async def test_a_connection_that_says_nothing_in_time_is_closed() -> None:
 
 async def test_a_connection_whose_client_goes_in_silence_is_closed() -> None:
     served = Served()
-    doorway = Doorway(10, served.nobody, served.serve)
+    doorway = Doorway(10, served.nobody, served.server)
     with connection() as (stream, client):
         closed = asyncio.Event()
         stream.set_close_callback(closed.set)
@@ -84,7 +87,7 @@ async def test_a_connection_whose_client_goes_in_silence_is_closed() -> None:
 
 async def test_what_is_served_quickly_never_waits_for_what_is_not() -> None:
     slow, quick = Served(), Served()
-    doorway = Doorway(10, lambda said: quick.serve if said == b"P" else None, slow.serve)
+    doorway = Doorway(10, lambda said: quick.serve if said == b"P" else None, slow.server)
     with ExitStack() as stack:
         for number, said in enumerate([b"G"] * 3 * AT_ONCE + [b"P"]):
             stream, client = stack.enter_context(connection())
@@ -95,7 +98,7 @@ async def test_what_is_served_quickly_never_waits_for_what_is_not() -> None:
 
 async def test_of_many_that_speak_at_once_a_few_are_served_in_each_pass_in_order() -> None:
     served = Served()
-    doorway = Doorway(10, served.nobody, served.serve)
+    doorway = Doorway(10, served.nobody, served.server)
     with ExitStack() as stack:
         for number in range(3 * AT_ONCE + 1):
             stream, client = stack.enter_context(connection())
@@ -111,7 +114,7 @@ async def test_of_many_that_speak_at_once_a_few_are_served_in_each_pass_in_order
 
 async def test_those_that_wait_to_be_served_are_not_closed_for_being_silent() -> None:
     served = Served()
-    doorway = Doorway(10, served.nobody, served.serve)
+    doorway = Doorway(10, served.nobody, served.server)
     with ExitStack() as stack:
         for number in range(3):
             stream, client = stack.enter_context(connection())
@@ -123,7 +126,7 @@ async def test_those_that_wait_to_be_served_are_not_closed_for_being_silent() ->
 
 
 async def test_all_silent_connections_can_be_closed() -> None:
-    doorway = Doorway(10, Served().nobody, Served().serve)
+    doorway = Doorway(10, Served().nobody, Served().server)
     with connection() as (one, _), connection() as (other, _):
         doorway.wait(one, "here")
         doorway.wait(other, "there")

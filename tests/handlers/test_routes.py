@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from handlers.routes import MAX_MESSAGE_BYTES, ROUTES
+from handlers.routes import ROUTES
 from handlers.tokens import MAX_TOKEN_BYTES
+from handlers.websocket import MAX_MESSAGE_BYTES
 from tests.wire import connected, request
 
 if TYPE_CHECKING:
