@@ -36,9 +36,12 @@ class TextFormatter(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the name of `logging`
         """Return the line of a record, without its traceback."""
+        parts = [_escaped(super().formatMessage(record))]
         fields: dict[str, Any] = getattr(record, "fields", {})
-        event = _escaped(super().formatMessage(record))
-        return " ".join([event, *(f"{name}={_shown(value)}" for name, value in fields.items())])
+        for name, value in fields.items():
+            text = str(value)
+            parts.append(f"{name}={text if _PLAIN.fullmatch(text) else _json(text)}")
+        return " ".join(parts)
 
     def formatException(self, ei: Any) -> str:  # noqa: N802 - the name of `logging`
         """Return a traceback, whose lines may quote what a client sent."""
@@ -62,17 +65,13 @@ class JsonFormatter(logging.Formatter):
         return _json(entry)
 
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, default=str)
 FORMATTERS: dict[str, type[logging.Formatter]] = {"text": TextFormatter, "json": JsonFormatter}
-
-
-def _shown(value: object) -> str:
-    text = str(value)
-    return text if _PLAIN.fullmatch(text) else _json(text)
 
 
 def _json(value: object) -> str:
     """Return a value as JSON, in which text stays readable and anything unsafe is escaped."""
-    return _escaped(json.dumps(value, ensure_ascii=False, default=str))
+    return _escaped(_ENCODER.encode(value))
 
 
 def _escaped(text: str) -> str:

@@ -6,7 +6,7 @@ select share what is rendered.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from delivery.filter import TextFilter
@@ -60,14 +60,6 @@ class View:
     framing: Framing
     stream: str | None = None
     text: TextFilter = ALL_TEXT
-    _hash: int = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        # Views are looked up several times for each reader that comes and goes.
-        object.__setattr__(self, "_hash", hash((self.selector, self.render_key)))
-
-    def __hash__(self) -> int:
-        return self._hash
 
     @property
     def render_key(self) -> RenderKey:
