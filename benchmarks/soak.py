@@ -36,7 +36,17 @@ _AGING = ("namespaces", "sources", "chunks", "lines", "bytes", "bytes_counted")
 # Classes of ours without an object once all have gone; others stay for good, or in a bounded cache.
 _TRANSIENT = (
     *("Reader", "Group", "Feed", "Scope", "RenderCache"),
-    *("WebSocketSession", "HttpSession", "LogsHandler", "LaneConnection", "Upload", "Body", "Turn"),
+    *(
+        "WebSocketSession",
+        "HttpSession",
+        "LogsHandler",
+        "Visitor",
+        "WebSocket",
+        "LaneConnection",
+        "Upload",
+        "Body",
+        "Turn",
+    ),
 )
 _LEAVE_SECONDS = 10.0
 _AGE_SECONDS = 80.0  # the shortest maximum age that can be set, and the time until it is next enforced

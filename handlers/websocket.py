@@ -158,7 +158,9 @@ class WebSocket:
             return None
 
     def _end(self) -> None:
-        owner, self._owner = self._owner, None  # it knows this object (see `tune_gc` on cycles)
+        # wsproto's parser is a generator that knows itself, and the owner knows this object (see `tune_gc` on cycles).
+        self._protocol._proto._parse_more.close()  # noqa: SLF001 - what else ends it
+        owner, self._owner = self._owner, None
         if owner is not None:
             owner.gone()
 

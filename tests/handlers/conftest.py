@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from handlers.upgrades import Upgrades
 from tests.handlers.peers import Peer, dial, nobody_is_left, until
 
 if TYPE_CHECKING:
@@ -14,6 +15,13 @@ if TYPE_CHECKING:
     from tornado.ioloop import IOLoop
 
     from tests.conftest import LiveServer
+
+
+@pytest.fixture(params=["direct", "tornado"])
+def way_in(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have WebSockets opened in both ways."""
+    if request.param == "tornado":
+        monkeypatch.setattr(Upgrades, "may_be_ours", lambda *_: False)
 
 
 @pytest.fixture

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     Connect = Callable[..., Peer]
 
+pytestmark = pytest.mark.usefixtures("way_in")
+
 LINES = [f"{number} GET /products/{number % 7} HTTP/1.1 200" for number in range(200)]
 OFFER = "permessage-deflate"
 

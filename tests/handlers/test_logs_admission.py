@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
     Connect = Callable[..., Peer]
 
+pytestmark = pytest.mark.usefixtures("way_in")
+
 FOREIGN_KEY = "a-key-that-is-not-this-server-s-but-long-enough"
 EVENTS = {"Accept": "text/event-stream"}
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     Connect = Callable[..., Peer]
 
+pytestmark = pytest.mark.usefixtures("way_in")
+
 EVENTS = {"Accept": "text/event-stream"}
 WAYS = pytest.mark.parametrize("headers", [{}, EVENTS, UPGRADE], ids=["plain", "events", "websocket"])
 PAGE = {"Origin": "http://localhost"}

@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     Connect = Callable[..., Peer]
 
 
+pytestmark = pytest.mark.usefixtures("way_in")
+
 SMALL_BUFFER = with_send_buffer(32 * 1024)
 
 

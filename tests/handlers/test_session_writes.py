@@ -7,6 +7,7 @@ import re
 import socket
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from tornado.iostream import IOStream
 
 from buffer.selector import Selector
@@ -34,12 +35,12 @@ from tests.handlers.peers import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import pytest
-
     from tests.conftest import LiveServer
     from tests.handlers.peers import Frame, Peer
 
     Connect = Callable[..., Peer]
+
+pytestmark = pytest.mark.usefixtures("way_in")
 
 LOST = re.compile(r"\[logurt\] (\d+) lines? lost: this reader was too slow")
 LINE = b"\x81\x04line"
