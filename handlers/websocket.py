@@ -5,6 +5,7 @@ wsproto knows the protocol. Frames with lines go past it: they are ready, and sh
 
 from __future__ import annotations
 
+import asyncio
 import zlib
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -51,7 +52,7 @@ class Owner(Protocol):
 class WebSocket:
     """An open WebSocket on a stream of its own. `inflates` is whether messages may come compressed (RFC 7692)."""
 
-    __slots__ = ("_message", "_owner", "_ping", "_protocol", "_size", "_stream", "_waits")
+    __slots__ = ("_last_call", "_message", "_owner", "_ping", "_protocol", "_size", "_stream", "_waits")
 
     def __init__(self, stream: IOStream, owner: Owner | None, *, inflates: bool = False) -> None:
         self._stream = stream
@@ -61,6 +62,7 @@ class WebSocket:
         self._size = 0  # of these
         self._waits = False  # whether the answer to a ping has not been written yet
         self._ping: Ping | None = None  # the last one that came meanwhile
+        self._last_call: asyncio.TimerHandle | None = None  # once the client has been told to close
 
     def begin(self) -> None:
         """Read what the client sends from now on."""
@@ -79,7 +81,7 @@ class WebSocket:
         """Begin to close the connection. Does nothing if that has begun."""
         if self._protocol.state is ConnectionState.OPEN:
             self._send(CloseConnection(code, reason))
-            self._stream.io_loop.call_later(CLOSE_SECONDS, self._stream.close)
+            self._last_call = asyncio.get_running_loop().call_later(CLOSE_SECONDS, self._stream.close)
 
     def _read(self, read: Future[bytes]) -> None:
         if read.cancelled() or read.exception() is not None:
@@ -143,12 +145,12 @@ class WebSocket:
         written = None
         if self._protocol.state in (ConnectionState.OPEN, ConnectionState.REMOTE_CLOSING):
             written = self._send(close)
+        self._end()
         if written is None or written.done():
             self._stream.close()
         else:
             written.add_done_callback(lambda _: self._stream.close())
-            self._stream.io_loop.call_later(CLOSE_SECONDS, self._stream.close)
-        self._end()
+            asyncio.get_running_loop().call_later(CLOSE_SECONDS, self._stream.close)
 
     def _send(self, event: Event) -> Future[None] | None:
         """Write a frame; return what is done once it has been written, None if the connection is closed."""
@@ -160,6 +162,8 @@ class WebSocket:
     def _end(self) -> None:
         # wsproto's parser is a generator that knows itself, and the owner knows this object (see `tune_gc` on cycles).
         self._protocol._proto._parse_more.close()  # noqa: SLF001 - what else ends it
+        if self._last_call is not None:
+            self._last_call.cancel()
         owner, self._owner = self._owner, None
         if owner is not None:
             owner.gone()
