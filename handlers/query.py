@@ -87,6 +87,8 @@ class Narrowing:
 
     def apply(self, scope: Selector) -> Selector:
         """Return the part of a scope that is asked for, which is never more than the scope. Raises OutOfScope."""
+        if self is EVERYTHING and not scope.labels:  # like most
+            return scope
         return Selector(
             scope.namespace,
             _narrowed("pod", scope.pods, self.pods),
@@ -95,6 +97,9 @@ class Narrowing:
             # A pod belongs to several workloads, such as a ReplicaSet and its Deployment, so both conditions may hold.
             scope.workloads if self.workloads is None else tuple(dict.fromkeys((*scope.workloads, self.workloads))),
         )
+
+
+EVERYTHING = Narrowing()
 
 
 def _narrowed(name: str, admitted: Names | None, asked: Names | None) -> Names | None:
@@ -126,7 +131,7 @@ class Query:
     since: float | None = None  # Unix seconds
     cursor: Cursor | None = None
     follow: bool = True
-    narrowing: Narrowing = Narrowing()
+    narrowing: Narrowing = EVERYTHING
     stream: str | None = None
     text: TextFilter = ALL_TEXT
     format: str = "text"
@@ -178,6 +183,8 @@ def decode_value(name: str, value: bytes) -> str:
 
 def parse_narrowing(arguments: Mapping[str, Sequence[str]]) -> Narrowing:
     """Read the parameters that narrow a token's scope. Raises BadParameter."""
+    if arguments.keys().isdisjoint(NARROWING):
+        return EVERYTHING
 
     def given(name: str, parse: Callable[[str], Names]) -> Names | None:
         return parse_selected(name, parse, ",".join(arguments[name])) if name in arguments else None
@@ -202,6 +209,7 @@ def parse(arguments: Mapping[str, Sequence[str]], default_tail: int, now: float)
     """Read the arguments of GET /logs, each a list of values. `now` is in Unix seconds. Raises BadParameter."""
     given = {name: values[0] for name, values in arguments.items() if name not in _REPEATABLE}
     since = _since(given["since"], now) if "since" in given else None
+    include, exclude = _patterns(arguments, "include"), _patterns(arguments, "exclude")
     return Query(
         # A time alone asks for all lines since then; with a number, both bounds hold.
         tail=_tail(given["tail"]) if "tail" in given else default_tail if since is None else None,
@@ -210,7 +218,7 @@ def parse(arguments: Mapping[str, Sequence[str]], default_tail: int, now: float)
         follow=_flag(given, "follow", default=True),
         narrowing=parse_narrowing(arguments),
         stream=_choice(given, "stream", ("stdout", "stderr"), None),
-        text=TextFilter(_patterns(arguments, "include"), _patterns(arguments, "exclude")),
+        text=TextFilter(include, exclude) if include or exclude else ALL_TEXT,
         format=_choice(given, "format", ("text", "json"), "text") or "text",
         timestamps=_flag(given, "timestamps"),
         prefix=_flag(given, "prefix"),
@@ -251,7 +259,9 @@ def _choice(given: Mapping[str, str], name: str, choices: Sequence[str], default
 
 
 def _patterns(arguments: Mapping[str, Sequence[str]], name: str) -> tuple[str, ...]:
-    patterns = tuple(arguments.get(name, ()))
+    if name not in arguments:
+        return ()
+    patterns = tuple(arguments[name])
     if len(patterns) > MAX_PATTERNS:
         raise BadParameter(name, f"is given more than {MAX_PATTERNS} times")
     try:
