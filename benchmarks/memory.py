@@ -34,6 +34,7 @@ def _idle_readers(options: argparse.Namespace) -> Table:
         [
             "readers",
             "views",
+            "compression",
             "bytes each",
             "when they have gone",
             "once they are back",
@@ -43,14 +44,16 @@ def _idle_readers(options: argparse.Namespace) -> Table:
         note="Resident bytes for each reader, beyond a server without readers. The kernel's memory is not in it.",
     )
     with Child("benchmarks.receivers") as receivers:
-        for views in (1, options.readers):
+        for views, deflate in ((1, False), (1, True), (options.readers, False)):
             with Server() as server:
                 # What only the first readers need, such as modules and caches, does not count.
-                receivers.ask("open", port=server.port, paths=paths(server, 50, 1))
+                receivers.ask("open", port=server.port, paths=paths(server, 50, 1), deflate=deflate)
                 receivers.ask("close")
                 empty, found = _settled(server), list[int]()
                 for _ in range(2):
-                    receivers.ask("open", port=server.port, paths=paths(server, options.readers, views))
+                    receivers.ask(
+                        "open", port=server.port, paths=paths(server, options.readers, views), deflate=deflate
+                    )
                     found.append(_settled(server))
                     cpu = server.cpu()
                     time.sleep(options.idle_seconds)
@@ -58,7 +61,8 @@ def _idle_readers(options: argparse.Namespace) -> Table:
                     receivers.ask("close")
                     found.append(_settled(server))
             each = [(now - empty) / options.readers for now in found]
-            table.add(options.readers, str(views), *each, 1000 * cpu / options.idle_seconds)
+            offered = "offered" if deflate else "none"
+            table.add(options.readers, str(views), offered, *each, 1000 * cpu / options.idle_seconds)
     return table
 
 

@@ -1,4 +1,7 @@
-"""The figures that benchmarks write with --json, as tables in Markdown and plots in SVG."""
+"""The figures that benchmarks write with --json, as tables in Markdown and plots in SVG.
+
+Of several runs of the same benchmark, each figure is the median.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.plot import plot
-from benchmarks.table import read
+from benchmarks.table import median_of, read
 
 if TYPE_CHECKING:
     from benchmarks.plot import Points
@@ -25,16 +28,19 @@ def main() -> None:
     parser.add_argument("files", type=Path, nargs="+", metavar="FILE")
     parser.add_argument("--plots", type=Path, metavar="FOLDER", help="write plots as SVG there")
     options = parser.parse_args()
+    runs: dict[str, list[Table]] = {}  # of each table
     for file in options.files:
         machine, tables = read(file)
-        print(f"Measured on {machine['processor']}, {machine['cores']} cores, Python {machine['python']}.")
         for table in tables:
-            print(f"\n### {table.title}\n\n{table.markdown()}")
-            if table.note:
-                print(f"\n{table.note}")
-            if options.plots is not None and table.name in _GROWTH:
-                options.plots.mkdir(parents=True, exist_ok=True)
-                (options.plots / f"{table.name}.svg").write_text(growth_plot(table))
+            runs.setdefault(table.name, []).append(table)
+    print(f"Measured on {machine['processor']}, {machine['cores']} cores, Python {machine['python']}.")
+    for table in map(median_of, runs.values()):
+        print(f"\n### {table.title}\n\n{table.markdown()}")
+        if table.note:
+            print(f"\n{table.note}")
+        if options.plots is not None and table.name in _GROWTH:
+            options.plots.mkdir(parents=True, exist_ok=True)
+            (options.plots / f"{table.name}.svg").write_text(growth_plot(table))
 
 
 def growth_plot(table: Table) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from statistics import quantiles
+from statistics import median, quantiles
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from benchmarks.process import surroundings
@@ -52,6 +52,23 @@ class Table:
         rows = [self.columns, ["---" if left else "---:" for left in text]]
         rows += [[shown(cell) for cell in row] for row in self.rows]
         return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def median_of(runs: Sequence[Table]) -> Table:
+    """Return the table of several runs of one benchmark: of each figure the median over those that have it."""
+    first = runs[0]
+    rows = [
+        [_median([run.rows[at][column] for run in runs if at < len(run.rows)]) for column in range(len(first.columns))]
+        for at in range(len(first.rows))
+    ]
+    return replace(first, rows=rows)
+
+
+def _median(cells: Sequence[Cell]) -> Cell:
+    figures = [cell for cell in cells if isinstance(cell, int | float)]
+    if not figures:
+        return cells[0]
+    return figures[0] if len({*figures}) == 1 else median(figures)
 
 
 def shown(cell: Cell) -> str:

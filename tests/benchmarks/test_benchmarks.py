@@ -24,7 +24,7 @@ from benchmarks import (
 from benchmarks.plot import plot
 from benchmarks.process import Child
 from benchmarks.report import growth_plot
-from benchmarks.table import Table, arguments, read, report
+from benchmarks.table import Table, arguments, median_of, read, report
 from ingest.fluentbit.decode import decode
 
 if TYPE_CHECKING:
@@ -152,3 +152,13 @@ def test_a_growth_table_is_plotted_without_what_was_not_measured() -> None:
     table = Table("growth", "Growth", ["number of", "1", "1,000", "5,000", "last/first"])
     table.add("pods", 20.0, 21.0, None, 1.05)
     assert growth_plot(table).count("<circle") == 2
+
+
+def test_of_several_runs_each_figure_is_the_median_of_those_that_have_it() -> None:
+    runs = [
+        Table("a", "A", ["what", "n", "ms", "odd"], [["x", 5, 1.0, None], ["y", 6, 4.0, None]]),
+        Table("a", "A", ["what", "n", "ms", "odd"], [["x", 5, 9.0, 3.0], ["y", 6, None, None]]),
+        Table("a", "A", ["what", "n", "ms", "odd"], [["x", 5, 2.0, 1.0], ["y", 6, 6.0, None]]),
+    ]
+    assert median_of(runs).rows == [["x", 5, 2.0, 2.0], ["y", 6, 5.0, None]]
+    assert median_of(runs[:1]) == runs[0]
