@@ -31,6 +31,7 @@ CLOSE_SECONDS = 5
 
 _NO_BITS, _MAY_BE_COMPRESSED = RsvBits(rsv1=False, rsv2=False, rsv3=False), RsvBits(rsv1=True, rsv2=False, rsv3=False)
 _FLUSHED = b"\x00\x00\xff\xff"
+_LONGEST_END = 1 + len(_FLUSHED)
 
 
 class Owner(Protocol):
@@ -52,7 +53,7 @@ class Owner(Protocol):
 class WebSocket:
     """An open WebSocket on a stream of its own. `inflates` is whether messages may come compressed (RFC 7692)."""
 
-    __slots__ = ("_last_call", "_message", "_owner", "_ping", "_protocol", "_size", "_stream", "_waits")
+    __slots__ = ("_is_over", "_last_call", "_message", "_owner", "_ping", "_protocol", "_size", "_stream", "_waits")
 
     def __init__(self, stream: IOStream, owner: Owner | None, *, inflates: bool = False) -> None:
         self._stream = stream
@@ -63,6 +64,7 @@ class WebSocket:
         self._waits = False  # whether the answer to a ping has not been written yet
         self._ping: Ping | None = None  # the last one that came meanwhile
         self._last_call: asyncio.TimerHandle | None = None  # once the client has been told to close
+        self._is_over = False  # nothing is read any more
 
     def begin(self) -> None:
         """Read what the client sends from now on."""
@@ -97,7 +99,7 @@ class WebSocket:
         finally:
             if self._stream.closed():
                 self._end()
-        if self._owner is not None or self._protocol.state is ConnectionState.LOCAL_CLOSING:
+        if not self._is_over:
             self.begin()
 
     def _handle(self, event: Event) -> None:
@@ -116,7 +118,8 @@ class WebSocket:
         if self._size > MAX_MESSAGE_BYTES:
             self._finish(CloseConnection(CloseReason.MESSAGE_TOO_BIG, "message too big"))
             return
-        self._message.append(event.data)
+        if event.data:  # or parts of nothing would add up
+            self._message.append(event.data)
         if event.message_finished:
             message, self._message, self._size = type(event.data)().join(self._message), [], 0
             if self._owner is not None and self._protocol.state is ConnectionState.OPEN:
@@ -160,6 +163,7 @@ class WebSocket:
             return None
 
     def _end(self) -> None:
+        self._is_over = True
         # wsproto's parser is a generator that knows itself, and the owner knows this object (see `tune_gc` on cycles).
         self._protocol._proto._parse_more.close()  # noqa: SLF001 - what else ends it
         if self._last_call is not None:
@@ -217,4 +221,7 @@ class Inflate(Extension):
             inflated = inflater.decompress(data, self._limit)
         except zlib.error:
             return CloseReason.INVALID_FRAME_PAYLOAD_DATA
-        return CloseReason.MESSAGE_TOO_BIG if inflater.unconsumed_tail else inflated
+        if inflater.unconsumed_tail:
+            return CloseReason.MESSAGE_TOO_BIG
+        # After a final block (RFC 7692, section 7.2.3.4) comes nothing but what ends a message.
+        return CloseReason.INVALID_FRAME_PAYLOAD_DATA if len(inflater.unused_data) > _LONGEST_END else inflated

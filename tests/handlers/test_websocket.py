@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import socket
+import tracemalloc
 import zlib
 from functools import partial
 from typing import TYPE_CHECKING
@@ -208,6 +209,12 @@ async def test_a_compressed_message_is_inflated_whatever_stands_between_its_fram
         assert deflating.told.messages.pop() == text
 
 
+async def test_a_message_may_end_with_a_final_block(deflating: Ends) -> None:
+    await deflating.client.send(client_frame(TEXT, bytes.fromhex("f348cdc9c9070000"), compressed=True))
+    await until(lambda: deflating.told.messages)
+    assert deflating.told.messages == ["Hello"]  # the example of RFC 7692, section 7.2.3.4
+
+
 async def test_where_messages_may_be_compressed_others_come_as_they_are(deflating: Ends) -> None:
     await deflating.client.send(client_frame(TEXT, b"plain") + client_frame(TEXT, deflated("not"), compressed=True))
     await until(lambda: len(deflating.told.messages) == 2)
@@ -223,6 +230,7 @@ async def test_where_messages_may_be_compressed_others_come_as_they_are(deflatin
          + client_frame(CONTINUATION, deflated("x")[1:], compressed=True), 1002),
         (client_frame(TEXT, deflated(" " * (10 << 20)), compressed=True), 1009),
         (client_frame(TEXT, deflated("x" * (MAX_MESSAGE_BYTES + 1)), compressed=True), 1009),
+        (client_frame(TEXT, bytes.fromhex("f348cdc9c90700") + bytes(6), compressed=True), 1007),
     ],
 )  # fmt: skip
 async def test_what_cannot_be_inflated_ends_the_connection(deflating: Ends, sent: bytes, code: int) -> None:
@@ -230,6 +238,35 @@ async def test_what_cannot_be_inflated_ends_the_connection(deflating: Ends, sent
     assert (await deflating.client.frame()).close_code == code
     assert deflating.told.has_gone
     assert deflating.told.messages == []
+
+
+@pytest.mark.parametrize("sent", [client_frame(3), client_frame(TEXT, b"x" * 20_000, fin=False)])
+async def test_nothing_more_is_read_of_a_client_that_has_broken_the_protocol(sent: bytes) -> None:
+    ends = Ends(send_buffer=4096)
+    while not ends.stream.writing():
+        ends.stream.write(bytes(4096))
+    await ends.client.send(sent)
+    await until(lambda: ends.told.has_gone)
+    assert not ends.stream.closed()
+    sending = asyncio.create_task(ends.client.send(bytes(10 << 20)))
+    await asyncio.wait([sending], timeout=0.05)
+    assert not sending.done()
+    sending.cancel()
+    ends.close()
+
+
+async def test_parts_of_nothing_take_no_memory(ends: Ends) -> None:
+    await ends.client.send(client_frame(TEXT, fin=False))
+    tracemalloc.start()
+    for _ in range(50):
+        await ends.client.send(client_frame(CONTINUATION, fin=False) * 200)
+        await ends.client.send(client_frame(PING))
+        assert await ends.client.frame() == (PONG, b"")
+    assert tracemalloc.get_traced_memory()[0] < 50_000
+    tracemalloc.stop()
+    await ends.client.send(client_frame(CONTINUATION, b"at last"))
+    await until(lambda: ends.told.messages)
+    assert ends.told.messages == ["at last"]
 
 
 async def test_a_close_of_ours_waits_for_the_client_and_takes_no_more_messages(ends: Ends) -> None:
