@@ -11,6 +11,7 @@ from brokers import make_storage
 from buffer.broker import MemoryBroker
 from buffer.disk import DiskBroker
 from buffer.jetstream.broker import JetStreamBroker
+from handlers.logs import LogsHandler
 from server import Server
 from settings import Settings, SettingsError, from_mapping
 from tests.conftest import API_SECRET, INGEST_SECRET, JWT_SIGNING_KEY, Clock, LiveServer
@@ -97,3 +98,16 @@ async def test_the_sources_of_a_namespace_are_known_everywhere(replicas: list[Li
     await a.write("one", pod="web-7")
     response = await b.fetch("/api/sources", headers={"Authorization": f"Bearer {await b.sign()}"})
     assert [one["pod"] for one in json.loads(response.body)["sources"]] == ["web-7"]
+
+
+async def test_readers_are_not_left_to_tornado_for_having_to_wait_for_the_broker(
+    replicas: list[LiveServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b = replicas
+    await a.write("one")
+    token = await b.sign()
+    monkeypatch.setattr(LogsHandler, "get", None)
+    for _ in range(2):
+        reader = await b.read(token, "tail=1")
+        assert await reader.read_message() == "one"
+        reader.close()

@@ -162,6 +162,8 @@ class JetStreamBroker:
         follower = self._followers.add_reader(namespace)
         if not whole:
             return False
+        if asyncio.current_task() is None:
+            await asyncio.sleep(0)  # it goes on in a task then, which timeouts need
         try:
             async with asyncio.timeout(_FOLLOW_SECONDS):
                 # If it has been learnt elsewhere, what is held here has been given out there, with other numbers.
