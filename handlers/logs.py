@@ -89,10 +89,11 @@ class LogsHandler(CrossOriginHandler):
             if refused is None:
                 raise
         self._check_presence()
-        self.lasting_headers["Sec-WebSocket-Version"] = VERSION
+        fields = self.lasting_headers
+        self.lasting_headers = {**fields, "Sec-WebSocket-Version": VERSION}  # where it is refused
         check_upgrade(self.request)
         stream = self._detached()
-        stream.write(accepted(self.request, agreement, self.lasting_headers))
+        stream.write(accepted(self.request, agreement, fields))
         if admission is not None:
             open_session(self.services, stream, visitor, admission, agreement)
         elif refused is not None:

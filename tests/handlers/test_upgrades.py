@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from handlers import upgrade
+from handlers.deflate import NAME
 from handlers.upgrades import Upgrades
 from server import StopBounds
 from tests.handlers.peers import CLOSE, TEXT, UPGRADE, client_frame, request, until
@@ -64,6 +65,22 @@ async def test_an_upgrade_that_has_come_whole_is_answered_without_tornado(
     await peer.send(request(f"/logs?token={await live.sign()}", UPGRADE | fields))
     assert (await peer.head()).startswith("HTTP/1.1 101 Switching Protocols\r\n")
     assert await first_line(peer) == "hello"
+    assert len(opened) == 1
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{}, {"Origin": "http://127.0.0.1"}, {"Sec-WebSocket-Protocol": "logurt"}, {"Sec-WebSocket-Extensions": NAME}],
+)
+async def test_an_upgrade_is_answered_alike_with_and_without_tornado(
+    live: LiveServer, connect: Connect, opened: list[str], fields: dict[str, str]
+) -> None:
+    heads = list[str]()
+    for others in ({}, {"Content-Length": "0"}):
+        peer = connect()
+        await peer.send(request(f"/logs?token={await live.sign()}", UPGRADE | fields | others))
+        heads.append(await peer.head())
+    assert heads[0] == heads[1]
     assert len(opened) == 1
 
 
