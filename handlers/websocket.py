@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
 # The one message that clients may send holds a token of at most 8 KiB.
 MAX_MESSAGE_BYTES = 16 * 1024
-# What is read in a pass of the event loop: some milliseconds' worth of frames, however small they are.
-_READ_BYTES = 1024
+# What is read in a pass of the event loop: less than a millisecond's worth of frames, however small they are. Dozens of
+# clients may send nothing but such frames.
+_READ_BYTES = 256
 # How long a client may take to answer a close.
 CLOSE_SECONDS = 5
 

@@ -129,6 +129,15 @@ async def test_of_pings_whose_answers_have_to_wait_only_the_last_is_answered() -
     ends.close()
 
 
+async def test_of_tiny_frames_only_a_few_are_taken_in_a_pass_of_the_event_loop(ends: Ends) -> None:
+    await ends.client.send(client_frame(PONG) * 1000)
+    before, most = 0, 0
+    while ends.told.pongs < 1000:
+        await asyncio.sleep(0)
+        before, most = ends.told.pongs, max(most, ends.told.pongs - before)
+    assert 0 < most < 50
+
+
 async def test_a_ping_asks_for_a_sign_of_life(ends: Ends) -> None:
     ends.websocket.ping()
     assert await ends.client.frame() == (PING, b"")
