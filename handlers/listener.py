@@ -73,7 +73,7 @@ class Listener(HTTPServer):
         # A new descriptor gets the lowest free number, so a high one means that all below it are in use.
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         if soft == resource.RLIM_INFINITY or stream.socket.fileno() < soft - _SPARE_FILES:
-            self._doorway.wait(stream, address)
+            self._doorway.wait(self._stream(stream.socket, b""), address)
             return
         stream.close()
         if time.monotonic() >= self._quiet_until:
@@ -105,8 +105,12 @@ class Listener(HTTPServer):
 
     def _hand_over(self, connection: socket.socket, address: Any, unread: bytes) -> None:
         """Have Tornado serve a connection of which something has been received already."""
+        super().handle_stream(self._stream(connection, unread), address)
+
+    def _stream(self, connection: socket.socket, unread: bytes) -> UnreadStream:
+        """Return a stream. Tornado's own would leave work to the garbage collector once it has failed."""
         sizes = {"max_buffer_size": self.max_buffer_size, "read_chunk_size": self.read_chunk_size}
-        super().handle_stream(UnreadStream(connection, unread, **sizes), address)
+        return UnreadStream(connection, unread, **sizes)
 
     def drain(self, inflight: Inflight) -> None:
         """Close all connections without a request in flight, and from now on each of the others after its answer.

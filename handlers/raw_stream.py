@@ -119,11 +119,17 @@ class RawStream:
 
 
 class UnreadStream(IOStream):
-    """A connection of which something has been received already: that is read first."""
+    """A connection of which something may have been received already: that is read first."""
 
     def __init__(self, connection: socket.socket, unread: bytes | memoryview, **options: Any) -> None:
         self._before = memoryview(unread)
         super().__init__(connection, **options)
+
+    def close(self, exc_info: Any = False) -> None:  # noqa: FBT002 - Tornado's signature
+        """Close the connection, and keep no more of an error than what it says (see `tune_gc` on cycles)."""
+        super().close(exc_info)
+        if self.error is not None:
+            self.error.__traceback__ = self.error.__context__ = None
 
     def read_from_fd(self, buf: bytearray | memoryview) -> int | None:
         """Read into a buffer; return how many bytes, None if there are none yet, 0 at the end."""

@@ -3,12 +3,15 @@ from __future__ import annotations
 import asyncio
 import gc
 import socket
+import struct
 import weakref
+from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tornado.iostream import StreamClosedError
 from tornado.testing import bind_unused_port
 
 from handlers.raw_stream import RawStream, UnreadStream
@@ -315,3 +318,30 @@ async def test_what_was_received_before_is_let_go_once_it_has_been_read(pair: Pa
     await stream.read_until(b"\r\n\r\n")
     before.clear()  # fails while there is a view of it
     stream.close()
+
+
+@pytest.mark.parametrize("way", ["read", "write"])
+async def test_a_stream_that_has_failed_is_gone_without_the_garbage_collector(way: str) -> None:
+    async def fail() -> weakref.ref[UnreadStream]:
+        with socket.create_connection(("127.0.0.1", port)) as theirs:
+            ours, _ = listening.accept()
+            theirs.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        stream = UnreadStream(ours, b"")
+        try:
+            raise KeyError(stream)  # noqa: TRY301 - what is handled meanwhile is known to the error
+        except KeyError:
+            with suppress(StreamClosedError):
+                await (stream.write(b"x") if way == "write" else stream.read_bytes(1))
+        assert isinstance(stream.error, OSError)
+        return weakref.ref(stream)
+
+    listening, port = bind_unused_port(address="127.0.0.1")
+    gc.collect()
+    gc.disable()
+    try:
+        with listening:
+            failed = await fail()
+            await settle()
+        assert failed() is None
+    finally:
+        gc.enable()
