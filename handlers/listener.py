@@ -132,7 +132,7 @@ class Listener(HTTPServer):
         end = clock() + seconds
         await self._doorway.over(seconds)
         self._doorway.close()
-        await self._upgrades.over(end - clock())
+        await self._upgrades.close(end - clock())
         await self._lane.close(end - clock())  # then, since connections may come over from there
         await self._open.over(end - clock())
         for connection in list(self._requests):

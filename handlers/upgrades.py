@@ -49,7 +49,8 @@ class Upgrades:
         self._services = services
         self._hand_over = hand_over
         self._max_head = max_head
-        self._opening = Inflight()
+        self._waiting: dict[IOStream, None] = {}  # those that are not open yet
+        self._opening = Inflight()  # the same
 
     def __len__(self) -> int:
         """Return how many connections there are whose readers have to wait."""
@@ -69,18 +70,21 @@ class Upgrades:
         if request is None:
             self._hand_over(stream.socket, address, received)
             return
+        self._waiting[stream] = None
         self._opening.add(stream)
         eager.begin(self._open(stream, address, request, received))
 
-    async def over(self, seconds: float) -> None:
-        """Wait until nobody has to wait any more, but only for so many seconds."""
+    async def close(self, seconds: float) -> None:
+        """Wait until nobody has to wait any more, but only for so many seconds; then close their connections."""
         await self._opening.over(seconds)
+        for stream in list(self._waiting):
+            stream.close()
 
     async def _open(self, stream: IOStream, address: Any, request: Upgrade, received: bytes) -> None:
         visitor = Visitor(self._services, request)
         try:
             admitted = await self._admitted(visitor, request)
-            if tcp.peer_has_closed(stream.socket):
+            if stream.closed() or tcp.peer_has_closed(stream.socket):
                 stream.close()
             elif admitted is None:
                 self._hand_over(stream.socket, address, received)
@@ -90,6 +94,7 @@ class Upgrades:
                 open_session(self._services, stream, visitor, admission, agreement)
         finally:
             visitor.let_go()
+            del self._waiting[stream]
             self._opening.remove(stream)
 
     async def _admitted(self, visitor: Visitor, request: Upgrade) -> _Admitted | None:

@@ -208,3 +208,24 @@ async def test_a_reader_that_waits_for_the_broker_when_the_server_stops_is_answe
     may_go_on.set()
     await asyncio.wait_for(stop, 10)
     assert peer.socket.recv(1000).startswith(b"HTTP/1.1 503")  # by then
+
+
+async def test_a_reader_that_has_waited_for_the_broker_for_too_long_is_closed_when_the_server_stops(
+    live: LiveServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits, may_go_on, released = asyncio.Event(), asyncio.Event(), list[str]()
+
+    async def follow(*_: object, **__: object) -> bool:
+        waits.set()
+        await may_go_on.wait()
+        return False
+
+    monkeypatch.setattr(live.services.broker, "follow", follow)
+    monkeypatch.setattr(live.services.broker, "release", released.append)
+    peer = connect()
+    await peer.send(request(f"/logs?token={await live.sign()}", UPGRADE))
+    await waits.wait()
+    await live.server.stop(StopBounds(flush=0, drain=0, goodbye=0, answers=0, close=0))
+    assert await peer.rest() == b""
+    may_go_on.set()
+    await until(lambda: released and not live.server.connections)
