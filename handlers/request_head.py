@@ -21,7 +21,7 @@ _MAX_DIGITS = 18
 _UNUSUAL = frozenset(("Transfer-Encoding", "Expect", "Upgrade"))
 
 # Headers of requests with a body, or with more to say about one.
-_OF_BODIES = frozenset(("Transfer-Encoding", "Expect", "Content-Length"))
+_OF_BODIES = frozenset(("Transfer-Encoding", "Expect", "Content-Length", "Content-Type"))
 # A name or an address, and a port. What else a host may be is for Tornado to say.
 _HOST = re.compile(r"[A-Za-z0-9._-]+(?::[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](?::[0-9]{1,5})?")
 _MOST_ARGUMENTS = 100

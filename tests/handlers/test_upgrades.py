@@ -89,6 +89,7 @@ async def test_an_upgrade_is_answered_alike_with_and_without_tornado(
     [
         {"Content-Length": "0"},
         {"Expect": "100-continue"},
+        {"Content-Type": "multipart/form-data"},
         {"Host": "user@host"},
         {"X-Long": "x" * 19_000},
     ],
