@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from handlers.inflight import Inflight
 from handlers.lane_connection import LaneConnection
+from handlers.pass_budget import PassBudget
 from handlers.raw_stream import RECEIVE_BYTES
 
 if TYPE_CHECKING:
@@ -29,9 +30,7 @@ if TYPE_CHECKING:
     # Takes over a socket with the address of its peer and what has been received from it.
     HandOver = Callable[[socket.socket, Any, bytes], None]
 
-# How long requests may be handled in one pass of the event loop, in seconds.
-PASS_SECONDS = 0.005
-# So many bytes are handled without a look at the clock; a request counts for some that it has not.
+# Bytes that are handled without a look at the clock, and what a request counts for beside its own.
 _AT_ONCE, _REQUEST = 64 * 1024, 2048
 # How long requests that are cancelled may take to end.
 _CANCEL_SECONDS = 1
@@ -63,8 +62,7 @@ class Lane:
         self._ingests = {f"POST {path} HTTP/1.1\r\n".encode(): ingest for path, ingest in ingests.items()}
         self._connections: dict[LaneConnection, None] = {}  # a dict, because it keeps an order
         self._open = Inflight()  # the same connections
-        self._handled = 0  # bytes of requests, in this pass of the event loop and some before it
-        self._pass_ends: float | None = None  # on the loop's clock, once that is a lot
+        self.budget = PassBudget(free=_AT_ONCE, each=_REQUEST)
 
     def __len__(self) -> int:
         """Return how many connections there are."""
@@ -108,20 +106,3 @@ class Lane:
         """Forget a connection that is closed or has been handed over."""
         del self._connections[connection]
         self._open.remove(connection)
-
-    def may_handle(self, size: int) -> bool:
-        """Tell whether so many bytes may be handled in this pass of the event loop, and count them.
-
-        A herd of requests takes several: what may not is to be tried again in the next one.
-        """
-        self._handled += size + _REQUEST
-        if self._handled <= _AT_ONCE:
-            return True
-        if self._pass_ends is None:
-            # Only now: to be told of each pass would cost a pass for each request, where these are few.
-            self._pass_ends = self.loop.time() + PASS_SECONDS
-            self.loop.call_soon(self._end_pass)
-        return self.loop.time() < self._pass_ends
-
-    def _end_pass(self) -> None:
-        self._handled, self._pass_ends = 0, None

@@ -97,7 +97,7 @@ class LaneConnection:
             self._stream.receive(self._received)
             return None
         self.is_idle = False
-        if not lane.may_handle(len(data)):
+        if not lane.budget.may_handle(len(data)):
             lane.loop.call_soon(self._go_on)
             return None
         end = data.find(_HEAD_END) + len(_HEAD_END)
@@ -130,7 +130,7 @@ class LaneConnection:
             least = 1 if body.refused else size
             self._stream.receive(partial(self._received_body, begun.upload), most=size, least=least)
             return False
-        if self._is_late and not self._lane.may_handle(begun.upload.body.size):
+        if self._is_late and not self._lane.budget.may_handle(begun.upload.body.size):
             self._lane.loop.call_soon(self._go_on)
             return False
         self._is_late = False

@@ -97,7 +97,7 @@ class LogsHandler(CrossOriginHandler):
         if admission is not None:
             open_session(self.services, stream, visitor, admission, agreement)
         elif refused is not None:
-            websocket = WebSocket(stream, None, inflates=agreement is not None)
+            websocket = WebSocket(stream, None, self.services.frames, inflates=agreement is not None)
             websocket.close(refused.code, refused.reason)
             websocket.begin()
 

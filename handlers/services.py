@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from handlers.websocket import frame_budget
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from handlers.duplicates import Duplicates
     from handlers.gate import Gate
     from handlers.inflight import Inflight
+    from handlers.pass_budget import PassBudget
     from handlers.sessions import Sessions
     from handlers.statistics import IngestStatistics, RequestStatistics
     from handlers.throttle import LogThrottle
@@ -41,6 +44,7 @@ class Services:
     duplicates: Duplicates
     turns: Turns
     gate: Gate
+    frames: PassBudget = field(default_factory=frame_budget)  # of what clients of WebSockets send
     inflight: Inflight
     throttle: LogThrottle
     ingest: IngestStatistics

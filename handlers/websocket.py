@@ -15,6 +15,8 @@ from wsproto.events import BytesMessage, CloseConnection, Ping, Pong, TextMessag
 from wsproto.extensions import Extension
 from wsproto.frame_protocol import CloseReason, Opcode, RsvBits
 
+from handlers.pass_budget import PassBudget
+
 if TYPE_CHECKING:
     from asyncio import Future
 
@@ -35,6 +37,11 @@ _FLUSHED = b"\x00\x00\xff\xff"
 _LONGEST_END = 1 + len(_FLUSHED)
 
 
+def frame_budget() -> PassBudget:
+    """Return what all WebSockets share: a few reads, each of dozens of frames maybe, go without a look at the clock."""
+    return PassBudget(free=16 * _READ_BYTES, each=2 * _READ_BYTES)
+
+
 class Owner(Protocol):
     """Whom a WebSocket tells of what its client does."""
 
@@ -52,13 +59,28 @@ class Owner(Protocol):
 
 
 class WebSocket:
-    """An open WebSocket on a stream of its own. `inflates` is whether messages may come compressed (RFC 7692)."""
+    """An open WebSocket on a stream of its own. `inflates` is whether messages may come compressed (RFC 7692).
 
-    __slots__ = ("_is_over", "_last_call", "_message", "_owner", "_ping", "_protocol", "_size", "_stream", "_waits")
+    All that share a `budget` are read a little in each pass of the event loop.
+    """
 
-    def __init__(self, stream: IOStream, owner: Owner | None, *, inflates: bool = False) -> None:
+    __slots__ = (
+        "_budget",
+        "_is_over",
+        "_last_call",
+        "_message",
+        "_owner",
+        "_ping",
+        "_protocol",
+        "_size",
+        "_stream",
+        "_waits",
+    )
+
+    def __init__(self, stream: IOStream, owner: Owner | None, budget: PassBudget, *, inflates: bool = False) -> None:
         self._stream = stream
         self._owner = owner
+        self._budget = budget
         self._protocol = Connection(ConnectionType.SERVER, [Inflate(MAX_MESSAGE_BYTES)] if inflates else [])
         self._message: list[Any] = []  # parts of a message that has begun
         self._size = 0  # of these
@@ -90,8 +112,12 @@ class WebSocket:
         if read.cancelled() or read.exception() is not None:
             self._end()
             return
+        data = read.result()
+        if not self._budget.may_handle(len(data)):
+            asyncio.get_running_loop().call_soon(self._read, read)
+            return
         try:
-            self._protocol.receive_data(read.result())
+            self._protocol.receive_data(data)
             for event in self._protocol.events():
                 self._handle(event)
         except BaseException:
@@ -149,12 +175,12 @@ class WebSocket:
         written = None
         if self._protocol.state in (ConnectionState.OPEN, ConnectionState.REMOTE_CLOSING):
             written = self._send(close)
-        self._end()
         if written is None or written.done():
             self._stream.close()
         else:
             written.add_done_callback(lambda _: self._stream.close())
             asyncio.get_running_loop().call_later(CLOSE_SECONDS, self._stream.close)
+        self._end()
 
     def _send(self, event: Event) -> Future[None] | None:
         """Write a frame; return what is done once it has been written, None if the connection is closed."""

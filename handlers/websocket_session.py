@@ -46,7 +46,7 @@ class WebSocketSession(Session):
         self, services: Services, stream: IOStream, visit: Visit, *, inflates: bool = False, beats: bool = False
     ) -> None:
         super().__init__(services, stream, Transport.WEBSOCKET, visit)
-        self._socket = WebSocket(stream, self, inflates=inflates)
+        self._socket = WebSocket(stream, self, services.frames, inflates=inflates)
         self._beats = beats
         self._awaits_pong = False
         self._acknowledged = 0  # bytes that the client had acknowledged at the last heartbeat

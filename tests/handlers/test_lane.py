@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 async def test_a_herd_is_spread_over_many_passes_of_the_event_loop(
     live: LiveServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("handlers.lane.PASS_SECONDS", 0.001)
+    monkeypatch.setattr("handlers.pass_budget.PASS_SECONDS", 0.001)
     count, passes = 300, 0
     async with AsyncExitStack() as stack:
         herd = [await stack.enter_async_context(connected(live.port)) for _ in range(count)]

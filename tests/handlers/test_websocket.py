@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from tornado.iostream import IOStream
 from wsproto.frame_protocol import FrameProtocol
 
-from handlers.websocket import MAX_MESSAGE_BYTES, WebSocket
+from handlers.pass_budget import PassBudget
+from handlers.websocket import MAX_MESSAGE_BYTES, WebSocket, frame_budget
 from tests.handlers.peers import BINARY, CLOSE, PING, PONG, TEXT, Peer, client_frame, let_timers_pass, until
 
 if TYPE_CHECKING:
@@ -53,13 +54,15 @@ class Recorder:
 class Ends:
     """An open WebSocket, what it has told, and its client."""
 
-    def __init__(self, *, inflates: bool = False, send_buffer: int | None = None) -> None:
+    def __init__(
+        self, *, inflates: bool = False, send_buffer: int | None = None, budget: PassBudget | None = None
+    ) -> None:
         ours, theirs = socket.socketpair()
         theirs.setblocking(False)  # noqa: FBT003 - the standard library's signature
         if send_buffer is not None:
             ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
         self.stream, self.client, self.told = IOStream(ours), Peer(theirs), Recorder()
-        self.websocket = WebSocket(self.stream, self.told, inflates=inflates)
+        self.websocket = WebSocket(self.stream, self.told, budget or frame_budget(), inflates=inflates)
         self.websocket.begin()
 
     def close(self) -> None:
@@ -136,6 +139,21 @@ async def test_of_tiny_frames_only_a_few_are_taken_in_a_pass_of_the_event_loop(e
         await asyncio.sleep(0)
         before, most = ends.told.pongs, max(most, ends.told.pongs - before)
     assert 0 < most < 50
+
+
+async def test_what_many_clients_send_is_read_in_many_passes_of_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("handlers.pass_budget.PASS_SECONDS", 0)
+    budget, handled, most = PassBudget(free=100, each=50), 0, 0
+    crowd = [Ends(budget=budget) for _ in range(50)]
+    for ends in crowd:
+        await ends.client.send(client_frame(TEXT, b"x"))
+    while handled < len(crowd):
+        before, handled = handled, sum(len(ends.told.messages) for ends in crowd)
+        most = max(most, handled - before)
+        await asyncio.sleep(0)
+    assert most <= 2
+    for ends in crowd:
+        ends.close()
 
 
 async def test_a_ping_asks_for_a_sign_of_life(ends: Ends) -> None:
@@ -321,7 +339,7 @@ async def test_a_client_that_goes_is_told_of_once(ends: Ends, way: str) -> None:
 async def test_a_stream_that_is_closed_already_is_told_of(ends: Ends) -> None:
     ends.stream.close()
     told = Recorder()
-    websocket = WebSocket(ends.stream, told)
+    websocket = WebSocket(ends.stream, told, frame_budget())
     websocket.begin()
     websocket.ping()
     websocket.close(1000, "")
@@ -331,7 +349,7 @@ async def test_a_stream_that_is_closed_already_is_told_of(ends: Ends) -> None:
 async def test_without_an_owner_a_close_is_still_answered() -> None:
     ours, theirs = socket.socketpair()
     theirs.setblocking(False)  # noqa: FBT003 - the standard library's signature
-    client, websocket = Peer(theirs), WebSocket(IOStream(ours), None)
+    client, websocket = Peer(theirs), WebSocket(IOStream(ours), None, frame_budget())
     websocket.close(4403, "no")
     websocket.begin()
     assert (await client.frame()).close_code == 4403
