@@ -31,6 +31,7 @@ class Sizes(NamedTuple):
     stalled: int = 200
     joining: int = 500
     leaving: int = 4_000
+    flooding: int = 100
     idle: int = 2_000
     sources: int = 20_000
     selecting: int = 200

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import select
 import socket
 import struct
 import time
@@ -108,6 +109,18 @@ def answered(sockets: Sequence[socket.socket], seconds: float) -> int:
     while (waiting := [one for one in waiting if not _has_come(one)]) and time.monotonic() < end:
         time.sleep(_LOOK_SECONDS)
     return len(sockets) - len(waiting)
+
+
+def flood(sockets: Sequence[socket.socket], data: bytes, seconds: float) -> None:
+    """Send the same over and over on all connections, and read what comes, for so long."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        readable, writable, _ = select.select(sockets, sockets, [], _LOOK_SECONDS)
+        for one in readable:
+            one.recv(_PIECE)
+        for one in writable:
+            with suppress(BlockingIOError):
+                one.send(data)
 
 
 def _has_come(one: socket.socket) -> bool:

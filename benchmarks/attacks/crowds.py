@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks import fluentbit
 from benchmarks.attacks.attack import NAMESPACE, Attack
-from benchmarks.attacks.crowd import answered, exchange, held, storm
+from benchmarks.attacks.crowd import answered, exchange, flood, held, storm
 from benchmarks.attacks.searches import single_line_chunks
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ _LONG_LINE, _LONG_LINES, _LONG_BATCH = 250_000, 120, 8
 _STALLING_LINES = 16
 _PODS, _RING_BATCHES = 8, 120
 _PATIENCE = 30.0
+# An empty ping, with a mask that changes nothing (RFC 6455, section 5.2).
+_PING, _PINGS = b"\x89\x80\0\0\0\0", 3000
 
 
 def _long_heads(ground: Ground) -> Course:
@@ -75,6 +77,14 @@ def _all_leaving(ground: Ground) -> Course:
     time.sleep(ground.sizes.seconds)
 
 
+def _flooding_with_pings(ground: Ground) -> Course:
+    """Have readers send nothing but pings, as many as they can."""
+    with held(ground.port, [ground.reader(tail="0")] * ground.sizes.flooding) as readers:
+        answered(readers, ground.sizes.seconds)
+        yield
+        flood(readers, _PING * _PINGS, ground.sizes.seconds)
+
+
 def _idle_connections(ground: Ground) -> Course:
     """Open connections that send nothing."""
     yield
@@ -98,6 +108,7 @@ ATTACKS = (
     Attack("chunks of one line past such readers", _chunks_past_stalled_readers, {"BUFFER_NAMESPACE_MIB": "4"}),
     Attack("readers that join and leave", _joining_and_leaving),
     Attack("readers that leave all at once", _all_leaving),
+    Attack("readers that flood with pings", _flooding_with_pings),
     Attack("idle connections", _idle_connections),
     Attack("readers of a full namespace", _replaying_readers),
 )

@@ -31,6 +31,7 @@ SMALL = Sizes(
     stalled=10,
     joining=10,
     leaving=50,
+    flooding=5,
     idle=20,
     sources=1000,
     selecting=5,
