@@ -141,7 +141,7 @@ class WebSocket:
 
     def _add(self, event: TextMessage | BytesMessage) -> None:
         """Put a message together, of which this is a part."""
-        self._size += len(event.data)
+        self._size += len(event.data.encode() if isinstance(event, TextMessage) else event.data)
         if self._size > MAX_MESSAGE_BYTES:
             self._finish(CloseConnection(CloseReason.MESSAGE_TOO_BIG, "message too big"))
             return

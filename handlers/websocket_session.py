@@ -111,11 +111,12 @@ def open_session(
 ) -> None:
     """Begin the session of a visitor whose WebSocket has just been opened."""
     query = admission.query
-    session = WebSocketSession(
-        services,
-        stream,
-        visitor.visit(admission),
-        inflates=agreement is not None,
-        beats=query.heartbeat and query.format == "json",
-    )
-    visitor.begin(session, admission)
+    beats = query.heartbeat and query.format == "json"
+    try:
+        session = WebSocketSession(
+            services, stream, visitor.visit(admission), inflates=agreement is not None, beats=beats
+        )
+        visitor.begin(session, admission)
+    except BaseException:
+        stream.close()  # nobody else would
+        raise

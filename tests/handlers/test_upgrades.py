@@ -230,3 +230,15 @@ async def test_a_reader_that_has_waited_for_the_broker_for_too_long_is_closed_wh
     assert await peer.rest() == b""
     may_go_on.set()
     await until(lambda: released and not live.server.connections)
+
+
+@pytest.mark.logs
+@pytest.mark.usefixtures("way_in")
+async def test_a_connection_whose_session_fails_for_a_reason_that_nobody_knows_is_closed(
+    live: LiveServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("handlers.websocket_session.WebSocketSession.begin", lambda *_, **__: 1 / 0)
+    peer = connect()
+    await peer.send(request(f"/logs?token={await live.sign()}", UPGRADE))
+    await peer.head()
+    assert await peer.rest() == b""

@@ -214,9 +214,14 @@ async def test_a_message_may_be_so_long_and_no_longer(ends: Ends, parts: int) ->
     await ends.client.send(whole)
     await until(lambda: ends.told.messages)
     assert ends.told.messages == ["x" * MAX_MESSAGE_BYTES]
-    await ends.client.send(client_frame(TEXT, b"y", fin=False) + first.replace(b"\x81", b"\x80", 1) + whole)
+    await ends.client.send(client_frame(TEXT, "ä".encode(), fin=False) + first.replace(b"\x81", b"\x80", 1) + whole)
     assert (await ends.client.frame()).close_code in (1009, 1002)
     assert len(ends.told.messages) == 1
+
+
+async def test_the_length_of_a_message_counts_in_bytes(ends: Ends) -> None:
+    await ends.client.send(client_frame(TEXT, "ä".encode() * (MAX_MESSAGE_BYTES // 2 + 1)))
+    assert (await ends.client.frame()).close_code == 1009
 
 
 @pytest.mark.parametrize("between", [b"", client_frame(PONG), client_frame(PING, b"x")])
