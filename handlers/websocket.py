@@ -19,6 +19,7 @@ from handlers.pass_budget import PassBudget
 
 if TYPE_CHECKING:
     from asyncio import Future
+    from collections.abc import Generator
 
     from tornado.iostream import IOStream
     from wsproto.events import Event
@@ -35,6 +36,13 @@ CLOSE_SECONDS = 5
 _NO_BITS, _MAY_BE_COMPRESSED = RsvBits(rsv1=False, rsv2=False, rsv3=False), RsvBits(rsv1=True, rsv2=False, rsv3=False)
 _FLUSHED = b"\x00\x00\xff\xff"
 _LONGEST_END = 1 + len(_FLUSHED)
+
+
+def _nothing() -> Generator[Any, None, None]:
+    yield from ()
+
+
+_OVER = _nothing()
 
 
 def frame_budget() -> PassBudget:
@@ -192,7 +200,9 @@ class WebSocket:
     def _end(self) -> None:
         self._is_over = True
         # wsproto's parser is a generator that knows itself, and the owner knows this object (see `tune_gc` on cycles).
-        self._protocol._proto._parse_more.close()  # noqa: SLF001 - what else ends it
+        parser = self._protocol._proto  # noqa: SLF001 - what else ends it
+        parser._parse_more.close()  # noqa: SLF001
+        parser._parse_more = _OVER  # noqa: SLF001 - which Python 3.13.0 needs as well
         if self._last_call is not None:
             self._last_call.cancel()
         owner, self._owner = self._owner, None
