@@ -38,6 +38,28 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return queries
 
 
+class SlowBroker:
+    """Has readers wait until it may answer."""
+
+    def __init__(self) -> None:
+        self.is_asked = asyncio.Event()
+        self.may_answer = asyncio.Event()
+        self.released: list[str] = []
+
+    async def follow(self, *_: object, **__: object) -> bool:
+        self.is_asked.set()
+        await self.may_answer.wait()
+        return False
+
+
+@pytest.fixture
+def slow(live: LiveServer, monkeypatch: pytest.MonkeyPatch) -> SlowBroker:
+    broker = SlowBroker()
+    monkeypatch.setattr(live.services.broker, "follow", broker.follow)
+    monkeypatch.setattr(live.services.broker, "release", broker.released.append)
+    return broker
+
+
 async def first_line(peer: Peer) -> str:
     frame = await peer.frame()
     assert frame.opcode == TEXT
@@ -163,73 +185,46 @@ async def test_a_refusal_is_the_same_with_and_without_tornado(
 
 
 async def test_a_reader_that_goes_while_it_waits_for_the_broker_is_not_begun(
-    live: LiveServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
+    live: LiveServer, connect: Connect, slow: SlowBroker
 ) -> None:
-    waits, may_go_on, released = asyncio.Event(), asyncio.Event(), list[str]()
-
-    async def follow(*_: object, **__: object) -> bool:
-        waits.set()
-        await may_go_on.wait()
-        return False
-
-    monkeypatch.setattr(live.services.broker, "follow", follow)
-    monkeypatch.setattr(live.services.broker, "release", released.append)
     peer = connect()
     await peer.send(request(f"/logs?token={await live.sign()}", UPGRADE))
-    await waits.wait()
+    await slow.is_asked.wait()
     assert live.server.connections == 1
     peer.close()
-    may_go_on.set()
-    await until(lambda: released)
+    slow.may_answer.set()
+    await until(lambda: slow.released)
     assert len(live.services.sessions) == 0
     await until(lambda: not live.server.connections)
 
 
 async def test_a_reader_that_waits_for_the_broker_when_the_server_stops_is_answered(
-    live: LiveServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
+    live: LiveServer, connect: Connect, slow: SlowBroker
 ) -> None:
-    waits, may_go_on = asyncio.Event(), asyncio.Event()
-
-    async def follow(*_: object, **__: object) -> bool:
-        waits.set()
-        await may_go_on.wait()
-        return False
-
-    monkeypatch.setattr(live.services.broker, "follow", follow)
-    monkeypatch.setattr(live.services.broker, "release", lambda _: None)
     peer = connect()
     await peer.send(request(f"/logs?token={await live.sign()}", UPGRADE))
-    await waits.wait()
+    await slow.is_asked.wait()
     assert live.server.connections == 1
     stop = asyncio.create_task(live.server.stop(StopBounds(flush=0, drain=0, close=60)))
     with suppress(ConnectionError):
         while True:  # until the server has stopped listening
             async with connected(live.port):
                 pass
-    may_go_on.set()
+    slow.may_answer.set()
     await asyncio.wait_for(stop, 10)
     assert peer.socket.recv(1000).startswith(b"HTTP/1.1 503")  # by then
 
 
 async def test_a_reader_that_has_waited_for_the_broker_for_too_long_is_closed_when_the_server_stops(
-    live: LiveServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
+    live: LiveServer, connect: Connect, slow: SlowBroker
 ) -> None:
-    waits, may_go_on, released = asyncio.Event(), asyncio.Event(), list[str]()
-
-    async def follow(*_: object, **__: object) -> bool:
-        waits.set()
-        await may_go_on.wait()
-        return False
-
-    monkeypatch.setattr(live.services.broker, "follow", follow)
-    monkeypatch.setattr(live.services.broker, "release", released.append)
     peer = connect()
     await peer.send(request(f"/logs?token={await live.sign()}", UPGRADE))
-    await waits.wait()
+    await slow.is_asked.wait()
     await live.server.stop(StopBounds(flush=0, drain=0, goodbye=0, answers=0, close=0))
     assert await peer.rest() == b""
-    may_go_on.set()
-    await until(lambda: released and not live.server.connections)
+    slow.may_answer.set()
+    await until(lambda: slow.released and not live.server.connections)
 
 
 @pytest.mark.logs
