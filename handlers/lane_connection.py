@@ -49,8 +49,8 @@ class LaneConnection:
         self._lane = lane
         self._stream = RawStream(connection)
         self._address = address
-        sender = str(address[0]) if isinstance(address, tuple) else "0.0.0.0"  # noqa: S104 - as Tornado has it
-        self._peer = Peer(sender, partial(tcp.peer_has_closed, connection), partial(tcp.receive_queue, connection))
+        has_gone, waiting = partial(tcp.peer_has_closed, connection), partial(tcp.receive_queue, connection)
+        self._peer = Peer(tcp.host_of(address), has_gone, waiting)
         self._unread = b""  # received, and not used yet
         self._begun: _Begun | None = None  # until it is stored
         self._left = 0  # bytes of its body that have not come

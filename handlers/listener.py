@@ -1,4 +1,4 @@
-"""The HTTP server that listens: Tornado's, with a lane for uploads, and an eye on which connections it can afford."""
+"""The HTTP server that listens: Tornado's, with quicker ways for uploads and upgrades, as far as files are left."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Listener(HTTPServer):
     """An HTTP server that closes new connections while file descriptors run out, and idle ones once it drains.
 
     Without the former, `accept` would fail and be called again as fast as the processor goes. Connections that
-    begin with an upload are served by the lane, all others by Tornado.
+    begin with an upload are served by the lane, most that begin with an upgrade as `Upgrades` says, others by Tornado.
     """
 
     def initialize(  # type: ignore[override]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from tornado.escape import parse_qs_bytes
@@ -70,10 +70,10 @@ def parse_head(data: bytes) -> RequestHead | None:
     return head
 
 
-def parse_upgrade(data: bytes, path: str, address: Any) -> Upgrade | None:
+def parse_upgrade(data: bytes, path: str, sender: str) -> Upgrade | None:
     """Parse the head of a request for a WebSocket at a path; None if it is not all that has come, or anything else.
 
-    `address` is the peer's, as sockets have it.
+    `sender` is the address of the peer.
     """
     line, version, _ = data.partition(b" HTTP/1.1\r\n")
     named, _, query = line.decode("latin-1").partition("?")
@@ -92,7 +92,6 @@ def parse_upgrade(data: bytes, path: str, address: Any) -> Upgrade | None:
     host = fields.get("Host", "")
     if not _HOST.fullmatch(host):
         return None
-    sender = str(address[0]) if isinstance(address, tuple) else "0.0.0.0"  # noqa: S104 - as Tornado has it
     return Upgrade(fields, query, parse_qs_bytes(query, keep_blank_values=True), host, sender)
 
 

@@ -15,6 +15,11 @@ _KEEPALIVE = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4))
 _PEEK = int(socket.MSG_PEEK | socket.MSG_DONTWAIT)
 
 
+def host_of(address: object) -> str:
+    """Return the host of a peer's address, as Tornado has it: 0.0.0.0 where that is none of TCP."""
+    return str(address[0]) if isinstance(address, tuple) else "0.0.0.0"  # noqa: S104
+
+
 def keep_alive(connection: socket.socket) -> None:
     """Have the kernel end the connection when its peer has vanished."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

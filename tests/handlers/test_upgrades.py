@@ -60,6 +60,14 @@ def slow(live: LiveServer, monkeypatch: pytest.MonkeyPatch) -> SlowBroker:
     return broker
 
 
+async def waiting(live: LiveServer, connect: Connect, slow: SlowBroker) -> Peer:
+    """A reader that waits for the broker."""
+    peer = connect()
+    await peer.send(request(f"/logs?token={await live.sign()}", UPGRADE))
+    await slow.is_asked.wait()
+    return peer
+
+
 async def first_line(peer: Peer) -> str:
     frame = await peer.frame()
     assert frame.opcode == TEXT
@@ -187,9 +195,7 @@ async def test_a_refusal_is_the_same_with_and_without_tornado(
 async def test_a_reader_that_goes_while_it_waits_for_the_broker_is_not_begun(
     live: LiveServer, connect: Connect, slow: SlowBroker
 ) -> None:
-    peer = connect()
-    await peer.send(request(f"/logs?token={await live.sign()}", UPGRADE))
-    await slow.is_asked.wait()
+    peer = await waiting(live, connect, slow)
     assert live.server.connections == 1
     peer.close()
     slow.may_answer.set()
@@ -201,9 +207,7 @@ async def test_a_reader_that_goes_while_it_waits_for_the_broker_is_not_begun(
 async def test_a_reader_that_waits_for_the_broker_when_the_server_stops_is_answered(
     live: LiveServer, connect: Connect, slow: SlowBroker
 ) -> None:
-    peer = connect()
-    await peer.send(request(f"/logs?token={await live.sign()}", UPGRADE))
-    await slow.is_asked.wait()
+    peer = await waiting(live, connect, slow)
     assert live.server.connections == 1
     stop = asyncio.create_task(live.server.stop(StopBounds(flush=0, drain=0, close=60)))
     with suppress(ConnectionError):
@@ -218,9 +222,7 @@ async def test_a_reader_that_waits_for_the_broker_when_the_server_stops_is_answe
 async def test_a_reader_that_has_waited_for_the_broker_for_too_long_is_closed_when_the_server_stops(
     live: LiveServer, connect: Connect, slow: SlowBroker
 ) -> None:
-    peer = connect()
-    await peer.send(request(f"/logs?token={await live.sign()}", UPGRADE))
-    await slow.is_asked.wait()
+    peer = await waiting(live, connect, slow)
     await live.server.stop(StopBounds(flush=0, drain=0, goodbye=0, answers=0, close=0))
     assert await peer.rest() == b""
     slow.may_answer.set()
